@@ -1,0 +1,98 @@
+"""What every encoder owes: one block's tensors in, `Features` out."""
+
+from typing import NamedTuple
+
+import torch
+
+from sklearn_mm.utils._component import Component
+
+__all__ = ["Encoder", "Features", "ImageEncoder", "TabularEncoder", "TextEncoder"]
+
+
+class Features(NamedTuple):
+    """What an encoder says about the rows of a batch.
+
+    Parameters
+    ----------
+    pooled : torch.Tensor of shape (batch, out_features)
+        One vector per row.
+    tokens : torch.Tensor of shape (batch, n_tokens, token_features)
+        The parts of each row: words, places in a picture, columns of a table.
+    mask : torch.Tensor of shape (batch, n_tokens), dtype bool
+        Which tokens are there; False for padding.
+    """
+
+    pooled: torch.Tensor
+    tokens: torch.Tensor
+    mask: torch.Tensor
+
+
+class Encoder(Component):
+    """Base of all encoders.
+
+    A subclass owes ``build(spec)``, which makes the layers from the block's spec (never from data), sets
+    ``out_features`` and ``token_features`` and returns ``self``, and ``forward(x)``, which returns `Features`.
+    Rows do not influence each other's features in ``eval`` mode, and padding does not influence any.
+
+    Attributes
+    ----------
+    out_features : int
+        Width of ``Features.pooled``, set by `build`.
+    token_features : int
+        Width of ``Features.tokens``, set by `build`.
+    """
+
+    kind = None  # the modality that the encoder reads; None: any
+    fixed_length = False  # whether the layers depend on the length of a row, so that padding must not be trimmed
+
+    def build(self, spec):
+        """Make the layers for a block that ``spec`` describes; returns ``self``."""
+        raise NotImplementedError
+
+    def prepare(self, x):
+        """Turn the block's tensor as stored into the one that augmentation and `forward` take."""
+        return x
+
+
+class ImageEncoder(Encoder):
+    """Base of encoders that read pictures: `forward` gets float32 (batch, channels, height, width) in [0, 1]."""
+
+    kind = "image"
+
+    def build(self, spec):
+        """Keep the block's mean and standard deviation; subclasses add their layers."""
+        self.register_buffer("mean", torch.tensor(spec.mean, dtype=torch.float32).view(1, -1, 1, 1))
+        self.register_buffer("std", torch.tensor(spec.std, dtype=torch.float32).view(1, -1, 1, 1))
+        return self
+
+    def prepare(self, x):
+        """Turn uint8 (batch, height, width, channels) into float32 (batch, channels, height, width) in [0, 1]."""
+        return x.permute(0, 3, 1, 2).float().div_(255)
+
+    def normalise(self, x):
+        """Subtract the block's mean and divide by its standard deviation, channel by channel."""
+        return (x - self.mean) / self.std
+
+
+class TextEncoder(Encoder):
+    """Base of encoders that read token ids: `forward` gets int64 (batch, length), 0 for padding."""
+
+    kind = "text"
+    tokenizer = "word"  # the tokenizer that `TextInput(transformer="auto")` reads with for this encoder
+
+    def prepare(self, x):
+        """Turn int32 ids into the int64 that embedding layers take."""
+        return x.long()
+
+
+class TabularEncoder(Encoder):
+    """Base of encoders that read tables: `forward` gets a dict of ``numbers`` and ``codes``.
+
+    ``numbers`` is float32 (batch, n_numbers), ``codes`` int64 (batch, n_categories).
+    """
+
+    kind = "tabular"
+
+    def prepare(self, x):
+        """Turn int32 codes into the int64 that embedding layers take."""
+        return {"numbers": x["numbers"], "codes": x["codes"].long()}

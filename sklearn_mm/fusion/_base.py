@@ -1,0 +1,34 @@
+"""What every fusion owes: the features of all blocks in, one vector per row out."""
+
+from sklearn_mm.utils._component import Component
+
+__all__ = ["Fusion"]
+
+
+class Fusion(Component):
+    """Base of all fusions.
+
+    A subclass owes ``build(widths, n_outputs, token_widths=None)``, which makes the layers, sets ``out_features`` and
+    returns ``self``, and ``forward(features, present)``, which returns a tensor (batch, out_features).
+
+    ``widths`` and ``token_widths`` are dicts of the width of ``pooled`` and of ``tokens`` by block name; ``features``
+    is a dict of `Features` in the same order; ``present`` (batch, n_blocks) is False where a row has nothing in a
+    block. ``pooled`` holds a learnt stand-in there, and ``mask`` is False for all of its tokens.
+
+    Attributes
+    ----------
+    out_features : int
+        Width of the fused vector, set by `build`.
+    gives_outputs : bool
+        Whether the fused vector already is the outputs (of width ``n_outputs``), so that no head follows.
+    """
+
+    gives_outputs = False
+
+    def build(self, widths, n_outputs, token_widths=None):
+        """Make the layers for blocks of the given widths; returns ``self``."""
+        raise NotImplementedError
+
+    def forward(self, features, present):
+        """Map the features of all blocks to one vector per row."""
+        raise NotImplementedError

@@ -1,0 +1,41 @@
+"""The base of the transformers that read one column of cells into one block."""
+
+from sklearn.base import BaseEstimator, TransformerMixin
+
+__all__ = ["BlockTransformer"]
+
+
+class BlockTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+    """A scikit-learn transformer from cells to one array with one row per cell.
+
+    A subclass owes two methods, both of which return ``(array, present)``, where ``present`` (n_rows,) is False for
+    cells with nothing in them (missing, or unreadable and ignored); their rows of the array are zeros:
+
+    - ``fit_read(X, y=None)`` learns, sets ``spec_`` (a `BlockSpec`), and reads each cell once;
+    - ``read(X)`` reads with what was learnt and changes no attribute.
+    """
+
+    def fit(self, X, y=None):
+        """Learn from the cells of ``X``."""
+        self.fit_read(X, y)
+        return self
+
+    def fit_transform(self, X, y=None):
+        """Learn from the cells of ``X`` and return their array; each cell is read once."""
+        return self.fit_read(X, y)[0]
+
+    def transform(self, X):
+        """Return the array for the cells of ``X``, one row per cell."""
+        return self.read(X)[0]
+
+    def set_output(self, *, transform=None):
+        """Do nothing: the output is an array of more than two dimensions or of ids, never a table."""
+        return self
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.one_d_array = True
+        tags.input_tags.two_d_array = False
+        tags.input_tags.string = True
+        tags.input_tags.allow_nan = True
+        return tags

@@ -1,0 +1,90 @@
+"""What a network must know of a block before it sees a row of it."""
+
+from dataclasses import dataclass
+
+__all__ = ["BlockSpec", "ImageSpec", "TabularSpec", "TextSpec"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockSpec:
+    """Description of one block, learnt in ``fit`` of its transformer.
+
+    Parameters
+    ----------
+    kind : str
+        Modality: "image", "text", "tabular", "audio", "video" or one of a user's own.
+    shape : tuple of int
+        Shape of one row of the block's array.
+    name : str
+        Name of the block: its column's, or "tabular".
+    columns : tuple of str
+        Columns of the user's table that the block was read from.
+    encoder : str or Encoder
+        What the Input named as the block's encoder; "auto" leaves it to the estimator.
+    augment : str, None or torch.nn.Module
+        What the Input named as the block's augmentation.
+    group : str or None
+        Blocks of the same group share one encoder with one set of weights.
+    """
+
+    kind: str
+    shape: tuple
+    name: str = ""
+    columns: tuple = ()
+    encoder: object = "auto"
+    augment: object = None
+    group: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSpec(BlockSpec):
+    """A block of pictures, uint8 (n, height, width, channels).
+
+    Parameters
+    ----------
+    mean, std : tuple of float
+        Mean and standard deviation per channel, for pixels in [0, 1]; encoders normalise with them on the device.
+    """
+
+    kind: str = "image"
+    mean: tuple
+    std: tuple
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextSpec(BlockSpec):
+    """A block of token ids, int32 (n, length), 0 for padding.
+
+    Parameters
+    ----------
+    vocab_size : int
+        Number of ids, padding included: ids are smaller than this.
+    tokenizer : str
+        How strings became ids: "word", "bpe", "wordpiece", "unigram", "char", "ngram" or "custom".
+    tokenizer_is_auto : bool
+        Whether the tokenizer was chosen for the encoder that was known then, and not by the user. An encoder that
+        would have chosen another refuses the block.
+    """
+
+    kind: str = "text"
+    vocab_size: int
+    tokenizer: str
+    tokenizer_is_auto: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class TabularSpec(BlockSpec):
+    """A block of table rows: a structured array with the fields ``numbers`` (float32) and ``codes`` (int32).
+
+    Parameters
+    ----------
+    n_numbers : int
+        Width of the field ``numbers``.
+    cardinalities : tuple of int
+        For each column of the field ``codes``, the number of codes; a code is smaller than this. 0 means "not seen
+        in fit" and 1 means "missing".
+    """
+
+    kind: str = "tabular"
+    n_numbers: int
+    cardinalities: tuple = ()

@@ -1,0 +1,37 @@
+"""The base of encoders, fusions and heads: torch modules that scikit-learn can clone."""
+
+import torch.nn as nn
+from sklearn.base import BaseEstimator
+
+__all__ = ["Component"]
+
+
+class Component(nn.Module, BaseEstimator):
+    """A torch module whose hyper-parameters are scikit-learn parameters.
+
+    ``__init__`` stores, ``build`` makes the layers, ``forward`` maps tensors. Only ``clone(component).build(...)`` is
+    ever trained, so that the instance that a user hands in stays as it was.
+
+    Two methods are optional. ``start(blocks, y, sample_weight, generator)`` runs once after ``build``, with the
+    training rows only, for what starts from data. ``parameter_groups()`` returns a list of dicts in the manner of
+    torch's optimisers (``params``, and for example ``weight_decay``); ``lr_scale`` in one of them multiplies the
+    estimator's learning rate.
+    """
+
+    _parameter_constraints = {}
+
+    def __new__(cls, *args, **kwargs):
+        component = super().__new__(cls)
+        nn.Module.__init__(component)  # so that __init__ can be a plain scikit-learn one
+        return component
+
+    def __init__(self):
+        pass
+
+    def __setattr__(self, name, value):
+        if name in self._get_param_names():
+            object.__setattr__(self, name, value)  # a parameter, even one that is a module, is not a layer
+        else:
+            super().__setattr__(name, value)
+
+    __repr__ = BaseEstimator.__repr__

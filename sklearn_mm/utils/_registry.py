@@ -1,0 +1,56 @@
+"""Short names for components: ``"gated"`` for ``GatedFusion()``."""
+
+import difflib
+import inspect
+
+__all__ = ["Registry"]
+
+
+class Registry:
+    """Map short names to component classes, and whatever a user hands in to an instance.
+
+    Parameters
+    ----------
+    what : str
+        What is registered ("fusion", "image encoder"), for error messages.
+    base : type
+        The class that instances must belong to.
+    """
+
+    def __init__(self, what, base):
+        self.what = what
+        self.base = base
+        self._factories = {}
+
+    def register(self, name, factory):
+        """Make ``name`` stand for ``factory()``; returns ``factory``."""
+        self._factories[name] = factory
+        return factory
+
+    @property
+    def names(self):
+        """Registered names, sorted."""
+        return sorted(self._factories)
+
+    def items(self):
+        """Pairs of a name and what makes the instance it stands for."""
+        return self._factories.items()
+
+    def resolve(self, component):
+        """Return an instance for a registered name; pass instances of ``base`` through."""
+        if isinstance(component, self.base):
+            return component
+        if isinstance(component, str):
+            if component in self._factories:
+                return self._factories[component]()
+            close = difflib.get_close_matches(component, self.names, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise ValueError(f"Unknown {self.what} {component!r}.{hint} Known names: {', '.join(self.names)}.")
+        got = (
+            f"the class {component.__name__}; write {component.__name__}()"
+            if inspect.isclass(component)
+            else f"an object of type {type(component).__name__}"
+        )
+        raise TypeError(
+            f"The {self.what} must be one of the names {self.names} or an instance of {self.base.__name__}, got {got}."
+        )
