@@ -1,7 +1,24 @@
 """The one door to scikit-learn's private helpers, so that one file changes when they move."""
 
 from sklearn.base import _fit_context
-from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import validate_data
+from sklearn.utils._param_validation import Interval, Options, StrOptions, generate_invalid_param_val
+from sklearn.utils.validation import _check_sample_weight, _check_y, validate_data
 
-__all__ = ["Interval", "StrOptions", "_fit_context", "validate_data"]
+__all__ = ["Interval", "StrOptions", "TupleOf", "_check_sample_weight", "_check_y", "_fit_context", "generate_invalid_param_val", "validate_data"]
+
+
+class TupleOf(Options):
+    """A tuple or list whose elements all satisfy one constraint (scikit-learn takes subclasses of its own only)."""
+
+    def __init__(self, element, min_length=0):
+        super().__init__(tuple, set())
+        self.element = element
+        self.min_length = min_length
+
+    def is_satisfied_by(self, val):
+        if not isinstance(val, tuple | list) or len(val) < self.min_length:
+            return False
+        return all(self.element.is_satisfied_by(element) for element in val)
+
+    def __str__(self):
+        return f"a tuple of at least {self.min_length} elements, each {self.element}"

@@ -1,0 +1,80 @@
+"""Heads: the fused vector, and the features of all blocks, in; outputs out."""
+
+from numbers import Integral, Real
+
+import torch.nn as nn
+
+from sklearn_mm.utils._component import Component
+from sklearn_mm.utils._registry import Registry
+from sklearn_mm.utils._validation import Interval
+
+__all__ = ["Head", "MLPHead", "resolve_head"]
+
+
+class Head(Component):
+    """Base of all heads.
+
+    A subclass owes ``build(fused_features, widths, n_outputs)``, which makes the layers and returns ``self``, and
+    ``forward(fused, features, present)``, which returns a tensor (batch, n_outputs). It sees the `Features` of each
+    block by name beside the fused vector.
+    """
+
+    def build(self, fused_features, widths, n_outputs):
+        """Make the layers; ``widths`` are those of the blocks' pooled features, by name."""
+        raise NotImplementedError
+
+    def forward(self, fused, features, present):
+        """Map fused vectors and the blocks' features to outputs."""
+        raise NotImplementedError
+
+
+class MLPHead(Head):
+    """Map the fused vector to the outputs through fully connected layers.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : tuple of int, default=(128,)
+        Widths of the hidden layers, each followed by a rectifier. With an empty tuple the head is linear: then a sum
+        or a concatenation of blocks can only add up what each block says by itself.
+    dropout : float, default=0.2
+        Share of values set to zero before each layer in training, in [0, 1). Larger regularises more.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_mm.networks._heads import MLPHead
+    >>> head = MLPHead(hidden_layer_sizes=(16,)).build(32, {"image": 32}, n_outputs=3)
+    >>> head(torch.zeros(5, 32), {}, None).shape
+    torch.Size([5, 3])
+    """
+
+    _parameter_constraints = {
+        "hidden_layer_sizes": ["array-like"],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+    }
+
+    def __init__(self, hidden_layer_sizes=(128,), dropout=0.2):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.dropout = dropout
+
+    def build(self, fused_features, widths, n_outputs):
+        """Make the layers; returns ``self``."""
+        if not all(isinstance(size, Integral) and size > 0 for size in self.hidden_layer_sizes):
+            raise ValueError(f"MLPHead takes hidden_layer_sizes of positive ints, got {self.hidden_layer_sizes!r}.")
+        layers, width = [], fused_features
+        for size in self.hidden_layer_sizes:
+            layers += [nn.Dropout(self.dropout), nn.Linear(width, size), nn.ReLU()]
+            width = size
+        self.layers = nn.Sequential(*layers, nn.Dropout(self.dropout), nn.Linear(width, n_outputs))
+        return self
+
+    def forward(self, fused, features, present):
+        """Map (batch, fused_features) to (batch, n_outputs)."""
+        return self.layers(fused)
+
+
+heads = Registry("head", Head)
+heads.register("auto", MLPHead)
+heads.register("mlp", MLPHead)
+heads.register("linear", lambda: MLPHead(hidden_layer_sizes=()))
+resolve_head = heads.resolve

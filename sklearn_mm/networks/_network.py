@@ -1,0 +1,122 @@
+"""Encoders, fusion and head as one torch module: a batch in, outputs out."""
+
+import torch
+import torch.nn as nn
+
+from sklearn_mm.encoders import Features
+
+__all__ = ["MultimodalNetwork"]
+
+
+class MultimodalNetwork(nn.Module):
+    """The network of all multimodal estimators.
+
+    A batch is a dict with ``blocks`` (the tensors of each block, by name) and ``present`` (batch, n_blocks), which
+    says whether the row has something in the block. A block that a row lacks is not encoded: a learnt vector stands
+    in for it.
+
+    Parameters
+    ----------
+    specs : dict of str to BlockSpec
+        Description of the blocks, by name.
+    encoders : dict of str to Encoder
+        The encoder of each block, not built. Blocks with the same instance share one set of weights.
+    fusion : Fusion
+        Not built.
+    head : Head
+        Not built; not used by a fusion that gives outputs itself.
+    n_outputs : int
+        Width of the outputs.
+    modality_dropout : float, default=0.0
+        Probability that a block of a row is treated as absent in training. A row keeps at least one block.
+    """
+
+    def __init__(self, specs, encoders, fusion, head, n_outputs, *, modality_dropout=0.0):
+        super().__init__()
+        self.names = list(specs)
+        self._kinds = {name: spec.kind for name, spec in specs.items()}
+        self.modality_dropout = modality_dropout
+        unique = {id(encoder): encoder for encoder in encoders.values()}
+        built = {key: encoder.build(self._spec_of(encoder, encoders, specs)) for key, encoder in unique.items()}
+        self.encoders = nn.ModuleList(built.values())
+        places = {key: place for place, key in enumerate(built)}
+        self._place = {name: places[id(encoders[name])] for name in self.names}
+        self.augment = nn.ModuleList([nn.Identity() for _ in self.names])
+        widths = {name: self.encoder(name).out_features for name in self.names}
+        token_widths = {name: self.encoder(name).token_features for name in self.names}
+        self.stand_ins = nn.ParameterList([nn.Parameter(torch.zeros(width)) for width in widths.values()])
+        self.fusion = fusion.build(widths, n_outputs, token_widths)
+        self.head = None if fusion.gives_outputs else head.build(fusion.out_features, widths, n_outputs)
+
+    @staticmethod
+    def _spec_of(encoder, encoders, specs):
+        return next(specs[name] for name, other in encoders.items() if other is encoder)
+
+    def encoder(self, name):
+        """Return the built encoder of a block."""
+        return self.encoders[self._place[name]]
+
+    def set_augment(self, name, augment):
+        """Let a module change the prepared tensors of a block in training; None leaves them as they are."""
+        self.augment[self.names.index(name)] = nn.Identity() if augment is None else augment
+
+    def trimmed_blocks(self):
+        """Return the names of the blocks of padded ids whose batches may be cut to their longest row."""
+        return [name for name in self.names if self._kinds[name] == "text" and not self.encoder(name).fixed_length]
+
+    def components(self):
+        """Yield each built component with the names of the blocks that it sees."""
+        for place, encoder in enumerate(self.encoders):
+            yield encoder, [name for name in self.names if self._place[name] == place]
+        yield self.fusion, self.names
+        if self.head is not None:
+            yield self.head, self.names
+
+    def start(self, blocks, y, sample_weight, generator):
+        """Let the components that start from data do so, with the training rows only."""
+        for component, names in self.components():
+            if hasattr(component, "start"):
+                component.start(blocks.select(names), y, sample_weight, generator)
+
+    def encode(self, batch):
+        """Return the `Features` of each block, by name, and which blocks count as present."""
+        present = self._drop_blocks(batch["present"])
+        features = {}
+        for column, name in enumerate(self.names):
+            x = self.encoder(name).prepare(batch["blocks"][name])
+            if self.training:
+                x = self.augment[column](x)
+            features[name] = self._encode_present(name, x, batch["present"][:, column])
+            here = present[:, column].unsqueeze(1)  # (batch, 1)
+            features[name] = Features(
+                pooled=torch.where(here, features[name].pooled, self.stand_ins[column]),
+                tokens=features[name].tokens,
+                mask=features[name].mask & here,
+            )
+        return features, present
+
+    def fuse(self, batch):
+        """Return the fused vector of each row, (batch, fused_features)."""
+        features, present = self.encode(batch)
+        return self.fusion(features, present)
+
+    def forward(self, batch):
+        """Return the outputs of each row, (batch, n_outputs)."""
+        features, present = self.encode(batch)
+        fused = self.fusion(features, present)
+        return fused if self.head is None else self.head(fused, features, present)
+
+    def _encode_present(self, name, x, present):
+        """Encode the rows that have the block, so that empty ones neither cost time nor enter batch statistics."""
+        encoder = self.encoder(name)
+        rows = present.nonzero().squeeze(1)
+        if len(rows) == len(present) or len(rows) < 2:  # batch statistics need two rows
+            return encoder(x)
+        some = encoder({key: part[rows] for key, part in x.items()} if isinstance(x, dict) else x[rows])
+        return Features(*(part.new_zeros(len(present), *part.shape[1:]).index_copy(0, rows, part) for part in some))
+
+    def _drop_blocks(self, present):
+        if not self.training or self.modality_dropout == 0:
+            return present
+        kept = present & (torch.rand(present.shape, device=present.device) >= self.modality_dropout)
+        return torch.where(kept.any(1, keepdim=True), kept, present)

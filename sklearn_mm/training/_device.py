@@ -1,0 +1,25 @@
+"""Which device to compute on."""
+
+import warnings
+
+import torch
+
+__all__ = ["resolve_device"]
+
+
+def resolve_device(device, fitted=False):
+    """Return a `torch.device`; "auto" is the first of cuda, mps and cpu that is there.
+
+    With ``fitted``, a device that this machine lacks falls back to the CPU with a warning, so that a model which was
+    fitted on a GPU predicts without one.
+    """
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if device == "auto":
+        return torch.device(next(name for name, available in there.items() if available))
+    wanted = torch.device(device)
+    if there.get(wanted.type, False):
+        return wanted
+    if not fitted:
+        raise ValueError(f'device={device!r} is not available on this machine. Use device="auto" or device="cpu".')
+    warnings.warn(f"device={device!r} is not available on this machine; the CPU is used instead.", stacklevel=3)
+    return torch.device("cpu")

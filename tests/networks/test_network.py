@@ -1,0 +1,198 @@
+import numpy as np
+import pytest
+import torch
+import torch.nn as nn
+
+from sklearn_mm.encoders import Encoder, Features, TextEncoder
+from sklearn_mm.fusion import ConcatFusion, LateFusion
+from sklearn_mm.networks._heads import Head, MLPHead, resolve_head
+from sklearn_mm.networks._network import MultimodalNetwork
+from sklearn_mm.preprocessing import Blocks, BlockSpec, TextSpec
+
+
+class Recorder(Encoder):
+    """Gives its input as pooled features and remembers how many rows it saw."""
+
+    def build(self, spec):
+        self.out_features = self.token_features = spec.shape[0]
+        self.seen = []
+        return self
+
+    def forward(self, x):
+        self.seen.append(len(x))
+        return Features(x, x.unsqueeze(1), torch.ones(len(x), 1, dtype=torch.bool))
+
+
+class Starter(Recorder):
+    def start(self, blocks, y, sample_weight, generator):
+        self.started_with = (list(blocks), len(blocks), y.tolist(), torch.rand(1, generator=generator).item())
+
+
+def make_specs(**widths):
+    return {name: BlockSpec(kind="toy", shape=(width,), name=name) for name, width in widths.items()}
+
+
+def make_network(encoders=None, head=None, fusion=None, modality_dropout=0.0, **widths):
+    specs = make_specs(**widths)
+    encoders = encoders or {name: Recorder() for name in specs}
+    return MultimodalNetwork(
+        specs, encoders, fusion or ConcatFusion(), head or MLPHead(), 3, modality_dropout=modality_dropout
+    )
+
+
+def make_batch(present=None, n_rows=6, **widths):
+    torch.manual_seed(0)
+    blocks = {name: torch.randn(n_rows, width) for name, width in widths.items()}
+    present = torch.ones(n_rows, len(widths), dtype=torch.bool) if present is None else torch.tensor(present)
+    return {"blocks": blocks, "present": present}
+
+
+def test_outputs_and_fused_vector_have_one_row_per_row():
+    network = make_network(a=4, b=2).eval()
+    batch = make_batch(a=4, b=2)
+    assert network(batch).shape == (6, 3)
+    torch.testing.assert_close(network.fuse(batch), torch.cat([batch["blocks"]["a"], batch["blocks"]["b"]], 1))
+
+
+def test_absent_rows_are_not_encoded_and_get_the_stand_in():
+    network = make_network(a=4, b=2).eval()
+    with torch.no_grad():
+        network.stand_ins[0].fill_(7.0)
+    batch = make_batch(
+        present=[[True, True], [False, True], [True, True], [True, False], [True, True], [True, True]], a=4, b=2
+    )
+    features, _ = network.encode(batch)
+    assert network.encoder("a").seen == [5]
+    torch.testing.assert_close(features["a"].pooled[1], torch.full((4,), 7.0))
+    assert features["a"].mask[:, 0].tolist() == [True, False, True, True, True, True]
+    torch.testing.assert_close(features["a"].pooled[2], batch["blocks"]["a"][2])
+
+
+def test_what_lies_under_an_absent_block_does_not_matter():
+    network = make_network(a=4, b=2).eval()
+    batch = make_batch(present=[[False, True]] * 3 + [[True, True]] * 3, a=4, b=2)
+    before = network(batch)
+    batch["blocks"]["a"][:3] = 1e6
+    torch.testing.assert_close(network(batch), before)
+
+
+@pytest.mark.parametrize("n_present", [0, 1])
+def test_a_block_that_hardly_a_row_has_gives_finite_outputs(n_present):
+    network = make_network(a=4, b=2).train()
+    present = [[row < n_present, True] for row in range(6)]
+    assert torch.isfinite(network(make_batch(present=present, a=4, b=2))).all()
+
+
+def test_modality_dropout_hides_blocks_in_training_only_and_leaves_one():
+    network = make_network(a=4, b=2, modality_dropout=0.6)
+    batch = make_batch(n_rows=400, a=4, b=2)
+    _, present = network.train().encode(batch)
+    assert present.any(1).all()
+    assert 0.2 < present.float().mean() < 0.8
+    _, present = network.eval().encode(batch)
+    assert present.all()
+
+
+def test_modality_dropout_never_invents_a_block():
+    network = make_network(a=4, b=2, modality_dropout=0.5).train()
+    batch = make_batch(present=[[True, False]] * 50 + [[False, False]] * 50, n_rows=100, a=4, b=2)
+    _, present = network.encode(batch)
+    assert present.tolist() == batch["present"].tolist()
+
+
+def test_blocks_with_one_encoder_share_its_weights():
+    class Linear(Recorder):
+        def build(self, spec):
+            self.layer = nn.Linear(spec.shape[0], 5)
+            self.out_features = self.token_features = 5
+            return self
+
+        def forward(self, x):
+            x = self.layer(x)
+            return Features(x, x.unsqueeze(1), torch.ones(len(x), 1, dtype=torch.bool))
+
+    shared = Linear()
+    network = make_network(encoders={"a": shared, "b": shared, "c": Linear()}, a=4, b=4, c=4)
+    assert network.encoder("a") is network.encoder("b")
+    assert network.encoder("a") is not network.encoder("c")
+    assert sum(p.numel() for p in network.encoders.parameters()) == 2 * 25
+    assert [names for _, names in network.components()][:2] == [["a", "b"], ["c"]]
+
+
+def test_augment_acts_in_training_only():
+    network = make_network(a=4, b=2, head=MLPHead((), dropout=0.0))
+
+    class Zero(nn.Module):
+        def forward(self, x):
+            return torch.zeros_like(x)
+
+    network.set_augment("a", Zero())
+    batch = make_batch(a=4, b=2)
+    assert network.train().encode(batch)[0]["a"].pooled.abs().sum() == 0
+    assert network.eval().encode(batch)[0]["a"].pooled.abs().sum() > 0
+
+
+def test_start_gets_the_components_own_blocks():
+    specs = make_specs(a=4, b=2)
+    network = MultimodalNetwork(specs, {"a": Starter(), "b": Recorder()}, ConcatFusion(), MLPHead(), 3)
+    blocks = Blocks({name: np.zeros((5, spec.shape[0]), np.float32) for name, spec in specs.items()}, specs)
+    network.start(blocks, np.arange(5), np.ones(5), torch.Generator().manual_seed(3))
+    assert network.encoder("a").started_with[:3] == (["a"], 5, [0, 1, 2, 3, 4])
+    assert network.encoder("a").started_with[3] == torch.rand(1, generator=torch.Generator().manual_seed(3)).item()
+
+
+def test_a_head_sees_the_features_of_all_blocks():
+    class Spy(Head):
+        def build(self, fused_features, widths, n_outputs):
+            self.widths = dict(widths)
+            self.layer = nn.Linear(fused_features, n_outputs)
+            return self
+
+        def forward(self, fused, features, present):
+            self.saw = {name: tuple(f.pooled.shape) for name, f in features.items()}
+            return self.layer(fused)
+
+    network = make_network(head=Spy(), a=4, b=2)
+    network(make_batch(a=4, b=2))
+    assert network.head.widths == {"a": 4, "b": 2}
+    assert network.head.saw == {"a": (6, 4), "b": (6, 2)}
+
+
+def test_a_fusion_that_gives_outputs_needs_no_head():
+    network = make_network(fusion=LateFusion(), a=4, b=2)
+    assert network.head is None
+    assert network(make_batch(a=4, b=2)).shape == (6, 3)
+
+
+def test_only_padded_ids_without_fixed_length_are_trimmed():
+    class Reader(TextEncoder):
+        def build(self, spec):
+            self.out_features = self.token_features = 1
+            return self
+
+    class FixedReader(Reader):
+        fixed_length = True
+
+    spec = TextSpec(shape=(3,), vocab_size=5, tokenizer="word")
+    specs = {"x": spec, "y": spec, "z": BlockSpec(kind="toy", shape=(1,))}
+    network = MultimodalNetwork(
+        specs, {"x": Reader(), "y": FixedReader(), "z": Recorder()}, ConcatFusion(), MLPHead(), 1
+    )
+    assert network.trimmed_blocks() == ["x"]
+
+
+@pytest.mark.parametrize(("name", "n_layers"), [("linear", 1), ("mlp", 2), ("auto", 2)])
+def test_heads_by_name(name, n_layers):
+    head = resolve_head(name).build(8, {"a": 8}, n_outputs=2)
+    assert sum(isinstance(layer, nn.Linear) for layer in head.layers) == n_layers
+
+
+def test_unknown_head():
+    with pytest.raises(ValueError, match="Unknown head 'liner'. Did you mean 'linear'"):
+        resolve_head("liner")
+
+
+@pytest.mark.parametrize("sizes", [(0,), (-3,), (2.5,)])
+def test_bad_hidden_layer_sizes(sizes):
+    with pytest.raises(ValueError, match="hidden_layer_sizes"):
+        MLPHead(hidden_layer_sizes=sizes).build(8, {"a": 8}, n_outputs=2)

@@ -1,0 +1,36 @@
+import numpy as np
+import pytest
+
+from sklearn_mm.training._split import split_validation
+
+
+@pytest.mark.parametrize("fraction", [0.1, 0.3])
+def test_stratified_split_keeps_proportions(fraction):
+    target = np.repeat([0, 1, 2], [100, 50, 50])
+    kept, held_out = split_validation(target, fraction, seed=0, stratify=True)
+    assert sorted([*kept, *held_out]) == list(range(200))
+    np.testing.assert_allclose(np.bincount(target[held_out]), np.array([100, 50, 50]) * fraction, atol=1)
+
+
+def test_classes_of_one_row_are_trained_with():
+    target = np.array([0] * 10 + [1] * 10 + [2])
+    for seed in range(5):
+        kept, _ = split_validation(target, 0.2, seed=seed, stratify=True)
+        assert 20 in kept
+
+
+def test_more_classes_than_rows_to_hold_out():
+    kept, held_out = split_validation(np.repeat(np.arange(10), 2), 0.1, seed=0, stratify=True)
+    assert (len(kept), len(held_out)) == (18, 2)
+
+
+def test_plain_split_is_fixed_by_the_seed():
+    target = np.linspace(0, 1, 30)
+    first, second = (split_validation(target, 0.2, seed=1, stratify=False) for _ in range(2))
+    np.testing.assert_array_equal(first[1], second[1])
+    assert len(first[1]) == 6
+
+
+def test_one_row_cannot_be_split():
+    with pytest.raises(ValueError, match="Early stopping needs at least 2 rows"):
+        split_validation(np.zeros(1), 0.1, seed=0, stratify=False)
