@@ -22,6 +22,7 @@ class MultimodalNet(NeuralNet):
         super().__init__(module, criterion, iterator_train__shuffle=True, train_split=None, **kwargs)
         self.weight_decay = weight_decay
 
+    @property
     def _default_callbacks(self):
         names = ["train_loss", "train_score", "valid_loss", "valid_score"]
         return [("epoch_timer", EpochTimer())] + [

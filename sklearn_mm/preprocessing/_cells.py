@@ -1,0 +1,104 @@
+"""One column of whatever a user holds, as a flat array of cells."""
+
+import numpy as np
+import pandas as pd
+
+__all__ = ["as_cells", "is_missing", "missing_rows"]
+
+
+def as_cells(X, who="This transformer"):
+    """Return the cells of one column, and the column's name.
+
+    Parameters
+    ----------
+    X : Series, table of one column, list, tuple, or array of shape (n,), (n, 1) or (n, ...)
+        The column. pandas, polars and pyarrow are known; of an array with three dimensions or more, each ``X[i]`` is
+        a cell.
+    who : str, default="This transformer"
+        Whose column it is, for error messages.
+
+    Returns
+    -------
+    cells : numpy.ndarray of shape (n,), dtype object
+        The cells as they are. It may share memory with ``X``: never write to it.
+    name : object
+        The column's name, None where it has none.
+    """
+    library = type(X).__module__.partition(".")[0]
+    if isinstance(X, pd.DataFrame):
+        _check_one_column(list(X.columns), who)
+        return X.iloc[:, 0].to_numpy(dtype=object), X.columns[0]
+    if isinstance(X, (pd.Series, pd.Index)):
+        return X.to_numpy(dtype=object), X.name
+    if library == "polars" and hasattr(X, "collect"):
+        raise TypeError(f"{who} needs data in memory, got a polars LazyFrame. Call its collect() first.")
+    if library == "polars" and hasattr(X, "get_columns"):
+        _check_one_column(X.columns, who)
+        X = X.to_series()
+    if library == "polars" and hasattr(X, "to_list"):
+        return _object_array(X.to_list()), X.name or None
+    if library == "pyarrow" and hasattr(X, "column_names"):
+        _check_one_column(X.column_names, who)
+        return _object_array(X.column(0).to_pylist()), X.column_names[0]
+    if library == "pyarrow" and hasattr(X, "to_pylist"):
+        return _object_array(X.to_pylist()), None
+    if isinstance(X, (list, tuple)):
+        return _object_array(X), None
+    # NumPy's own scalars have `__array__` too, and are cells rather than columns.
+    if hasattr(X, "__array__") and not isinstance(X, np.generic):
+        return _cells_of_array(X, who), None
+    raise TypeError(
+        f"{who} reads one column: a Series, a table of one column, a list, or an array of shape (n,) or (n, 1); got "
+        f"{_describe(X)}. To read a single cell, put it in a list: [cell]."
+    )
+
+
+def is_missing(cell):
+    """Return whether there is nothing in a cell: None, NaN, pd.NA, NaT, and empty or blank strings."""
+    if isinstance(cell, str):
+        return not cell.strip()
+    return bool(pd.api.types.is_scalar(cell) and pd.isna(cell))
+
+
+def missing_rows(cells):
+    """Return where `is_missing` holds, for all cells of an object array of shape (n,): a bool array (n,)."""
+    missing = pd.isna(cells)
+    for row, cell in enumerate(cells):
+        if isinstance(cell, str) and (not cell or cell.isspace()):
+            missing[row] = True
+    return missing
+
+
+def _cells_of_array(X, who):
+    array = np.asarray(X)
+    if isinstance(X, np.ma.MaskedArray):
+        array = np.where(np.ma.getmaskarray(X), None, array)
+    if array.ndim == 0:
+        raise TypeError(f"{who} reads one column, got an array without dimensions. To read one cell, put it in a list.")
+    if array.ndim == 2:
+        _check_one_column(list(range(array.shape[1])), who)
+        array = array[:, 0]
+    return array.astype(object) if array.ndim == 1 else _object_array(array)
+
+
+def _object_array(cells):
+    array = np.empty(len(cells), dtype=object)
+    for row, cell in enumerate(cells):  # one by one: a slice assignment would unpack cells that are arrays
+        array[row] = cell
+    return array
+
+
+def _check_one_column(columns, who):
+    if len(columns) != 1:
+        shown = ", ".join(repr(column) for column in columns[:5]) + (", ..." if len(columns) > 5 else "")
+        raise ValueError(
+            f"{who} reads one column, got {len(columns)}: [{shown}]. Select one, as in X[['name']], or use "
+            f"ModalityTransformer, which reads tables."
+        )
+
+
+def _describe(X):
+    if isinstance(X, (str, bytes)):
+        text = repr(X)
+        return f"{type(X).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
+    return f"an object of type {type(X).__name__}"

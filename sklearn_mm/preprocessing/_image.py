@@ -1,0 +1,387 @@
+"""A column of pictures as one uint8 array."""
+
+import os
+import warnings
+from numbers import Integral, Real
+
+import joblib
+import numpy as np
+from PIL import Image, ImageColor
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_mm.preprocessing._base import BlockTransformer
+from sklearn_mm.preprocessing._cells import as_cells, is_missing, missing_rows
+from sklearn_mm.preprocessing._decode import CELL_TYPES, Framing, UnreadableError, decode, describe_cell
+from sklearn_mm.preprocessing._keys import hash_cells
+from sklearn_mm.preprocessing._specs import ImageSpec
+from sklearn_mm.utils._validation import Interval, StrOptions, _fit_context
+
+__all__ = ["ImageTransformer"]
+
+# Of the training set of ImageNet, and the same for grey pictures.
+_IMAGENET = {
+    "RGB": {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)},
+    "L": {"mean": (0.449,), "std": (0.226,)},
+}
+
+
+class ImageTransformer(BlockTransformer):
+    """Read a column of pictures into one uint8 array of shape (n_rows, height, width, channels).
+
+    A cell is a path (string or `pathlib.Path`), bytes of a file, a PIL image, or an array of shape (H, W), (H, W, 1),
+    (H, W, 3) or (H, W, 4) that is uint8, uint16, bool or float in [0, 1]. Kinds may mix. Pictures are set upright by
+    their EXIF orientation, transparent ones are laid on ``background``, deep ones are scaled to 8 bits, and of
+    animated ones the first frame is read. Cells with nothing in them (None, NaN, empty strings) give zeros.
+
+    Parameters
+    ----------
+    size : int or tuple of two ints (height, width), default=64
+        Size of the result in pixels; one number stands for a square. Larger shows more detail; memory and the time of
+        training grow with its square.
+    resize : {"crop", "pad", "stretch"}, default="crop"
+        How a picture of other proportions than ``size`` is fitted: ``"crop"`` fills the result and cuts off what
+        protrudes on two sides, ``"pad"`` keeps the whole picture and fills up with ``background``, ``"stretch"``
+        keeps the whole picture and distorts it.
+    crop : tuple of four ints (left, upper, right, lower), default=None
+        Part to read, in pixels of the upright picture as it is in the file, before ``rotate`` and ``resize``. By
+        default the whole picture. A picture that the box does not fit into is unreadable.
+    rotate : float, default=0
+        Degrees to turn counter-clockwise, after ``crop`` and before ``resize``. Nothing is cut off by it; the corners
+        that appear are filled with ``background``.
+    color : {"RGB", "L"}, default="RGB"
+        Three channels (red, green, blue) or one (grey).
+    background : str, int or tuple of three ints, default="white"
+        Color below transparent pixels and in padding: a name or hexadecimal value that `PIL.ImageColor` knows, a grey
+        from 0 to 255, or (red, green, blue) from 0 to 255.
+    mean, std : "imagenet", "dataset", float or sequence of floats per channel, default="imagenet"
+        Mean and standard deviation for pixels in [0, 1], with which encoders normalise; the array itself keeps its
+        0 to 255. ``"dataset"`` computes them from the pictures of `fit`. ``"imagenet"`` is what pretrained encoders
+        mostly expect.
+    root : str or path, default=None
+        Folder of relative paths; by default the current one. ``~`` stands for the home folder, here and in paths. It
+        may be changed after `fit`, when the files moved.
+    loader : callable, default=None
+        Called with each cell that is not missing; returns what is to be read in its place: a cell of the kinds above,
+        or None for "missing". It is the way to read URLs or archives, of which nothing is fetched otherwise. What it
+        raises as OSError or ValueError counts as an unreadable cell. It is called from several threads, unless
+        ``n_jobs=1``.
+    on_error : {"raise", "warn", "ignore"}, default="raise"
+        What to do with cells that cannot be read: one error that counts and names them, one such warning, or nothing.
+        In the latter two cases they are like missing ones. It is an error in any case if all cells that are not
+        missing are unreadable, be it in `fit` or, for two cells or more, in `transform`.
+    n_jobs : int, default=-1
+        Number of threads that decode; the result does not depend on it. -1 means as many as there are cores, None
+        means 1 unless in a `joblib.parallel_config` context.
+
+    Attributes
+    ----------
+    spec_ : ImageSpec
+        Shape of a row, mean and standard deviation.
+    mean_ : ndarray of shape (n_channels,)
+        Mean per channel, for pixels in [0, 1].
+    std_ : ndarray of shape (n_channels,)
+        Standard deviation per channel, for pixels in [0, 1]; 1 for a channel that is constant in ``"dataset"``.
+    unreadable_rows_ : ndarray of shape (n_unreadable,), dtype int
+        Positions of the rows that could not be read in `fit`; empty under ``on_error="raise"``.
+
+    Notes
+    -----
+    JPEG files are decoded at the smallest of the scales 1/1, 1/2, 1/4 and 1/8 that is at least twice the result's, and
+    other pictures are first reduced by whole factors (Pillow's ``draft`` and ``reducing_gap``), so that the time
+    depends little on the size of photographs. What remains is scaled with Pillow's bicubic filter.
+
+    The attribute ``MAX_IMAGE_PIXELS`` of `PIL.Image` limits the size of pictures that are opened.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_mm.preprocessing import ImageTransformer
+    >>> red = np.zeros((40, 60, 3), dtype=np.uint8)
+    >>> red[..., 0] = 255
+    >>> transformer = ImageTransformer(size=32)
+    >>> pictures = transformer.fit_transform([red, None])
+    >>> pictures.shape, pictures.dtype
+    ((2, 32, 32, 3), dtype('uint8'))
+    >>> pictures[:, 0, 0].tolist()
+    [[255, 0, 0], [0, 0, 0]]
+    """
+
+    _parameter_constraints = {
+        "size": [Interval(Integral, 1, None, closed="left"), tuple, list],
+        "resize": [StrOptions({"crop", "pad", "stretch"})],
+        "crop": [tuple, list, None],
+        "rotate": [Interval(Real, None, None, closed="neither")],
+        "color": [StrOptions({"RGB", "L"})],
+        "background": [str, Interval(Integral, 0, 255, closed="both"), tuple, list],
+        "mean": [StrOptions({"imagenet", "dataset"}), Real, "array-like"],
+        "std": [StrOptions({"imagenet", "dataset"}), Real, "array-like"],
+        "root": [str, os.PathLike, None],
+        "loader": [callable, None],
+        "on_error": [StrOptions({"raise", "warn", "ignore"})],
+        "n_jobs": [Integral, None],
+    }
+
+    def __init__(
+        self,
+        size=64,
+        *,
+        resize="crop",
+        crop=None,
+        rotate=0,
+        color="RGB",
+        background="white",
+        mean="imagenet",
+        std="imagenet",
+        root=None,
+        loader=None,
+        on_error="raise",
+        n_jobs=-1,
+    ):
+        self.size = size
+        self.resize = resize
+        self.crop = crop
+        self.rotate = rotate
+        self.color = color
+        self.background = background
+        self.mean = mean
+        self.std = std
+        self.root = root
+        self.loader = loader
+        self.on_error = on_error
+        self.n_jobs = n_jobs
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit_read(self, X, y=None):
+        """Learn from a column of pictures and return their array, reading each once.
+
+        Parameters
+        ----------
+        X : Series, table of one column, list, or array of shape (n_rows,) or (n_rows, 1)
+            The cells.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        pictures : ndarray of shape (n_rows, height, width, channels), dtype uint8
+            The pictures; zeros where there is none.
+        present : ndarray of shape (n_rows,), dtype bool
+            Where there is one.
+        """
+        cells, name = as_cells(X, type(self).__name__)
+        if not len(cells):
+            raise ValueError(f"{type(self).__name__} needs at least one row to fit, got none.")
+        framing = self._check_framing()
+        statistics = {what: self._check_statistic(what) for what in ("mean", "std")}
+        pictures, present, failures = self._read(cells, name, framing)
+        self._report(failures, present, name, n_may_be_all=0)
+        if "dataset" in statistics.values():
+            if not present.any():
+                raise ValueError(
+                    f"{type(self).__name__} cannot compute the mean and standard deviation of{_of(name)}: all of its "
+                    f'{len(cells)} cells are missing. Pass numbers or "imagenet" as mean and std.'
+                )
+            found = dict(zip(("mean", "std"), _pixel_statistics(pictures, present), strict=True))
+            statistics = {what: found[what] if value == "dataset" else value for what, value in statistics.items()}
+        self._framing = framing
+        self.mean_ = np.array(statistics["mean"], dtype=float)
+        self.std_ = np.array(statistics["std"], dtype=float)
+        self.unreadable_rows_ = np.array([row for row, _, _ in failures], dtype=int)
+        self.spec_ = ImageSpec(shape=pictures.shape[1:], mean=tuple(self.mean_.tolist()), std=tuple(self.std_.tolist()))
+        return pictures, present
+
+    def read(self, X):
+        """Return the array of a column of pictures.
+
+        Parameters
+        ----------
+        X : Series, table of one column, list, or array of shape (n_rows,) or (n_rows, 1)
+            The cells.
+
+        Returns
+        -------
+        pictures : ndarray of shape (n_rows, height, width, channels), dtype uint8
+            The pictures; zeros where there is none.
+        present : ndarray of shape (n_rows,), dtype bool
+            Where there is one.
+        """
+        check_is_fitted(self)
+        cells, name = as_cells(X, type(self).__name__)
+        pictures, present, failures = self._read(cells, name, self._framing)
+        self._report(failures, present, name, n_may_be_all=1)
+        return pictures, present
+
+    def content_keys(self, X):
+        """Return what identifies the content of each cell, without decoding any.
+
+        Parameters
+        ----------
+        X : Series, table of one column, list, or array of shape (n_rows,) or (n_rows, 1)
+            The cells.
+
+        Returns
+        -------
+        keys : ndarray of shape (n_rows,), dtype V16
+            Equal keys, equal content; zeros where the cell is missing. Of a path, the file's size and time of change
+            count; where there is a ``loader``, the cell that it is called with.
+        """
+        return hash_cells(as_cells(X, type(self).__name__)[0], self.root)
+
+    def _read(self, cells, name, framing):
+        """Return the pictures, whether each is present, and (row, cell, cause) of those that cannot be read."""
+        present = ~missing_rows(cells)
+        rows = np.flatnonzero(present)
+        if self.loader is None:  # a cell of the wrong type is known before hours of decoding
+            for row in rows:
+                _check_kind(cells[row], row, name, f"{type(self).__name__} reads")
+        pictures = np.zeros((len(cells), *framing.size, len(framing.color)), dtype=np.uint8)
+        n_threads = min(joblib.effective_n_jobs(self.n_jobs), len(rows))
+        # Threads fill the one array in place: a few tasks per thread even out slow and fast pictures.
+        n_tasks = 1 if n_threads <= 1 else max(4 * n_threads, len(rows) // 32)
+        Image.preinit()  # the common formats first, so that the others are not tried on every file
+        Image.init()  # now, because threads that do it at the same time may miss formats
+        failures = joblib.Parallel(n_jobs=n_threads if n_threads > 1 else 1, require="sharedmem")(
+            joblib.delayed(self._fill)(pictures, present, cells, task, name, framing)
+            for task in np.array_split(rows, n_tasks)
+        )
+        return pictures, present, [failure for found in failures for failure in found]
+
+    def _fill(self, pictures, present, cells, rows, name, framing):
+        """Decode some rows into their places; return (row, cell, cause) of those that cannot be read."""
+        failures = []
+        for row in rows:
+            try:
+                cell = cells[row] if self.loader is None else self._load(cells[row])
+                if is_missing(cell):
+                    present[row] = False
+                    continue
+                _check_kind(cell, row, name, f"The loader of {type(self).__name__} must return")
+                pictures[row] = decode(cell, framing, self.root)
+            except UnreadableError as error:
+                present[row] = False
+                failures.append((row, cells[row], str(error)))
+        return failures
+
+    def _load(self, cell):
+        try:
+            return self.loader(cell)
+        except (OSError, ValueError) as error:
+            raise UnreadableError(f"the loader raised {type(error).__name__}: {error}") from error
+
+    def _report(self, failures, present, name, n_may_be_all):
+        """Raise or warn about unreadable cells; more than ``n_may_be_all`` must not be all that there are."""
+        if not failures:
+            return
+        count = f"{len(failures)} of {len(present)} cells"
+        rows = "row " if len(failures) == 1 else "rows "  # positions, from 0
+        rows += ", ".join(str(row) for row, _, _ in failures[:5]) + (", ..." if len(failures) > 5 else "")
+        lines = [f"  row {row}: {describe_cell(cell)}: {cause}" for row, cell, cause in failures[:5]]
+        message = "\n".join([f"{type(self).__name__} cannot read {count} of{_of(name)} ({rows}):", *lines, ""])
+        if self.on_error == "raise":
+            raise ValueError(
+                f'{message}Fix these cells, drop these rows, or pass on_error="warn" to read them as missing.'
+            )
+        if not present.any() and len(failures) > n_may_be_all:
+            raise ValueError(
+                f"{message}These are all that are not missing, too many for on_error={self.on_error!r}. Check the "
+                f"paths and root={self.root!r}."
+            )
+        if self.on_error == "warn":
+            warnings.warn(f"{message}They are read as missing.", UserWarning, stacklevel=3)
+
+    def _check_framing(self):
+        return Framing(
+            size=self._check_size(),
+            resize=self.resize,
+            crop=self._check_crop(),
+            rotate=float(self.rotate),
+            color=self.color,
+            background=self._check_background(),
+        )
+
+    def _check_size(self):
+        size = (self.size, self.size) if isinstance(self.size, Integral) else tuple(self.size)
+        if len(size) != 2 or not all(isinstance(length, Integral) and length >= 1 for length in size):
+            raise ValueError(
+                f"The 'size' parameter of {type(self).__name__} must be a number of pixels or (height, width), each at "
+                f"least 1, got {self.size!r}."
+            )
+        return tuple(int(length) for length in size)
+
+    def _check_crop(self):
+        if self.crop is None:
+            return None
+        box = tuple(self.crop)
+        if (
+            len(box) != 4
+            or not all(isinstance(edge, Integral) for edge in box)
+            or not (0 <= box[0] < box[2] and 0 <= box[1] < box[3])
+        ):
+            raise ValueError(
+                f"The 'crop' parameter of {type(self).__name__} must be (left, upper, right, lower) in whole pixels, "
+                f"with 0 <= left < right and 0 <= upper < lower, got {self.crop!r}."
+            )
+        return tuple(int(edge) for edge in box)
+
+    def _check_background(self):
+        if isinstance(self.background, Integral):
+            return (int(self.background),) * 3
+        if isinstance(self.background, str):
+            try:
+                return ImageColor.getrgb(self.background)[:3]
+            except ValueError as error:
+                raise ValueError(f"The 'background' parameter of {type(self).__name__}: {error}.") from error
+        color = tuple(self.background)
+        if len(color) != 3 or not all(isinstance(part, Integral) and 0 <= part <= 255 for part in color):
+            raise ValueError(
+                f"The 'background' parameter of {type(self).__name__} must be the name of a color, a grey, or (red, "
+                f"green, blue), from 0 to 255, got {self.background!r}."
+            )
+        return tuple(int(part) for part in color)
+
+    def _check_statistic(self, what):
+        """Return "dataset" or one number per channel."""
+        value = getattr(self, what)
+        if isinstance(value, str):
+            return value if value == "dataset" else _IMAGENET[self.color][what]
+        n_channels = len(self.color)
+        numbers = np.atleast_1d(np.asarray(value, dtype=float))
+        in_range = np.all((numbers >= 0) & (numbers <= 1) if what == "mean" else (numbers > 0) & np.isfinite(numbers))
+        if numbers.shape not in [(1,), (n_channels,)] or not in_range:
+            raise ValueError(
+                f"The {what!r} parameter of {type(self).__name__} must be a number or {n_channels} numbers, "
+                f"{'between 0 and 1' if what == 'mean' else 'above 0'}, for pixels in [0, 1], got {value!r}."
+            )
+        return tuple(np.broadcast_to(numbers, n_channels).tolist())
+
+
+def _of(name):
+    return " the column" if name is None else f" column {name!r}"
+
+
+def _check_kind(cell, row, name, who_does):
+    if not isinstance(cell, CELL_TYPES):
+        text = repr(cell)
+        raise TypeError(
+            f"{who_does} paths (str or pathlib.Path), bytes, PIL images and arrays; got {type(cell).__name__} in row "
+            f"{row} of{_of(name)}: {text if len(text) <= 60 else text[:57] + '...'}. Convert such cells, or let "
+            f"loader= do it, a function from such a cell to one of these."
+        )
+
+
+def _pixel_statistics(pictures, present):
+    """Return mean and standard deviation per channel of the present pictures, for pixels in [0, 1]."""
+    n_channels = pictures.shape[3]
+    counts = np.zeros((n_channels, 256), dtype=np.int64)  # exact, and no picture ever becomes floats
+    n_at_once = max(1, 2**20 // int(np.prod(pictures.shape[1:])))
+    rows = np.flatnonzero(present)
+    for start in range(0, len(rows), n_at_once):
+        some = pictures[rows[start : start + n_at_once]]
+        for channel in range(n_channels):
+            counts[channel] += np.bincount(some[..., channel].ravel(), minlength=256)
+    values = np.arange(256) / 255
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    mean = shares @ values
+    std = np.sqrt((shares * (values - mean[:, None]) ** 2).sum(axis=1))
+    std[np.count_nonzero(counts, axis=1) == 1] = 1.0
+    return mean.tolist(), std.tolist()

@@ -1,0 +1,97 @@
+"""Content keys: 16 bytes per row that say whether two rows hold the same."""
+
+import os
+from hashlib import blake2b
+
+import joblib
+import numpy as np
+from PIL import Image
+
+from sklearn_mm.preprocessing._cells import missing_rows
+from sklearn_mm.preprocessing._decode import ORIENTATION_TAG, READ_ERRORS, file_path
+
+__all__ = ["hash_cells", "hash_rows"]
+
+
+def hash_rows(array):
+    """Return one key per row of an array: equal bytes, equal key.
+
+    Parameters
+    ----------
+    array : numpy.ndarray of shape (n, ...)
+        Numbers or records; not objects.
+
+    Returns
+    -------
+    keys : numpy.ndarray of shape (n,), dtype V16
+        BLAKE2b of the bytes of each row.
+    """
+    array = np.asarray(array)
+    if array.dtype.hasobject:
+        raise TypeError(f"hash_rows needs an array of numbers or records, got dtype {array.dtype}. Use hash_cells.")
+    return _keys((row.tobytes(),) for row in array)
+
+
+def hash_cells(cells, root=None):
+    """Return one key per cell of a column of pictures or other media.
+
+    A path is known by where it leads and by the file's size and time of change, so that no file is read; bytes, PIL
+    images and arrays by their content. A path that leads nowhere is known by its text.
+
+    Parameters
+    ----------
+    cells : numpy.ndarray of shape (n,), dtype object
+        The cells, from ``as_cells``.
+    root : str or path, default=None
+        Folder of relative paths.
+
+    Returns
+    -------
+    keys : numpy.ndarray of shape (n,), dtype V16
+        BLAKE2b of each cell's kind and content; zeros where the cell is missing.
+    """
+    missing = missing_rows(cells)
+    keys = _keys(() if nothing else _content(cell, root) for cell, nothing in zip(cells, missing, strict=True))
+    keys[missing] = bytes(16)
+    return keys
+
+
+def _keys(rows):
+    digests = []
+    for parts in rows:
+        digest = blake2b(digest_size=16)
+        for part in parts:
+            digest.update(part)
+        digests.append(digest.digest())
+    return np.array(digests, dtype="V16")
+
+
+def _content(cell, root):
+    """Return the kind of a cell and what it holds, as buffers."""
+    if isinstance(cell, (str, os.PathLike)):
+        return b"path\0", _stamp(file_path(cell, root))
+    if isinstance(cell, (bytes, bytearray, memoryview)):
+        return b"bytes\0", bytes(cell)
+    if isinstance(cell, Image.Image):
+        return b"image\0", *_content_of_image(cell)
+    if isinstance(cell, np.ndarray) and not cell.dtype.hasobject:
+        return b"array\0", repr((cell.shape, cell.dtype.str)).encode(), cell.tobytes()
+    return b"object\0", joblib.hash(cell).encode()  # what only a user's loader understands
+
+
+def _stamp(path):
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):  # no such file, or no possible name of one
+        return path.encode(errors="surrogatepass")
+    return f"{os.path.realpath(path)}\0{status.st_size}\0{status.st_mtime_ns}".encode(errors="surrogatepass")
+
+
+def _content_of_image(image):
+    shape = repr((image.mode, image.size)).encode()
+    try:
+        # Of the rest, the colours of the palette and the orientation say what the pixels mean.
+        rest = (image.getpalette(), image.info.get("transparency"), image.getexif().get(ORIENTATION_TAG))
+        return shape, repr(rest).encode(), image.tobytes()
+    except READ_ERRORS:  # opened, but damaged or closed: whoever decodes it reports it
+        return (shape,)

@@ -1,0 +1,1 @@
+"""Training: the data set of batches, augmentation, schedules and callbacks around skorch."""
