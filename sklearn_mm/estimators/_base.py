@@ -1,17 +1,18 @@
 """What all multimodal estimators share: from a table to a trained network, and from a table to its outputs."""
 
-from copy import copy, deepcopy
+from copy import copy
 from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, clone
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from skorch.callbacks import LRScheduler
 
-from sklearn_mm.encoders import resolve_encoder
-from sklearn_mm.fusion import Fusion, resolve_fusion
+from sklearn_mm.encoders._registry import resolve_encoder
+from sklearn_mm.fusion import Fusion
+from sklearn_mm.fusion._registry import resolve_fusion
 from sklearn_mm.inputs import InputsMixin, ModalityTransformer, respecify
 from sklearn_mm.networks._heads import Head, resolve_head
 from sklearn_mm.networks._network import MultimodalNetwork
@@ -24,20 +25,20 @@ from sklearn_mm.training._net import MultimodalNet
 from sklearn_mm.training._schedules import SCHEDULES, Schedule
 from sklearn_mm.training._seeding import draw_seed, seeded
 from sklearn_mm.training._split import split_validation
-from sklearn_mm.utils._validation import Interval, StrOptions, _check_sample_weight, _fit_context
+from sklearn_mm.utils._validation import Interval, StrOptions, _check_sample_weight, _fit_context, _num_samples
 
 __all__ = ["BaseMultimodal"]
 
 _OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 
 
-class BaseMultimodal(ClassNamePrefixFeaturesOutMixin, InputsMixin, BaseEstimator):
+class BaseMultimodal(ClassNamePrefixFeaturesOutMixin, TransformerMixin, InputsMixin):
     """Base of the estimators that learn from labelled rows.
 
-    A subclass owes ``_fit_target(y)``, which learns the form of ``y`` and returns it as an array, ``_encode_target(y)``,
-    which does so for other rows, ``_start_target(target, weight)``, which learns from the rows that are trained with,
-    ``_loss_target(target)`` and ``_element_weight(target, sample_weight)``, what the loss gets, ``_criterion()``, and
-    ``_n_outputs``.
+    A subclass owes ``_fit_target(y)``, which learns the form of ``y`` and returns it as an array,
+    ``_encode_target(y)``, which does so for other rows, ``_start_target(target, weight)``, which learns from the rows
+    that are trained with, ``_loss_target(target)`` and ``_element_weight(target, sample_weight)``, what the loss gets,
+    ``_criterion()``, and ``_n_outputs``.
     """
 
     _parameter_constraints = {
@@ -123,6 +124,10 @@ class BaseMultimodal(ClassNamePrefixFeaturesOutMixin, InputsMixin, BaseEstimator
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
         check_consistent_length(X, y)
+        if not _num_samples(y):
+            raise ValueError(
+                f"Found array with 0 sample(s) while a minimum of 1 is required by {type(self).__name__}."
+            )
         if (X_val is None) != (y_val is None):
             given, missing = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")
             raise ValueError(f"{type(self).__name__}.fit got {given} without {missing}; pass both or neither.")
@@ -290,8 +295,8 @@ class BaseMultimodal(ClassNamePrefixFeaturesOutMixin, InputsMixin, BaseEstimator
         state = super().__getstate__()
         net = state.get("net_")
         if net is not None and torch.device(net.device).type != "cpu":
-            net = copy(net)
-            net.module_ = net.module = deepcopy(net.module_).cpu()
+            net = copy(net)  # by skorch's __getstate__, which copies the tensors too
+            net.module_ = net.module = net.module_.cpu()
             net.device = "cpu"
             net.initialize_optimizer()
             state = {**state, "net_": net}
@@ -300,6 +305,7 @@ class BaseMultimodal(ClassNamePrefixFeaturesOutMixin, InputsMixin, BaseEstimator
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = []
         return tags
 
 

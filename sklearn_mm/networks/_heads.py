@@ -42,7 +42,7 @@ class MLPHead(Head):
     Examples
     --------
     >>> import torch
-    >>> from sklearn_mm.networks._heads import MLPHead
+    >>> from sklearn_mm.networks import MLPHead
     >>> head = MLPHead(hidden_layer_sizes=(16,)).build(32, {"image": 32}, n_outputs=3)
     >>> head(torch.zeros(5, 32), {}, None).shape
     torch.Size([5, 3])
@@ -76,5 +76,5 @@ class MLPHead(Head):
 heads = Registry("head", Head)
 heads.register("auto", MLPHead)
 heads.register("mlp", MLPHead)
-heads.register("linear", lambda: MLPHead(hidden_layer_sizes=()))
+heads.register("linear", lambda: MLPHead(hidden_layer_sizes=(), dropout=0.0))
 resolve_head = heads.resolve

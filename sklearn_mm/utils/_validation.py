@@ -1,10 +1,31 @@
 """The one door to scikit-learn's private helpers, so that one file changes when they move."""
 
 from sklearn.base import _fit_context
-from sklearn.utils._param_validation import Interval, Options, StrOptions, generate_invalid_param_val
-from sklearn.utils.validation import _check_sample_weight, _check_y, validate_data
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    Options,
+    StrOptions,
+    generate_invalid_param_val,
+    validate_parameter_constraints,
+)
+from sklearn.utils.metaestimators import _BaseComposition
+from sklearn.utils.validation import _check_sample_weight, _check_y, _get_feature_names, _num_samples
 
-__all__ = ["Interval", "StrOptions", "TupleOf", "_check_sample_weight", "_check_y", "_fit_context", "generate_invalid_param_val", "validate_data"]
+__all__ = [
+    "HasMethods",
+    "Interval",
+    "StrOptions",
+    "TupleOf",
+    "_BaseComposition",
+    "_check_sample_weight",
+    "_check_y",
+    "_fit_context",
+    "_get_feature_names",
+    "_num_samples",
+    "generate_invalid_param_val",
+    "validate_parameter_constraints",
+]
 
 
 class TupleOf(Options):

@@ -188,7 +188,7 @@ def test_heads_by_name(name, n_layers):
 
 
 def test_unknown_head():
-    with pytest.raises(ValueError, match="Unknown head 'liner'. Did you mean 'linear'"):
+    with pytest.raises(ValueError, match=r"Unknown head 'liner'\. Did you mean 'linear'"):
         resolve_head("liner")
 
 

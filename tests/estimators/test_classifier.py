@@ -1,0 +1,164 @@
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.utils import compute_class_weight
+
+from sklearn_mm import ImageInput, MultimodalClassifier, TextInput
+from sklearn_mm.encoders import CNNEncoder
+from sklearn_mm.preprocessing import ImageTransformer
+
+FAST = {
+    "image": ImageInput(transformer=ImageTransformer(size=16), encoder=CNNEncoder(channels=(8,)), augment=None),
+    "max_epochs": 15,
+    "random_state": 0,
+}
+
+
+@pytest.fixture(scope="module")
+def fitted(table):
+    return MultimodalClassifier(**FAST).fit(*table)
+
+
+def test_it_learns_what_needs_both_modalities(fitted, table):
+    X, y = table
+    assert fitted.score(X, y) > 0.95
+    assert clone(fitted).set_params(image=None).fit(X, y).score(X, y) < 0.8
+
+
+def test_shapes_and_labels(fitted, table):
+    X, y = table
+    assert fitted.classes_.tolist() == sorted(y.unique())
+    assert set(fitted.predict(X)) <= set(y)
+    probabilities = fitted.predict_proba(X)
+    assert probabilities.shape == fitted.decision_function(X).shape == (96, 4)
+    np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-6)
+    np.testing.assert_array_equal(fitted.classes_[probabilities.argmax(1)], fitted.predict(X))
+    fused = fitted.transform(X)
+    assert fused.shape == (96, len(fitted.get_feature_names_out()))
+    assert fused.dtype == np.float32
+
+
+def test_binary_targets(table):
+    X, y = table
+    y = y.str.contains("dog")
+    clf = MultimodalClassifier(**FAST).set_params(image=None).fit(X, y)
+    assert clf.decision_function(X).shape == (96,)
+    assert clf.predict_proba(X).shape == (96, 2)
+    assert clf.classes_.tolist() == [False, True]
+    np.testing.assert_array_equal(clf.predict(X), clf.decision_function(X) > 0)
+    assert clf.score(X, y) > 0.95
+
+
+def test_history_is_a_table_of_epochs(fitted):
+    history = pd.DataFrame(fitted.history_)
+    assert history["epoch"].tolist() == list(range(1, 16))
+    assert {"train_loss", "train_score", "seconds"} <= set(history)
+    assert "valid_loss" not in history
+    assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0]
+    assert fitted.n_epochs_ == fitted.best_epoch_ == 15
+
+
+@pytest.fixture(scope="module")
+def labels(table):
+    X, y = table
+    return np.column_stack([y.str.contains("dog"), y.str.contains("bright"), X["weight"] > 14]).astype(int)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_matrix, pd.DataFrame])
+def test_multilabel(table, labels, kind):
+    X, _ = table
+    clf = MultimodalClassifier(**FAST).fit(X, kind(labels))
+    assert clf.classes_.tolist() == [0, 1, 2]
+    assert clf.predict(X).shape == clf.predict_proba(X).shape == clf.decision_function(X).shape == (96, 3)
+    np.testing.assert_array_equal(clf.predict(X), clf.predict_proba(X) > 0.5)
+    assert (clf.predict(X) == labels).mean() > 0.9
+
+
+def loss_weights(clf, target, sample_weight=None):
+    """Weight of each element of the loss, as the network gets it."""
+    clf._train = lambda *args: None  # only what precedes the training
+    X = pd.DataFrame({"number": np.arange(len(target), dtype=float)})
+    clf.fit(X, target, sample_weight)
+    target = clf._encode_target(target)
+    weight = np.ones(len(target)) if sample_weight is None else np.asarray(sample_weight)
+    return clf._element_weight(target, weight)
+
+
+def test_balanced_classes_get_the_same_total():
+    y = np.repeat(["a", "b", "c"], [60, 30, 10])
+    weights = loss_weights(MultimodalClassifier(class_weight="balanced"), y)
+    totals = [weights[y == label].sum() for label in "abc"]
+    np.testing.assert_allclose(totals, 100 / 3)
+
+
+def test_balanced_labels_are_balanced_each_in_its_own_loss():
+    rng = np.random.default_rng(0)
+    y = (rng.random((200, 3)) < [0.5, 0.1, 0.02]).astype(int)
+    weights = loss_weights(MultimodalClassifier(class_weight="balanced"), y)
+    assert weights.shape == y.shape
+    for label in range(3):
+        expected = compute_class_weight("balanced", classes=np.array([0, 1]), y=y[:, label])
+        np.testing.assert_allclose(weights[:, label], expected[y[:, label]])
+
+
+def test_a_label_that_never_occurs_has_plain_weights():
+    y = np.array([[0, 1], [0, 0], [0, 1], [0, 0]])
+    weights = loss_weights(MultimodalClassifier(class_weight="balanced"), y)
+    np.testing.assert_allclose(weights, 1)
+
+
+def test_class_weight_of_labels_by_dict_and_list():
+    y = np.array([[0, 1], [1, 0], [1, 1]])
+    weights = loss_weights(MultimodalClassifier(class_weight={0: 1, 1: 3}), y)
+    np.testing.assert_allclose(weights, [[1, 3], [3, 1], [3, 3]])
+    weights = loss_weights(MultimodalClassifier(class_weight=[{0: 1, 1: 3}, {0: 2, 1: 1}]), y)
+    np.testing.assert_allclose(weights, [[1, 1], [3, 2], [3, 1]])
+
+
+def test_sample_weight_multiplies_class_weight():
+    weights = loss_weights(MultimodalClassifier(class_weight={"a": 2, "b": 1}), np.array(["a", "b", "a"]), [1, 5, 3])
+    np.testing.assert_allclose(weights[:, 0], [2, 5, 6])
+
+
+@pytest.mark.parametrize(
+    ("class_weight", "y", "message"),
+    [
+        ({"a": 1, "z": 2}, ["a", "b"] * 5, r"class_weight names \['z'\]"),
+        ([{0: 1}], ["a", "b"] * 5, "list of dicts for multi-label targets only"),
+        ([{0: 1}], np.eye(3, dtype=int), "one dict for each of the 3 labels, got 1"),
+        ({2: 1}, np.eye(3, dtype=int), r"class_weight names \[2\]"),
+    ],
+)
+def test_bad_class_weight(class_weight, y, message):
+    X = np.arange(len(y), dtype=float)[:, np.newaxis]
+    with pytest.raises(ValueError, match=message):
+        MultimodalClassifier(class_weight=class_weight).fit(X, y)
+
+
+def test_balanced_weights_help_the_rare_class():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 2))
+    y = (X[:, 0] + rng.normal(size=400) > 2.2).astype(int)
+    plain, balanced = (
+        MultimodalClassifier(class_weight=weight, max_epochs=10, random_state=0).fit(X, y).predict(X).mean()
+        for weight in (None, "balanced")
+    )
+    assert balanced > plain + 0.05
+
+
+def test_one_class_is_named():
+    with pytest.raises(ValueError, match=r"needs at least two classes in y, got one class: \['cat'\]"):
+        MultimodalClassifier().fit(np.zeros((4, 2)), ["cat"] * 4)
+
+
+def test_one_class_left_by_weights():
+    with pytest.raises(ValueError, match="rows with a weight above 0, got one class"):
+        MultimodalClassifier().fit(np.eye(4), ["a", "a", "b", "b"], sample_weight=[1, 1, 0, 0])
+
+
+def test_validation_labels_must_be_known():
+    X = np.eye(4)
+    with pytest.raises(ValueError, match=r"y_val has classes that y lacks: \['c'\]"):
+        MultimodalClassifier().fit(X, ["a", "b"] * 2, X_val=X[:1], y_val=["c"])
