@@ -15,15 +15,15 @@ class BlockSpec:
         Modality: "image", "text", "tabular", "audio", "video" or one of a user's own.
     shape : tuple of int
         Shape of one row of the block's array.
-    name : str
+    name : str, default=""
         Name of the block: its column's, or "tabular".
-    columns : tuple of str
+    columns : tuple of str, default=()
         Columns of the user's table that the block was read from.
-    encoder : str or Encoder
+    encoder : str or Encoder, default="auto"
         What the Input named as the block's encoder; "auto" leaves it to the estimator.
-    augment : str, None or torch.nn.Module
+    augment : str, None or torch.nn.Module, default=None
         What the Input named as the block's augmentation.
-    group : str or None
+    group : str or None, default=None
         Blocks of the same group share one encoder with one set of weights.
     """
 
@@ -61,7 +61,7 @@ class TextSpec(BlockSpec):
         Number of ids, padding included: ids are smaller than this.
     tokenizer : str
         How strings became ids: "word", "bpe", "wordpiece", "unigram", "char", "ngram" or "custom".
-    tokenizer_is_auto : bool
+    tokenizer_is_auto : bool, default=False
         Whether the tokenizer was chosen for the encoder that was known then, and not by the user. An encoder that
         would have chosen another refuses the block.
     """
@@ -80,7 +80,7 @@ class TabularSpec(BlockSpec):
     ----------
     n_numbers : int
         Width of the field ``numbers``.
-    cardinalities : tuple of int
+    cardinalities : tuple of int, default=()
         For each column of the field ``codes``, the number of codes; a code is smaller than this. 0 means "not seen
         in fit" and 1 means "missing".
     """

@@ -1,0 +1,127 @@
+"""Which Input reads which column: those that are told first, then those that look for kinds of columns."""
+
+import difflib
+from numbers import Integral
+
+from pandas.api.types import is_numeric_dtype
+
+from sklearn_mm.inputs._detect import Detected, detect_kind, is_all_missing
+
+__all__ = ["as_list", "claim_columns", "did_you_mean", "find_by_kind", "looks"]
+
+_MOST_SHOWN = 20
+
+
+def claim_columns(frame, has_labels, inputs, who):
+    """Return the columns of each Input, and what the columns that no Input names were taken for.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        The table.
+    has_labels : bool
+        Whether its columns have labels of the user's; False for what was an array.
+    inputs : dict of Input
+        Inputs by name.
+    who : str
+        Whose Inputs they are, for error messages.
+
+    Returns
+    -------
+    claims : dict of list
+        Labels of columns by name of the Input. Inputs that find none are left out.
+    detected : dict of Detected
+        Kind and reason by label, of the columns that were looked at.
+    """
+    finder = find_by_kind(inputs, who)
+    owner = {}
+    for name, input_ in inputs.items():
+        told = input_.told_columns() if looks(input_) else as_list(input_.columns)
+        for column in told:
+            label = _find(column, frame, has_labels, name, who)
+            if label in owner:
+                by = f"`{owner[label]}` and `{name}`" if owner[label] != name else f"`{name}`, which names it twice"
+                raise ValueError(f"{who}: column {label!r} is claimed by {by}. One column goes to one Input, once.")
+            if is_all_missing(frame[label]):
+                raise ValueError(
+                    f"{who} cannot learn from column {label!r}, which `{name}` names: all of its {len(frame)} cells "
+                    f"are missing. Leave it out."
+                )
+            owner[label] = name
+
+    detected = {}
+    if finder:
+        detected = _detect(frame, [label for label in frame.columns if label not in owner], has_labels, who)
+        owner.update({label: finder[kind] for label, (kind, _) in detected.items() if kind in finder})
+    if not owner:
+        lines = [f"  {label!r}: {kind} ({reason})" for label, (kind, reason) in list(detected.items())[:_MOST_SHOWN]]
+        raise ValueError("\n".join([f"{who} found no column to read in the {frame.shape[1]} of X.", *lines]))
+    claims = {
+        name: [label for label in (frame.columns if looks(input_) else owner) if owner.get(label) == name]
+        for name, input_ in inputs.items()
+    }
+    return {name: labels for name, labels in claims.items() if labels}, detected
+
+
+def did_you_mean(name, known):
+    """Return " Did you mean ...?" where something known reads like ``name``, else an empty string."""
+    close = difflib.get_close_matches(str(name), [str(other) for other in known], n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def looks(input_):
+    """Return whether an Input looks for columns, and names none."""
+    return isinstance(input_.columns, str) and input_.columns == "auto"
+
+
+def as_list(columns):
+    """Return one or several names or positions as a list."""
+    return columns if isinstance(columns, list) else [columns]
+
+
+def find_by_kind(inputs, who):
+    """Return, by kind of columns, the name of the Input that looks for them."""
+    finder = {}
+    for name, input_ in inputs.items():
+        if not looks(input_):
+            continue
+        if not input_.detects:
+            raise ValueError(
+                f"{who}: `{name}` must name its columns, because no kind of columns is found for "
+                f"{type(input_).__name__}. Write {type(input_).__name__}(columns=...)."
+            )
+        for kind in input_.detects:
+            if kind in finder:
+                raise ValueError(
+                    f"{who}: both `{finder[kind]}` and `{name}` look for {kind} columns. Name the columns of one."
+                )
+            finder[kind] = name
+    return finder
+
+
+def _detect(frame, labels, has_labels, who):
+    if not has_labels and all(map(is_numeric_dtype, frame.dtypes)):  # constant ones and all, as scikit-learn does
+        return dict.fromkeys(labels, Detected("numeric", "column of an array of numbers"))
+    return {label: detect_kind(frame[label], label, who) for label in labels}
+
+
+def _find(column, frame, has_labels, name, who):
+    """Return the label of a column that is told by label or, where labels are strings or none, by position."""
+    labels = list(frame.columns)
+    if not isinstance(column, bool) and column in labels:
+        return labels[labels.index(column)]
+    by_position = not has_labels or all(isinstance(label, str) for label in labels)
+    if isinstance(column, Integral) and not isinstance(column, bool) and by_position:
+        if not -len(labels) <= column < len(labels):
+            raise ValueError(f"{who}: `{name}` names position {column}, but X has {len(labels)} columns.")
+        return labels[column]
+    if not has_labels:
+        raise ValueError(
+            f"{who}: `{name}` names column {column!r}, but X is an array without names. Give its position, 0 to "
+            f"{len(labels) - 1}, or pass a DataFrame."
+        )
+    shown = ", ".join(map(repr, labels[:_MOST_SHOWN])) + (", ..." if len(labels) > _MOST_SHOWN else "")
+    raise ValueError(
+        f"{who}: `{name}` names column {column!r}, which X does not have.{did_you_mean(column, labels)} "
+        f"Its columns: {shown}."
+    )

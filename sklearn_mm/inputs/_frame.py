@@ -1,0 +1,71 @@
+"""Whatever holds a table, as a pandas DataFrame of the same cells."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+from sklearn.utils import check_array
+
+__all__ = ["as_frame"]
+
+
+def as_frame(X, who):
+    """Return a pandas DataFrame with the cells of a table, and whether its columns have labels of the user's.
+
+    Parameters
+    ----------
+    X : table, 2-D array or list of lists
+        pandas, polars and pyarrow tables keep their types. The columns of an array are labelled with their positions;
+        those of an object array get the type that all of their cells have.
+    who : str
+        Whose table it is, for error messages.
+
+    Returns
+    -------
+    frame : pandas.DataFrame
+        The table; ``X`` itself where that is one. It may share memory with ``X``: never write to it.
+    has_labels : bool
+        False for arrays and lists.
+    """
+    library = type(X).__module__.partition(".")[0]
+    if library == "polars" and hasattr(X, "collect"):
+        raise TypeError(f"{who} needs data in memory, got a polars LazyFrame. Call its collect() first.")
+    if isinstance(X, pd.DataFrame):
+        frame, has_labels = X, True
+    elif library == "polars" and hasattr(X, "get_columns"):
+        frame, has_labels = pd.DataFrame({column.name: _polars_column(column) for column in X.get_columns()}), True
+    elif library == "pyarrow" and hasattr(X, "column_names"):
+        frame, has_labels = X.to_pandas(ignore_metadata=True), True  # else columns would come back as an index
+    elif isinstance(X, Mapping) and not sparse.issparse(X):  # some of SciPy's are both
+        raise TypeError(f"{who} needs a table, got a {type(X).__name__}. Make one of it: pandas.DataFrame(X).")
+    else:
+        frame, has_labels = _frame_of_array(X, who), False
+    for axis, what in enumerate(("sample", "feature")):
+        if not frame.shape[axis]:
+            raise ValueError(
+                f"Found array with 0 {what}(s) (shape={frame.shape}) while a minimum of 1 is required by {who}."
+            )
+    return frame, has_labels
+
+
+def _polars_column(column):
+    cells = column.to_numpy()
+    if str(column.dtype).startswith(("Categorical", "Enum")):
+        return pd.Categorical(cells)
+    return pd.Series(cells)
+
+
+def _frame_of_array(X, who):
+    if isinstance(X, list | tuple):
+        array = np.asarray(X)
+        if array.dtype.kind not in "biufcMm":
+            X = np.asarray(X, dtype=object)  # else numbers beside strings would be strings
+    is_masked = isinstance(X, np.ma.MaskedArray)
+    array = check_array(
+        X, dtype=None, ensure_all_finite=False, ensure_min_samples=0, ensure_min_features=0, estimator=who
+    )
+    if array.dtype.kind in "SU":
+        array = array.astype(object)
+    frame = pd.DataFrame(X if is_masked else array, copy=False)
+    return frame.infer_objects() if array.dtype.kind == "O" else frame

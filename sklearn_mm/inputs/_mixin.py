@@ -1,0 +1,124 @@
+"""What everything with Inputs shares: the parameters ``image``, ``text``, ``tabular`` and ``inputs``, short or long."""
+
+from numbers import Integral
+
+from sklearn.base import clone
+
+from sklearn_mm.inputs._inputs import ImageInput, Input, TabularInput, TextInput
+from sklearn_mm.utils._validation import (
+    StrOptions,
+    _BaseComposition,
+    validate_parameter_constraints,
+)
+
+__all__ = ["MODALITIES", "InputsMixin"]
+
+MODALITIES = {"image": ImageInput, "text": TextInput, "tabular": TabularInput}
+
+
+class InputsMixin(_BaseComposition):
+    """Base of estimators with the parameters ``image``, ``text`` and ``tabular``, or ``inputs`` instead of them.
+
+    The parameters of Inputs, also of those in the list ``inputs``, are parameters of the estimator, as
+    ``image__transformer__size`` or ``title__encoder__cell``.
+    """
+
+    _owner = None  # name of the estimator that this one works for, and whose name errors carry
+
+    def get_params(self, deep=True):
+        """Return the parameters of this estimator and of its Inputs.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to include the parameters of Inputs, and the Inputs of ``inputs`` by name.
+
+        Returns
+        -------
+        params : dict
+            Values by key.
+        """
+        return self._get_params("inputs", deep=deep)
+
+    def set_params(self, **params):
+        """Set parameters of this estimator or of its Inputs.
+
+        Parameters
+        ----------
+        **params : dict
+            Values by key. Keys such as ``image__transformer__size`` need an Input: ``image=ImageInput(...)``.
+
+        Returns
+        -------
+        self : estimator
+            This estimator.
+        """
+        for key in params:
+            name, _, nested = key.partition("__")
+            if name not in MODALITIES or not nested:
+                continue
+            value = params.get(name, getattr(self, name))
+            if not isinstance(value, Input):
+                columns = "..." if value is None or value == "auto" else repr(value)
+                raise ValueError(
+                    f"Invalid parameter {key!r} for {self._who}: {name}={value!r} has no parameters. Hand in an "
+                    f"Input: {name}={MODALITIES[name].__name__}({columns})."
+                )
+        return self._set_params("inputs", **params)
+
+    @property
+    def _who(self):
+        return self._owner or type(self).__name__
+
+    def _resolved_inputs(self):
+        """Return clones of the Inputs by name, in order; None for ``image``, ``text`` or ``tabular`` that are ignored.
+
+        The names are "image", "text" and "tabular", or else those of ``inputs``, which can be none of these.
+        """
+        column = [StrOptions({"auto"}), str, Integral, tuple, list, Input, None]
+        validate_parameter_constraints(
+            {**dict.fromkeys(MODALITIES, column), "inputs": [list, None]},
+            {name: getattr(self, name) for name in (*MODALITIES, "inputs")},
+            caller_name=self._who,
+        )
+        if self.inputs is None:
+            inputs = {name: self._short(name, getattr(self, name)) for name in MODALITIES}
+        else:
+            inputs = self._long()
+        for input_ in inputs.values():
+            if input_ is not None:
+                input_.check()
+        return inputs
+
+    def _short(self, name, value):
+        if value is None:
+            return None
+        if not isinstance(value, Input):
+            return MODALITIES[name](value)
+        if value.kind != name:
+            raise ValueError(
+                f"`{name}` of {self._who} takes Inputs of kind {name!r}, got {type(value).__name__} of kind "
+                f"{value.kind!r}. Use inputs=[(name, {type(value).__name__}(...)), ...] for all Inputs."
+            )
+        return clone(value)
+
+    def _long(self):
+        for name in MODALITIES:
+            value = getattr(self, name)
+            if not (value is None or (isinstance(value, str) and value == "auto")):
+                raise ValueError(
+                    f"{self._who} got both `inputs` and `{name}`={value!r}. With `inputs`, only these are used: add "
+                    f"(name, {MODALITIES[name].__name__}(...)) to them."
+                )
+        if not self.inputs:
+            raise ValueError(f"`inputs` of {self._who} must have at least one pair (name, Input), got [].")
+        for pair in self.inputs:
+            if not (isinstance(pair, tuple | list) and len(pair) == 2 and isinstance(pair[0], str)):
+                raise TypeError(f"`inputs` of {self._who} must be pairs (name, Input), got {pair!r} among them.")
+            if not isinstance(pair[1], Input):
+                raise TypeError(
+                    f"`inputs` of {self._who} must be pairs (name, Input), got {pair[1]!r} for {pair[0]!r}. Write for "
+                    f"example ({pair[0]!r}, TextInput({pair[0]!r}))."
+                )
+        self._validate_names([name for name, _ in self.inputs])
+        return {name: clone(input_) for name, input_ in self.inputs}

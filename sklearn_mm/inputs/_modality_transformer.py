@@ -1,0 +1,315 @@
+"""`ModalityTransformer`: a table in, `Blocks` out."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+from sklearn.base import TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_mm.inputs._claims import claim_columns, did_you_mean
+from sklearn_mm.inputs._frame import as_frame
+from sklearn_mm.inputs._mixin import InputsMixin
+from sklearn_mm.preprocessing import Blocks
+from sklearn_mm.preprocessing._keys import hash_rows
+from sklearn_mm.utils._validation import _fit_context, _get_feature_names
+
+__all__ = ["ModalityTransformer"]
+
+
+class ModalityTransformer(TransformerMixin, InputsMixin, auto_wrap_output_keys=None):
+    """Read a table with columns of pictures, texts, numbers and categories into `Blocks`.
+
+    Each column of pictures or texts becomes a block, named after it; all columns of numbers, categories and dates
+    together become the block "tabular". What the columns are is found out in `fit` (by the rules of `detect_kinds`)
+    or told, and never guessed again. It is the first of two steps, before an estimator in a Pipeline; the estimators
+    do the same when they are handed a table.
+
+    Parameters
+    ----------
+    image, text, tabular : "auto", None, str, int, list or Input, default="auto"
+        Which columns hold pictures, texts, and numbers, categories or dates: "auto" finds them, None ignores the
+        modality, a name, a position or a list of these says so. An `ImageInput`, `TextInput` or `TabularInput` also
+        says how they are read, and which encoder an estimator uses that does not say otherwise.
+    inputs : list of (str, Input), default=None
+        The long way, as in scikit-learn's ColumnTransformer: named Inputs, several of one modality or of one's own.
+        Then only these are used, and the three others must be "auto" or None.
+    verbose : int, default=0
+        0 is silent, 1 prints in `fit` what each column was taken for, and why.
+
+    Attributes
+    ----------
+    inputs_ : dict of str to Input
+        The Inputs that read a column; their ``columns`` are the labels of these.
+    transformers_ : dict of str to BlockTransformer
+        The fitted transformer of each block.
+    specs_ : dict of str to BlockSpec
+        What a network must know of each block.
+    column_kinds_ : dict
+        For the columns that no Input names: "image", "text", "numeric", "categorical", "datetime" or "ignored".
+    column_reasons_ : dict
+        Why, for the same columns.
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,), dtype object
+        Their names, if all are strings.
+
+    See Also
+    --------
+    sklearn_mm.MultimodalClassifier : Takes the same parameters and tables, or `Blocks`.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> from sklearn_mm import ModalityTransformer
+    >>> X = pd.DataFrame({
+    ...     "photo": [np.full((16, 16, 3), shade, dtype=np.uint8) for shade in (10, 200, 90)],
+    ...     "title": ["a dark night", "white snow", "in between, grey"],
+    ...     "price": [3.5, 8.0, None],
+    ... })
+    >>> transformer = ModalityTransformer(image="photo").fit(X)
+    >>> transformer.column_kinds_
+    {'title': 'text', 'price': 'numeric'}
+    >>> blocks = transformer.transform(X)
+    >>> list(blocks), blocks["photo"].shape
+    (['photo', 'title', 'tabular'], (3, 64, 64, 3))
+    >>> blocks.present[:, 2]
+    array([ True,  True, False])
+    """
+
+    _parameter_constraints = {"verbose": ["verbose"]}
+
+    def __init__(self, image="auto", text="auto", tabular="auto", *, inputs=None, verbose=0):
+        self.image = image
+        self.text = text
+        self.tabular = tabular
+        self.inputs = inputs
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None):
+        """Find out what the columns are, and learn to read them.
+
+        Parameters
+        ----------
+        X : table or 2-D array of shape (n_rows, n_columns)
+            A pandas, polars or pyarrow table, an object array (columns by position), or an array of numbers.
+        y : array-like of shape (n_rows,), default=None
+            The target; only transformers of scikit-learn's that want one use it.
+
+        Returns
+        -------
+        self : ModalityTransformer
+            The fitted transformer.
+        """
+        self._fit_read(X, y)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit_transform(self, X, y=None):
+        """Find out what the columns are, learn to read them, and return them; each cell is read once.
+
+        Parameters
+        ----------
+        X : table or 2-D array of shape (n_rows, n_columns)
+            As in `fit`.
+        y : array-like of shape (n_rows,), default=None
+            As in `fit`.
+
+        Returns
+        -------
+        blocks : Blocks
+            One array per block, in the order of the Inputs, then of their columns.
+        """
+        return self._fit_read(X, y)
+
+    def transform(self, X):
+        """Read other rows.
+
+        Parameters
+        ----------
+        X : table or 2-D array
+            Columns are found by name, in any order; further ones are ignored. Arrays go by position.
+
+        Returns
+        -------
+        blocks : Blocks
+            As of `fit_transform`, one row per row of ``X``.
+        """
+        check_is_fitted(self)
+        frame = self._select(X)
+        parts = {}
+        for name, input_ in self.inputs_.items():
+            for block, labels in _blocks_of(name, input_):
+                cells = _cells_of(frame, labels, input_)
+                parts[block] = cells, *self.transformers_[block].read(cells)
+        return self._assemble(parts)
+
+    def set_output(self, *, transform=None):
+        """Do nothing: the output is `Blocks`, never a table.
+
+        Parameters
+        ----------
+        transform : object, default=None
+            Ignored.
+
+        Returns
+        -------
+        self : ModalityTransformer
+            This transformer.
+        """
+        return self
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.allow_nan = True
+        return tags
+
+    def _fit_read(self, X, y):
+        who = self._who
+        frame, self._has_labels = as_frame(X, who)
+        self._check_labels(frame)
+        inputs = {name: input_ for name, input_ in self._resolved_inputs().items() if input_ is not None}
+        claims, detected = claim_columns(frame, self._has_labels, inputs, who)
+        self.inputs_ = {name: inputs[name].set_params(columns=labels) for name, labels in claims.items()}
+        self.column_kinds_ = {label: kind for label, (kind, _) in detected.items()}
+        self.column_reasons_ = {label: reason for label, (_, reason) in detected.items()}
+        if self.verbose:
+            print(self._explanation())
+
+        self.transformers_, self.specs_, parts = {}, {}, {}
+        for name, input_ in self.inputs_.items():
+            for block, labels, transformer, *part in _fit_input(name, input_, frame, y):
+                if block in parts:
+                    raise ValueError(
+                        f"{who}: two blocks would have the name {block!r}. Rename the column, or give the Input "
+                        f"another name: inputs=[(name, Input), ...]."
+                    )
+                self.transformers_[block] = transformer
+                self.specs_[block] = input_.make_spec(transformer.spec_, name, block, tuple(map(str, labels)))
+                parts[block] = part
+        return self._assemble(parts)
+
+    def _assemble(self, parts):
+        """Make `Blocks` of cells, array and presence by block."""
+        keys = []
+        for block, (cells, array, _) in parts.items():
+            transformer = self.transformers_[block]
+            keys.append(transformer.content_keys(cells) if hasattr(transformer, "content_keys") else hash_rows(array))
+        return Blocks(
+            {block: array for block, (_, array, _) in parts.items()},
+            self.specs_,
+            np.stack([present for _, _, present in parts.values()], axis=1),
+            np.stack(keys, axis=1),
+        )
+
+    def _check_labels(self, frame):
+        """Learn the columns' labels and names."""
+        _check_unique(frame.columns, self._who)
+        self._labels = list(frame.columns)
+        self.n_features_in_ = len(self._labels)
+        names = _get_feature_names(frame) if self._has_labels else None
+        if names is not None:
+            self.feature_names_in_ = names
+        elif hasattr(self, "feature_names_in_"):  # of an earlier fit
+            del self.feature_names_in_
+
+    def _select(self, X):
+        """Return a frame that has the columns seen in fit: by label, or by position where one side has no names."""
+        frame, has_labels = as_frame(X, self._who)
+        was_named = hasattr(self, "feature_names_in_")
+        is_named = has_labels and any(isinstance(label, str) for label in frame.columns)
+        if has_labels and self._has_labels and was_named == is_named:
+            self._check_lacks_none(frame)
+            return frame
+        if frame.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"X has {frame.shape[1]} features, but {self._who} is expecting {self.n_features_in_} features as "
+                f"input."
+            )
+        if was_named:
+            warnings.warn(
+                f"X does not have valid feature names, but {self._who} was fitted with feature names", stacklevel=3
+            )
+        elif is_named:
+            warnings.warn(f"X has feature names, but {self._who} was fitted without feature names", stacklevel=3)
+        return frame.set_axis(self._labels, axis=1)
+
+    def _check_lacks_none(self, frame):
+        needed = [label for input_ in self.inputs_.values() for label in input_.columns]
+        lacking = [label for label in needed if label not in frame.columns]
+        if lacking:
+            unused = [label for label in frame.columns if label not in needed]
+            lines = [f"  {label!r}{did_you_mean(label, unused)}" for label in lacking]
+            raise ValueError(
+                "\n".join(
+                    [
+                        f"X lacks {len(lacking)} of the {len(needed)} columns that {self._who} was fitted to read:",
+                        *lines,
+                        f"Columns of X that it does not know or read: {unused}. Add or rename columns.",
+                    ]
+                )
+            )
+        _check_unique([label for label in frame.columns if label in needed], self._who)
+
+    def _explanation(self):
+        """What each column was taken for, as a text table."""
+        blocks = {
+            label: (input_, name, block)
+            for name, input_ in self.inputs_.items()
+            for block, labels in _blocks_of(name, input_)
+            for label in labels
+        }
+        rows = []
+        for label in self._labels:
+            input_, name, block = blocks.get(label, (None, None, "-"))
+            kind = self.column_kinds_.get(label, input_.kind if input_ else "-")
+            reason = self.column_reasons_.get(label, f"named in `{name}`" if input_ else "named in no Input")
+            rows.append((str(label), kind, block, reason))
+        n_blocks = len({block for _, _, block in blocks.values()})
+        widths = [max(len(row[i]) for row in [*rows, ("column", "kind", "block")]) for i in range(3)]
+        lines = [
+            "  ".join([*(cell.ljust(width) for cell, width in zip(row[:3], widths, strict=True)), row[3]])
+            for row in [("column", "kind", "block", "why"), *rows]
+        ]
+        return "\n".join([f"{self._who} reads {len(blocks)} of {len(rows)} columns into {n_blocks} block(s).", *lines])
+
+
+def _check_unique(labels, who):
+    labels = pd.Index(labels)
+    if not labels.is_unique:
+        raise ValueError(
+            f"{who} finds columns by name, but X has several of the name "
+            f"{labels[labels.duplicated()].unique().tolist()}. Rename them."
+        )
+
+
+def _blocks_of(name, input_):
+    """Pairs of a block's name and its columns' labels."""
+    return [(name, input_.columns)] if input_.together else [(str(label), [label]) for label in input_.columns]
+
+
+def _take(frame, labels):
+    return frame if labels == list(frame.columns) else frame[labels]  # the latter copies numbers
+
+
+def _cells_of(frame, labels, input_):
+    return _take(frame, labels) if input_.together else frame[labels[0]]
+
+
+def _fit_input(name, input_, frame, y):
+    """Fit one transformer per block, or one for all; yield block, labels, transformer, cells, array and presence."""
+    blocks = _blocks_of(name, input_)
+    if input_.shared and not input_.together:
+        transformer = input_.make_transformer(frame[input_.columns])
+        cells = np.concatenate([frame[label].to_numpy(dtype=object) for label in input_.columns])
+        array, present = transformer.fit_read(pd.Series(cells, name=" + ".join(block for block, _ in blocks)))
+        for i, (block, labels) in enumerate(blocks):
+            rows = slice(i * len(frame), (i + 1) * len(frame))
+            yield block, labels, transformer, frame[labels[0]], array[rows], present[rows]
+        return
+    for block, labels in blocks:
+        transformer = input_.make_transformer(_take(frame, labels))
+        cells = _cells_of(frame, labels, input_)
+        yield block, labels, transformer, cells, *transformer.fit_read(cells, y)

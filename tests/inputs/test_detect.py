@@ -1,0 +1,201 @@
+import datetime
+import decimal
+import io
+import pathlib
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from sklearn_mm.inputs import detect_kinds
+from sklearn_mm.inputs._detect import detect_table_kind, is_all_missing
+
+RNG = np.random.default_rng(0)
+WORDS = np.array(["cat", "dog", "house", "tree", "night", "snow", "rain", "light", "road", "river"], dtype=object)
+SENTENCES = [" ".join(words) for words in WORDS[RNG.integers(10, size=(60, 6))]]
+NAMES = ["".join(letters) for letters in np.array([*"abcdefghij"])[RNG.integers(10, size=(60, 6))]]
+
+
+def encoded(kind):
+    file = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(file, kind)
+    return file.getvalue()
+
+
+def kind_of(cells, dtype=None):
+    column = cells if isinstance(cells, pd.Series) else pd.Series(cells, dtype=dtype)
+    return detect_kinds(pd.DataFrame({"c": column}))["c"].kind
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    {
+        "paths": (["a/b.png", "c.JPEG", None], "image"),
+        "one path, always": (["a.png"] * 3, "image"),
+        "paths with spaces": (["my photos/a cat on the roof.jpg", "my photos/b.webp"], "image"),
+        "pathlib": ([pathlib.Path("a.png"), pathlib.Path("b.bmp")], "image"),
+        "urls": (["https://x.org/a.png?width=300", "http://x.org/b.gif#x"], "image"),
+        "data urls": (["data:image/png;base64,iVBORw0KGgo="] * 2, "image"),
+        "most are paths": (["a.png", "b.png", "none"], "image"),
+        "few are paths": (["a.png", "none", "none"], "categorical"),
+        "sentences with file names": ([f"{text} as in a.png, maybe" for text in SENTENCES], "text"),
+        "PIL": ([Image.new("L", (3, 3)), None, Image.new("RGB", (3, 3))], "image"),
+        "arrays": ([np.zeros((3, 3), np.uint8), np.zeros((3, 3, 3), np.uint8)], "image"),
+        "jpeg bytes": ([encoded("JPEG"), None], "image"),
+        "png bytes": ([encoded("PNG")] * 2, "image"),
+        "webp bytes": ([encoded("WEBP")] * 2, "image"),
+        "gif, tiff and bmp bytes": ([encoded("GIF"), encoded("TIFF"), encoded("BMP")], "image"),
+        "mixed pictures": (["a.png", encoded("PNG"), Image.new("L", (3, 3))], "image"),
+        "other bytes": ([b"hello", b"you"], "ignored"),
+        "other bytearrays": ([bytearray(b"hello"), bytearray(b"you")], "ignored"),
+        "other paths": ([pathlib.Path("a.wav"), pathlib.Path("b.wav")], "ignored"),
+        "sentences": (SENTENCES, "text"),
+        "two sentences": (["It is warm.", "It is cold outside."], "text"),
+        "few long answers": (["I strongly agree with this", "I do not agree at all"] * 30, "categorical"),
+        "Chinese": (["我喜欢这部电影", "很好看", "不推荐给大家"], "text"),
+        "Japanese": (["とても良い映画でした", "おすすめしません"], "text"),
+        "Thai": (["ภาพยนตร์เรื่องนี้ดีมาก", "ไม่แนะนำ"], "text"),
+        "names": (NAMES, "text"),
+        "few names": (NAMES[:20], "categorical"),
+        "names that come back": (NAMES[:20] * 3, "categorical"),
+        "words": (["red", "blue", "red", None], "categorical"),
+        "identifiers": ([f"A-{number}" for number in range(60)], "ignored"),
+        "few identifiers": ([f"A-{number}" for number in range(20)], "categorical"),
+        "uuids": ([f"{number:032x}" for number in range(60)], "ignored"),
+        "codes": (["01234", "99999", "01234"], "categorical"),
+        "digits, one word among them": ([*map(str, range(50, 90)), "?"], "categorical"),
+        "numbers as strings": (["1.5", "-2", " 3e4 ", "", None], "numeric"),
+        "ISO dates": (["2024-01-31", "2024-02-29T12:30", None], "datetime"),
+        "other dates": (["31.1.2024", "29.2.2024"], "categorical"),
+        "floats": ([1.5, 2.5, np.nan], "numeric"),
+        "whole numbers, all different": (range(1000), "numeric"),
+        "decimals": ([decimal.Decimal("1.5"), decimal.Decimal("2.5")], "numeric"),
+        "objects of numbers": (pd.Series([1, 2.5, None], dtype=object), "numeric"),
+        "durations": (pd.to_timedelta([1, 2, None], unit="h"), "numeric"),
+        "booleans": ([True, False, None], "categorical"),
+        "mixed": ([1.5, 2.5, "?", 3.5], "categorical"),
+        "dates": ([datetime.date(2024, 1, 31), datetime.date(2024, 2, 29)], "datetime"),
+        "timestamps": (pd.to_datetime(["2024-01-31", "2024-02-29", None]), "datetime"),
+        "timestamps with time zone": (pd.to_datetime(["2024-01-31", "2024-02-29"]).tz_localize("UTC"), "datetime"),
+        "constant": (["EUR", "EUR"], "ignored"),
+        "constant number": ([3, 3, 3], "ignored"),
+        "constant sentence": (["It is warm."] * 3, "ignored"),
+        "constant but missing": (["EUR", None, "EUR"], "categorical"),
+        "one row": ([3.0], "numeric"),
+        "nothing": ([None, None], "ignored"),
+        "NaN": ([np.nan, np.nan], "ignored"),
+        "blank": ([" ", "", None], "ignored"),
+    }.values(),
+)
+def test_kinds(cells, kind):
+    assert kind_of(pd.Series(cells) if not isinstance(cells, list) else cells) == kind
+
+
+@pytest.mark.parametrize("dtype", [object, "string", "string[pyarrow]", pd.StringDtype("python")], ids=str)
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        (["a.png", "b.png", None], "image"),
+        ([*SENTENCES, None], "text"),
+        (["red", "blue", None, "red"], "categorical"),
+        (["1.5", "2.5", None], "numeric"),
+        (["2024-01-31", "2024-02-29", None], "datetime"),
+        ([None, " "], "ignored"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_string_dtypes(cells, kind, dtype):
+    assert kind_of(cells, dtype) == kind
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "int64[pyarrow]", "Float32", "double[pyarrow]", "float16", "uint8"])
+def test_numeric_dtypes(dtype):
+    assert kind_of([1, 2, 3], dtype) == "numeric"
+
+
+@pytest.mark.parametrize("dtype", ["bool", "boolean", "bool[pyarrow]"])
+def test_boolean_dtypes(dtype):
+    assert kind_of([True, False, True], dtype) == "categorical"
+
+
+@pytest.mark.parametrize("dtype", ["timestamp[ns][pyarrow]", "date32[pyarrow]", "datetime64[s]"])
+def test_datetime_dtypes(dtype):
+    assert kind_of(pd.Series(pd.to_datetime(["2024-01-31", "2024-02-29"])).astype(dtype)) == "datetime"
+
+
+@pytest.mark.parametrize("cells", [SENTENCES, ["a.png", "b.png"], [1, 2], ["a", "a"]], ids=str)
+def test_the_category_dtype_is_taken_at_its_word(cells):
+    assert kind_of(cells, "category") == "categorical"
+
+
+@pytest.mark.parametrize(
+    ("cell", "type_name"),
+    [
+        ({"a": 1}, "dict"),
+        ([1, 2], "list"),
+        ((1, 2), "tuple"),
+        ({1}, "set"),
+        (range(2), "range"),
+        (np.zeros(3), "ndarray"),
+    ],
+    ids=str,
+)
+def test_containers_are_refused_wherever_they_are(cell, type_name):
+    cells = [1.5] * 1234 + [cell] + [1.5] * 1000
+    with pytest.raises(TypeError, match=rf"column 'c': argument must be a string or a number, not '{type_name}'.*1234"):
+        kind_of(cells, object)
+
+
+def test_the_sample_is_always_the_same_and_sees_the_whole_column():
+    cells = ["red", "blue"] * 100 + [f"photo/{number}.png" for number in range(5000)]
+    first = detect_kinds(pd.DataFrame({"c": cells}))
+    np.random.default_rng().random()
+    assert first == detect_kinds(pd.DataFrame({"c": cells}))
+    assert first["c"].kind == "image"
+
+
+def test_mostly_blank_columns_are_judged_by_what_is_there():
+    assert kind_of([""] * 5000 + SENTENCES) == "text"
+
+
+def test_kinds_do_not_depend_on_the_number_of_rows():
+    texts = pd.Series(SENTENCES)
+    assert kind_of(texts) == kind_of(pd.concat([texts] * 5, ignore_index=True)) == "text"
+
+
+def test_each_column_has_a_reason():
+    detected = detect_kinds(pd.DataFrame({"a": ["EUR"] * 2, "b": [None] * 2, "c": ["a.png", "x"]}))
+    assert detected["a"].reason == "all of its 2 cells are the same"
+    assert detected["b"].reason == "all of its 2 cells are missing"
+    assert all(reason for _, reason in detected.values())
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        (SENTENCES, "categorical"),
+        (["01234", "99999"], "categorical"),
+        (["1.5", "2"], "numeric"),
+        (["-1", "2"], "numeric"),
+        (["1.5", "x"], "categorical"),
+        (["2024-01-31", None], "datetime"),
+        ([1, 1], "numeric"),
+        ([True, False], "categorical"),
+        ([np.zeros(2), np.ones(2)], "categorical"),
+    ],
+)
+def test_kinds_within_a_table(cells, kind):
+    assert detect_table_kind(pd.Series(cells)) == kind
+
+
+@pytest.mark.parametrize(("cells", "expected"), [([None, "", " "], True), ([None, "a"], False), ([0], False)])
+def test_all_missing(cells, expected):
+    assert is_all_missing(pd.Series(cells, dtype=object)) is expected
+
+
+def test_the_table_is_left_as_it_was():
+    X = pd.DataFrame({"a": pd.Series(["x", None, " "], dtype=object), "b": [1.0, np.nan, 3]})
+    before = X.copy(deep=True)
+    detect_kinds(X)
+    pd.testing.assert_frame_equal(X, before)

@@ -1,0 +1,186 @@
+"""What holds for the package as a whole: imports, public names, docstrings."""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from numpydoc.docscrape import NumpyDocString
+from numpydoc.validate import validate
+
+import sklearn_mm
+from sklearn_mm.preprocessing import BlockSpec
+
+ROOT = Path(sklearn_mm.__file__).parent
+SUBPACKAGES = ["datasets", "encoders", "estimators", "fusion", "inputs", "networks", "preprocessing", "training"]
+
+# What the modules of a folder may import from the package; `utils` lies below all of them.
+MAY_IMPORT = {
+    "utils": set(),
+    "preprocessing": set(),
+    "encoders": set(),
+    "fusion": set(),
+    "datasets": set(),
+    "inputs": {"preprocessing", "encoders"},
+    "networks": {"encoders", "fusion", "preprocessing"},
+    "training": {"networks", "preprocessing", "encoders", "fusion"},
+    "estimators": {"inputs", "preprocessing", "encoders", "fusion", "networks", "training"},
+}
+LOOK_FROM_OUTSIDE = {"_component_checks.py", "_estimator_checks.py", "estimator_checks.py"}
+
+
+def imported_names(path):
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} has a relative import"
+            yield node.module
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_one_way(path):
+    folder = path.relative_to(ROOT).parts[0]
+    if folder == "__init__.py" or path.name in LOOK_FROM_OUTSIDE:
+        return
+    for name in imported_names(path):
+        if name.startswith("sklearn_mm."):
+            assert name.split(".")[1] in MAY_IMPORT[folder] | {folder, "utils"}, f"{path.name} imports {name}"
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_private_helpers_of_scikit_learn_have_one_door(path):
+    if path.name == "_validation.py":
+        return
+    private = [name for name in imported_names(path) if name.startswith("sklearn.") and "._" in name]
+    assert not private, f"import these through sklearn_mm/utils/_validation.py: {private}"
+
+
+def public_modules():
+    yield sklearn_mm
+    for name in [*SUBPACKAGES, "utils", "utils.estimator_checks"]:
+        yield importlib.import_module(f"sklearn_mm.{name}")
+
+
+@pytest.mark.parametrize("module", list(public_modules()), ids=lambda module: module.__name__)
+def test_public_names_are_sorted_and_exist(module):
+    names = getattr(module, "__all__", [])
+    assert names == sorted(names)
+    for name in names:
+        assert hasattr(module, name)
+
+
+def public_objects():
+    for module in public_modules():
+        for name in getattr(module, "__all__", []):
+            thing = getattr(module, name)
+            if inspect.isclass(thing) or inspect.isfunction(thing):
+                yield pytest.param(thing, id=f"{module.__name__}.{name}")
+
+
+# numpydoc's codes for what is wanted beyond what its parser needs: summary, parameters, returns
+WANTED = {"GL08", "SS01", "SS03", "SS06", "PR01", "PR02", "PR03", "PR06", "PR07", "PR09", "RT01", "YD01"}
+
+
+@pytest.mark.parametrize("thing", list(public_objects()))
+def test_docstrings_are_numpydoc(thing):
+    name = f"{thing.__module__}.{thing.__qualname__}"
+    errors = [error for error in validate(name)["errors"] if error[0] in WANTED]
+    if inspect.isclass(thing) and ("__init__" not in vars(thing) or BlockSpec in thing.__bases__):
+        # parameters of the base are documented there
+        errors = [error for error in errors if not error[0].startswith("PR")]
+    assert not errors, f"{name}: {errors}"
+
+
+@pytest.mark.parametrize("thing", [param for param in public_objects() if inspect.isclass(param.values[0])])
+def test_documented_defaults_are_those_of_the_signature(thing):
+    signature = inspect.signature(thing)
+    for parameter in NumpyDocString(inspect.getdoc(thing))["Parameters"]:
+        _, _, documented = parameter.type.partition("default=")
+        for name in parameter.name.split(", "):
+            default = signature.parameters[name].default if name in signature.parameters else inspect.Parameter.empty
+            if documented and default is not inspect.Parameter.empty:
+                assert _same_default(documented, default), f"{name}: documented {documented}, default {default!r}"
+            elif default is not inspect.Parameter.empty:
+                assert "default" in parameter.type, f"{thing.__name__}: the default of {name} is not documented"
+
+
+def _same_default(documented, default):
+    documented = documented.replace('"', "'").strip()
+    if documented == repr(default):
+        return True
+    try:
+        return eval(documented) == default
+    except (NameError, SyntaxError):
+        return False
+
+
+def test_every_module_can_be_imported_alone():
+    for module in pkgutil.walk_packages([str(ROOT)], "sklearn_mm."):
+        importlib.import_module(module.name)
+
+
+def run(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+CORE_ONLY = """
+import importlib.machinery
+import sys
+OPTIONAL = {"matplotlib", "polars", "pyarrow", "rich", "transformers", "spacy", "hypothesis", "pytest", "torchvision"}
+
+class Refuse:  # can be found, as torch does with some, but not imported
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in OPTIONAL:
+            return importlib.machinery.ModuleSpec(name, self)
+
+    def create_module(self, spec):
+        raise ModuleNotFoundError(f"{spec.name} is not installed here")
+
+    def exec_module(self, module):
+        pass
+
+sys.meta_path.insert(0, Refuse())
+
+import socket
+def refuse(*args, **kwargs):
+    raise OSError("the network is closed here")
+socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
+"""
+
+
+def test_import_and_fit_without_any_extra_and_with_closed_network():
+    code = CORE_ONLY + (
+        "import numpy as np, pandas as pd\n"
+        "from sklearn_mm import MultimodalClassifier\n"
+        "from sklearn_mm.datasets import load_emoji\n"
+        "X, y = load_emoji(return_X_y=True)\n"
+        "X = X[:40].assign(number=np.arange(40.0), colour=['red', 'blue'] * 20)\n"
+        "clf = MultimodalClassifier(max_epochs=1).fit(X, y[:40])\n"
+        "assert list(clf.specs_) == ['image', 'text', 'tabular'], clf.specs_\n"
+        "clf.predict(X)\n"
+    )
+    done = run(code)
+    assert done.returncode == 0, done.stderr
+
+
+def test_import_has_no_side_effect():
+    code = (
+        "import sys, os, warnings, logging\n"
+        "import torch, sklearn, skorch, pandas, PIL, tokenizers\n"
+        "import numpy as np\n"
+        "before = (torch.get_rng_state().tolist(), torch.get_num_threads(), torch.get_default_dtype(), dict(os.environ),\n"
+        "          list(warnings.filters), list(logging.getLogger().handlers), np.random.get_state()[1].tolist())\n"
+        "import sklearn_mm\n"
+        "after = (torch.get_rng_state().tolist(), torch.get_num_threads(), torch.get_default_dtype(), dict(os.environ),\n"
+        "          list(warnings.filters), list(logging.getLogger().handlers), np.random.get_state()[1].tolist())\n"
+        "assert before == after\n"
+        "loaded = {'matplotlib', 'polars', 'transformers', 'torchvision'} & set(sys.modules)\n"
+        "assert not loaded, loaded\n"
+    )
+    done = run(code)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
