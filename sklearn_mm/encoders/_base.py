@@ -88,11 +88,13 @@ class TextEncoder(Encoder):
 class TabularEncoder(Encoder):
     """Base of encoders that read tables: `forward` gets a dict of ``numbers`` and ``codes``.
 
-    ``numbers`` is float32 (batch, n_numbers), ``codes`` int64 (batch, n_categories).
+    ``numbers`` is (batch, n_numbers), of the dtype of the encoder's weights: float32, or float64 when an estimator of
+    tables alone predicts. ``codes`` is int64 (batch, n_categories).
     """
 
     kind = "tabular"
 
     def prepare(self, x):
-        """Turn int32 codes into the int64 that embedding layers take."""
-        return {"numbers": x["numbers"], "codes": x["codes"].long()}
+        """Turn int32 codes into the int64 that embedding layers take, and numbers into the dtype of the weights."""
+        weight = next(self.parameters(), x["numbers"])
+        return {"numbers": x["numbers"].to(weight.dtype), "codes": x["codes"].long()}

@@ -10,6 +10,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clon
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from skorch.callbacks import LRScheduler
 
+from sklearn_mm.encoders import TabularEncoder
 from sklearn_mm.encoders._registry import resolve_encoder
 from sklearn_mm.fusion import Fusion
 from sklearn_mm.fusion._registry import resolve_fusion
@@ -115,8 +116,8 @@ class BaseMultimodal(ClassNamePrefixFeaturesOutMixin, TransformerMixin, InputsMi
 
         Returns
         -------
-        features : ndarray of shape (n_rows, n_features_out), dtype float32
-            One vector per row.
+        features : ndarray of shape (n_rows, n_features_out)
+            One vector per row: float32, or float64 if all blocks are tables.
         """
         return self._map(X, "fuse")
 
@@ -206,12 +207,12 @@ class BaseMultimodal(ClassNamePrefixFeaturesOutMixin, TransformerMixin, InputsMi
     def _build_network(self):
         encoders = {}
         for name, spec in self.specs_.items():
-            key = spec.group or name
+            key = _sharing(spec)
             if key not in encoders:
                 encoders[key] = _checked_clone(resolve_encoder(spec.encoder, spec.kind))
         network = MultimodalNetwork(
             self.specs_,
-            {name: encoders[spec.group or name] for name, spec in self.specs_.items()},
+            {name: encoders[_sharing(spec)] for name, spec in self.specs_.items()},
             _checked_clone(resolve_fusion(self.fusion)),
             _checked_clone(resolve_head(self.head)),
             self._n_outputs,
@@ -273,13 +274,16 @@ class BaseMultimodal(ClassNamePrefixFeaturesOutMixin, TransformerMixin, InputsMi
         self.best_epoch_ = self.n_epochs_
         if early_stopping and epochs:
             self.best_epoch_ = min(self.history_, key=lambda row: row["valid_loss"])["epoch"]
-        if self.net_.module_.head is None:
-            self._n_features_out = self._n_outputs
-        else:
-            self._n_features_out = self.net_.module_.fusion.out_features
+        network = self.net_.module_
+        self._n_features_out = network.fusion.out_features
+        only_tables = all(isinstance(encoder, TabularEncoder) for encoder in network.encoders)
+        if only_tables and torch.device(self.net_.device).type != "mps":  # which has no float64
+            # Cheap for such small networks, and what is said of a row no longer depends on the rows beside it by the
+            # rounding of float32.
+            network.double()
 
     def _map(self, X, method="forward"):
-        """Return the rows of a method of the network, as a float32 array."""
+        """Return the rows of a method of the network, as an array."""
         check_is_fitted(self)
         blocks = self._read(X)
         device = resolve_device(self.device, fitted=True)
@@ -313,6 +317,11 @@ def _checked_clone(component):
     component = clone(component)
     component._validate_params()
     return component
+
+
+def _sharing(spec):
+    """Equal for blocks that share an encoder; a group may have the name of a block."""
+    return ("group", spec.group) if spec.group else ("block", spec.name)
 
 
 def _check_weight(sample_weight, target):

@@ -185,17 +185,15 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
 
         Returns
         -------
-        probabilities : ndarray of shape (n_rows, n_classes) or (n_rows, n_labels), dtype float32
+        probabilities : ndarray of shape (n_rows, n_classes) or (n_rows, n_labels)
             Columns in the order of ``classes_``. Rows sum to one, except for multi-label targets.
         """
-        outputs = self._map(X).astype(np.float64)
+        outputs = self._map(X)
         if self._is_multilabel:
-            probabilities = expit(outputs)
-        elif self._is_binary:
-            probabilities = np.hstack([expit(-outputs), expit(outputs)])
-        else:
-            probabilities = softmax(outputs, axis=1)
-        return probabilities.astype(np.float32)
+            return expit(outputs)
+        if self._is_binary:
+            return np.hstack([expit(-outputs), expit(outputs)])
+        return softmax(outputs, axis=1)
 
     def predict(self, X):
         """Return the label of each row of ``X``.

@@ -153,21 +153,15 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
 
         Returns
         -------
-        y : ndarray of shape (n_rows,) or (n_rows, n_targets)
-            Predictions in the units of the targets; float32, or float64 where float32 cannot hold them.
+        y : ndarray of shape (n_rows,) or (n_rows, n_targets), dtype float64
+            Predictions in the units of the targets.
         """
         y = self._map(X) * self.target_scale_ + self.target_mean_
-        y = y[:, 0] if self._is_single_target else y
-        return y.astype(self._prediction_dtype)
+        return y[:, 0] if self._is_single_target else y
 
     @property
     def _n_outputs(self):
         return len(self.target_mean_)
-
-    @property
-    def _prediction_dtype(self):
-        """Float32 as the network computes, unless the targets are so far from zero that it would round them away."""
-        return np.float32 if (np.abs(self.target_mean_) < 1e3 * self.target_scale_).all() else np.float64
 
     def _criterion(self):
         return SquaredError()

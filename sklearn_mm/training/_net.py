@@ -47,7 +47,7 @@ class MultimodalNet(NeuralNet):
         self.module_.eval()
         batches = BatchIterator(dataset, self.batch_size)
         with torch.inference_mode():
-            parts = [function(to_tensor(batch, device=self.device)).float().cpu() for batch, _ in batches]
+            parts = [function(to_tensor(batch, device=self.device)).cpu() for batch, _ in batches]
         return (parts[0] if len(parts) == 1 else torch.cat(parts)).numpy()
 
     def get_split_datasets(self, X, y=None, **fit_params):

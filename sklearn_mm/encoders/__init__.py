@@ -1,0 +1,21 @@
+"""Encoders: one block in, one vector and tokens per row out."""
+
+from sklearn_mm.encoders._base import Encoder, Features, ImageEncoder, TabularEncoder, TextEncoder
+from sklearn_mm.encoders._image import CNNEncoder, ResNetEncoder
+from sklearn_mm.encoders._module import ModuleEncoder
+from sklearn_mm.encoders._tabular import MLPEncoder
+from sklearn_mm.encoders._text import BagEncoder, RNNEncoder
+
+__all__ = [
+    "BagEncoder",
+    "CNNEncoder",
+    "Encoder",
+    "Features",
+    "ImageEncoder",
+    "MLPEncoder",
+    "ModuleEncoder",
+    "RNNEncoder",
+    "ResNetEncoder",
+    "TabularEncoder",
+    "TextEncoder",
+]

@@ -1,0 +1,168 @@
+"""A user's own torch module as an encoder, for blocks of any kind."""
+
+import copy
+from numbers import Integral
+
+import torch
+import torch.nn as nn
+
+from sklearn_mm.encoders._base import Encoder, Features, ImageEncoder, TabularEncoder, TextEncoder
+from sklearn_mm.encoders._tokens import masked_mean, places
+from sklearn_mm.utils._validation import Interval, StrOptions
+
+__all__ = ["ModuleEncoder"]
+
+_BASES = {"image": ImageEncoder, "text": TextEncoder, "tabular": TabularEncoder}
+
+
+class ModuleEncoder(Encoder):
+    """Let a torch module of one's own, trained elsewhere or not, read a block.
+
+    The module gets what is usual for the kind of the block:
+
+    - image: float32 (batch, channels, height, width), normalised with the block's mean and standard deviation;
+    - text: int64 (batch, length), 0 for padding;
+    - tabular: float32 (batch, n_numbers) and, as a second argument if there are categories, int64 (batch,
+      n_categories);
+    - any other kind: the block's tensor as it is stored.
+
+    It returns vectors (batch, width), one per row; or tokens (batch, n_tokens, width), which are averaged; or maps
+    (batch, width, map_height, map_width), whose places are the tokens.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        What reads the block. The instance itself is neither trained nor changed: it is copied.
+    trainable : {"none", "all"}, default="none"
+        Whether the module stays as it is (in ``eval`` mode, without gradients) or is trained with the rest of the
+        network. Training fits more and needs more data and time; a trained module wants a small learning rate.
+    width : int or None, default=None
+        Width of what the module returns. None finds it out by a dry run, for images, texts and tables.
+
+    Attributes
+    ----------
+    out_features : int
+        Width of ``pooled``, set by `build`.
+    token_features : int
+        Width of ``tokens``, the same. Vectors count as one token per row.
+
+    Notes
+    -----
+    Where the module returns one token per token id, those of padding are masked and left out of the mean.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_mm.encoders import ModuleEncoder
+    >>> from sklearn_mm.preprocessing import ImageSpec
+    >>> module = torch.nn.Conv2d(3, 10, kernel_size=8, stride=8)
+    >>> spec = ImageSpec(shape=(32, 32, 3), mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))
+    >>> encoder = ModuleEncoder(module).build(spec)
+    >>> features = encoder(encoder.prepare(torch.zeros(2, 32, 32, 3, dtype=torch.uint8)))
+    >>> features.pooled.shape, features.tokens.shape
+    (torch.Size([2, 10]), torch.Size([2, 16, 10]))
+    """
+
+    fixed_length = True  # nothing is known of the module
+    tokenizer = "word"
+
+    _parameter_constraints = {
+        "module": [nn.Module],
+        "trainable": [StrOptions({"none", "all"})],
+        "width": [Interval(Integral, 1, None, closed="left"), None],
+    }
+
+    def __init__(self, module, trainable="none", width=None):
+        self.module = module
+        self.trainable = trainable
+        self.width = width
+
+    def build(self, spec):
+        self.kind = spec.kind
+        if self.kind == "image":
+            ImageEncoder.build(self, spec)
+        self.layers = copy.deepcopy(self.module)
+        self.out_features = self.token_features = self._find_width(spec) if self.width is None else self.width
+        if self.trainable == "none":
+            self.layers.requires_grad_(False)
+        return self.train(self.training)
+
+    def train(self, mode=True):
+        """Set the mode; a module that is not trained stays in ``eval`` mode."""
+        super().train(mode)
+        if self.trainable == "none" and "layers" in self._modules:
+            self.layers.eval()
+        return self
+
+    def prepare(self, x):
+        """Turn the block's tensor as stored into what encoders of its kind take."""
+        return _BASES.get(self.kind, Encoder).prepare(self, x)
+
+    def forward(self, x):
+        output = self._read(x)
+        if self._width_of(output) != self.out_features:
+            raise ValueError(
+                f"ModuleEncoder(width={self.out_features}): {self._name} returned a tensor of shape "
+                f"{tuple(output.shape)}. Leave `width` out, or give the width that the module returns."
+            )
+        if output.ndim == 2:
+            return Features(output, output.unsqueeze(1), output.new_ones(len(output), 1, dtype=torch.bool))
+        tokens = places(output) if output.ndim == 4 else output
+        if self.kind == "text" and tokens.shape[:2] == x.shape:
+            mask = x != 0
+        else:
+            mask = tokens.new_ones(tokens.shape[:2], dtype=torch.bool)
+        return Features(masked_mean(tokens, mask), tokens, mask)
+
+    def _read(self, x):
+        inputs = (x,)
+        if self.kind == "image":
+            inputs = (ImageEncoder.normalise(self, x),)
+        elif self.kind == "tabular":
+            inputs = (x["numbers"], x["codes"]) if x["codes"].shape[1] else (x["numbers"],)
+        if self.trainable == "none":
+            with torch.no_grad():
+                return self.layers(*inputs)
+        return self.layers(*inputs)
+
+    @property
+    def _name(self):
+        return type(self.module).__name__
+
+    def _width_of(self, output):
+        if not isinstance(output, torch.Tensor) or output.ndim not in (2, 3, 4):
+            got = f"{output.ndim} dimensions" if isinstance(output, torch.Tensor) else f"a {type(output).__name__}"
+            raise TypeError(
+                f"ModuleEncoder needs a module that returns one tensor of 2, 3 or 4 dimensions (rows first), got {got} "
+                f"from {self._name}. Wrap it in a module that returns the tensor alone."
+            )
+        return output.shape[2 if output.ndim == 3 else 1]
+
+    def _find_width(self, spec):
+        """Let the module read one row that is made up, and return the width of what it returns."""
+        if spec.kind == "image":
+            height, width, channels = spec.shape
+            x = torch.zeros(1, channels, height, width)
+        elif spec.kind == "text":
+            x = torch.full((1, *spec.shape), min(1, spec.vocab_size - 1))
+        elif spec.kind == "tabular":
+            x = {
+                "numbers": torch.zeros(1, spec.n_numbers),
+                "codes": torch.zeros(1, len(spec.cardinalities), dtype=torch.long),
+            }
+        else:
+            raise ValueError(
+                f"ModuleEncoder cannot find out what width {self._name} returns for block {spec.name!r} of kind "
+                f"{spec.kind!r}. Give it: ModuleEncoder(module, width=...)."
+            )
+        self.layers.eval()
+        try:
+            with torch.no_grad():
+                output = self._read(x)
+        except (RuntimeError, TypeError, ValueError, IndexError) as error:
+            raise ValueError(
+                f"ModuleEncoder: {self._name} cannot read block {spec.name!r} ({spec.kind}, one row of shape "
+                f"{spec.shape}): {type(error).__name__}: {error}. Hand in a module for this kind of input, or read the "
+                "block in the form that it needs."
+            ) from error
+        return self._width_of(output)

@@ -1,0 +1,40 @@
+"""The shared checks over every registered encoder, and over settings that take other paths."""
+
+import pytest
+import torch.nn as nn
+
+from sklearn_mm.encoders import CNNEncoder, MLPEncoder, ModuleEncoder, ResNetEncoder, RNNEncoder
+from sklearn_mm.encoders._registry import ENCODERS
+from sklearn_mm.preprocessing import BlockSpec, ImageSpec, TabularSpec
+from sklearn_mm.utils._component_checks import example_spec, yield_encoder_checks
+
+REGISTERED = [(f"{kind}-{name}", make(), None) for kind, names in ENCODERS.items() for name, make in names.items()]
+GREY = ImageSpec(shape=(9, 9, 1), mean=(0.5,), std=(0.5,))
+VARIANTS = [
+    ("cnn-keras", CNNEncoder(channels=(4, 8), padding="valid", norm=None, pool="flatten", dropout=0.1), None),
+    ("cnn-max-dense", CNNEncoder(channels=(4,), pool="max", dense_units=5), GREY),
+    ("resnet-small", ResNetEncoder(widths=(4, 8), n_blocks=2, map_size=4, dropout=0.1), GREY),
+    ("rnn-mean", RNNEncoder(embedding_dim=6, hidden_size=5, cell="rnn", pool="mean", dropout=0.1), None),
+    ("rnn-max", RNNEncoder(embedding_dim=6, hidden_size=5, cell="gru", pool="max", bidirectional=True), None),
+    ("rnn-last", RNNEncoder(embedding_dim=6, hidden_size=5, bidirectional=True, n_layers=2, dense_units=4), None),
+    ("rnn-flatten", RNNEncoder(embedding_dim=6, hidden_size=5, pool="flatten", dense_units=4), None),
+    ("mlp-numbers", MLPEncoder(hidden_layer_sizes=(6,), activation="relu"), TabularSpec(shape=(), n_numbers=3)),
+    ("mlp-codes", MLPEncoder(activation="gelu"), TabularSpec(shape=(), n_numbers=0, cardinalities=(4, 3))),
+    ("module-frozen", ModuleEncoder(nn.Sequential(nn.Conv2d(3, 6, 4, 4), nn.Flatten())), example_spec("image")),
+    ("module-image", ModuleEncoder(nn.Conv2d(3, 6, 4, 4), trainable="all"), example_spec("image")),
+    ("module-text", ModuleEncoder(nn.Embedding(30, 6), trainable="all"), example_spec("text")),
+    ("module-numbers", ModuleEncoder(nn.Linear(4, 6), trainable="all"), TabularSpec(shape=(), n_numbers=4)),
+    ("module-other", ModuleEncoder(nn.Linear(5, 6), trainable="all", width=6), BlockSpec(kind="scent", shape=(7, 5))),
+]
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        pytest.param(check, id=f"{label}-{name}")
+        for label, encoder, spec in REGISTERED + VARIANTS
+        for name, check in yield_encoder_checks(encoder, spec)
+    ],
+)
+def test_encoder(check):
+    check()

@@ -1,0 +1,68 @@
+import pytest
+import torch.nn as nn
+
+from sklearn_mm import encoders
+from sklearn_mm.encoders import BagEncoder, CNNEncoder, MLPEncoder, ModuleEncoder, ResNetEncoder, RNNEncoder
+from sklearn_mm.encoders._registry import ENCODERS, resolve_encoder
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "cls"),
+    [
+        ("cnn", "image", CNNEncoder),
+        ("resnet", "image", ResNetEncoder),
+        ("bag", "text", BagEncoder),
+        ("gru", "text", RNNEncoder),
+        ("mlp", "tabular", MLPEncoder),
+        ("auto", "image", ResNetEncoder),
+        ("auto", "text", BagEncoder),
+        ("auto", "tabular", MLPEncoder),
+    ],
+)
+def test_names(name, kind, cls):
+    assert type(resolve_encoder(name, kind)) is cls
+    assert resolve_encoder(name, kind) is not resolve_encoder(name, kind)
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_the_name_of_a_cell_is_an_encoder(cell):
+    assert resolve_encoder(cell, "text").cell == cell
+
+
+def test_instances_pass():
+    for encoder, kind in [(BagEncoder(), "text"), (ModuleEncoder(nn.Linear(2, 2)), "tabular")]:
+        assert resolve_encoder(encoder, kind) is encoder
+    own = ModuleEncoder(nn.Linear(2, 2), width=2)
+    assert resolve_encoder(own, "scent") is own
+
+
+@pytest.mark.parametrize(
+    ("encoder", "kind", "error", "message"),
+    [
+        ("resnt", "image", ValueError, "Unknown image encoder 'resnt'. Did you mean 'resnet'"),
+        ("lstm", "image", ValueError, "Unknown image encoder 'lstm'.*Known names: cnn, resnet"),
+        (BagEncoder, "text", TypeError, r"write BagEncoder\(\)"),
+        (None, "text", TypeError, "got an object of type NoneType"),
+        (nn.Linear(2, 2), "text", TypeError, r"torch module Linear. Wrap it: ModuleEncoder\(Linear\(...\)\)"),
+        (BagEncoder(), "image", ValueError, "BagEncoder reads blocks of kind 'text', got one of kind 'image'"),
+        ("auto", "scent", ValueError, "No encoder is registered for blocks of kind 'scent'"),
+        ("mlp", "scent", ValueError, "No encoder is registered for blocks of kind 'scent'"),
+        (BagEncoder(), "scent", ValueError, "got one of kind 'scent'"),
+        (3, "scent", TypeError, "instance of Encoder, got an object of type int"),
+    ],
+)
+def test_what_is_not_an_encoder_for_the_block(encoder, kind, error, message):
+    with pytest.raises(error, match=message):
+        resolve_encoder(encoder, kind)
+
+
+@pytest.mark.parametrize("kind", sorted(ENCODERS))
+def test_registered_encoders_read_their_kind(kind):
+    assert {make().kind for _, make in ENCODERS[kind].items()} == {kind}
+
+
+def test_every_public_encoder_has_a_name():
+    bases = {"Encoder", "Features", "ImageEncoder", "TabularEncoder", "TextEncoder"}
+    public = {getattr(encoders, name) for name in set(encoders.__all__) - bases}
+    registered = {type(make()) for names in ENCODERS.values() for _, make in names.items()}
+    assert registered == public - {ModuleEncoder}
