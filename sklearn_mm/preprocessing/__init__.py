@@ -2,6 +2,19 @@
 
 from sklearn_mm.preprocessing._base import BlockTransformer
 from sklearn_mm.preprocessing._blocks import Blocks
+from sklearn_mm.preprocessing._image import ImageTransformer
 from sklearn_mm.preprocessing._specs import BlockSpec, ImageSpec, TabularSpec, TextSpec
+from sklearn_mm.preprocessing._tabular import TabularTransformer
+from sklearn_mm.preprocessing._text import TextTransformer
 
-__all__ = ["BlockSpec", "BlockTransformer", "Blocks", "ImageSpec", "TabularSpec", "TextSpec"]
+__all__ = [
+    "BlockSpec",
+    "BlockTransformer",
+    "Blocks",
+    "ImageSpec",
+    "ImageTransformer",
+    "TabularSpec",
+    "TabularTransformer",
+    "TextSpec",
+    "TextTransformer",
+]

@@ -1,8 +1,9 @@
-"""Checks for people who write encoders and fusions of their own."""
+"""Checks for people who write encoders, fusions, transformers or estimators of their own."""
 
 from sklearn_mm.utils._component_checks import yield_encoder_checks, yield_fusion_checks
+from sklearn_mm.utils._estimator_checks import yield_estimator_checks, yield_transformer_checks
 
-__all__ = ["check_encoder", "check_fusion"]
+__all__ = ["check_encoder", "check_estimator", "check_fusion", "check_transformer"]
 
 
 def check_encoder(encoder, spec=None, rows=None):
@@ -50,4 +51,53 @@ def check_fusion(fusion):
     >>> check_fusion(SumFusion(width=16))
     """
     for _, check in yield_fusion_checks(fusion):
+        check()
+
+
+def check_estimator(estimator, X, y):
+    """Check that a multimodal estimator does what scikit-learn's tools and its users rely on.
+
+    It is fitted some twenty times: choose few epochs and few rows. An AssertionError says what does not hold.
+
+    Parameters
+    ----------
+    estimator : estimator
+        What to check, not fitted; `MultimodalClassifier` or `MultimodalRegressor` with one's own parts.
+    X : pandas.DataFrame of shape (n_rows, n_columns)
+        At least 12 rows without missing cells.
+    y : array-like of shape (n_rows,)
+        Their targets.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> from sklearn_mm import MultimodalRegressor
+    >>> from sklearn_mm.utils.estimator_checks import check_estimator
+    >>> X = pd.DataFrame({"size": np.arange(12.0), "colour": ["red", "blue"] * 6})
+    >>> check_estimator(MultimodalRegressor(max_epochs=1), X, np.arange(12.0))
+    """
+    for _, check in yield_estimator_checks(estimator, X, y):
+        check()
+
+
+def check_transformer(transformer, column):
+    """Check that a transformer of cells does what `ModalityTransformer` relies on.
+
+    An AssertionError says what does not hold.
+
+    Parameters
+    ----------
+    transformer : BlockTransformer
+        What to check, not fitted.
+    column : pandas.Series of shape (n_rows,)
+        At least four cells that it reads, none of them missing.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sklearn_mm.preprocessing import TextTransformer
+    >>> from sklearn_mm.utils.estimator_checks import check_transformer
+    >>> check_transformer(TextTransformer(), pd.Series(["one", "two words", "and three words", "four"]))
+    """
+    for _, check in yield_transformer_checks(transformer, column):
         check()

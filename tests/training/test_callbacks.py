@@ -1,0 +1,41 @@
+import pytest
+
+from sklearn_mm.training._callbacks import BestWeights, DivergenceGuard, TrainingStopped
+
+
+class Net:
+    lr = 0.1
+    verbose = 0
+
+    def __init__(self, **row):
+        self.rows = [row]
+
+    @property
+    def history(self):
+        rows = self.rows
+
+        class History(list):
+            def __getitem__(self, key):
+                return rows[key[0]][key[1]] if isinstance(key, tuple) else rows[key]
+
+        return History(rows)
+
+
+def test_early_stopping_is_no_keyboard_interrupt():
+    callback = BestWeights(patience=1)
+    net = Net(valid_loss=1.0, epoch=1)
+    callback.on_train_begin(net)
+    callback.on_epoch_end(net)
+    net.rows.append({"valid_loss": 2.0, "epoch": 2})
+    with pytest.raises(TrainingStopped):
+        callback.on_epoch_end(net)
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+def test_divergence_names_the_way_out(loss):
+    with pytest.raises(ValueError, match=r"Estimator: the training loss became (nan|inf) in epoch 1\. Lower lr \(it was 0\.1\)"):
+        DivergenceGuard("Estimator").on_epoch_end(Net(train_loss=loss))
+
+
+def test_a_finite_loss_is_fine():
+    DivergenceGuard("Estimator").on_epoch_end(Net(train_loss=3.0))
