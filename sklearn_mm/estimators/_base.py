@@ -126,9 +126,7 @@ class BaseMultimodal(ClassNamePrefixFeaturesOutMixin, TransformerMixin, InputsMi
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
         check_consistent_length(X, y)
         if not _num_samples(y):
-            raise ValueError(
-                f"Found array with 0 sample(s) while a minimum of 1 is required by {type(self).__name__}."
-            )
+            raise ValueError(f"Found array with 0 sample(s) while a minimum of 1 is required by {type(self).__name__}.")
         if (X_val is None) != (y_val is None):
             given, missing = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")
             raise ValueError(f"{type(self).__name__}.fit got {given} without {missing}; pass both or neither.")
@@ -206,7 +204,7 @@ class BaseMultimodal(ClassNamePrefixFeaturesOutMixin, TransformerMixin, InputsMi
 
     def _build_network(self):
         encoders = {}
-        for name, spec in self.specs_.items():
+        for spec in self.specs_.values():
             key = _sharing(spec)
             if key not in encoders:
                 encoders[key] = _checked_clone(resolve_encoder(spec.encoder, spec.kind))

@@ -15,8 +15,6 @@ def expected_failed_checks(estimator):
 
 
 @pytest.mark.slow
-@parametrize_with_checks(
-    [MultimodalClassifier(), MultimodalRegressor()], expected_failed_checks=expected_failed_checks
-)
+@parametrize_with_checks([MultimodalClassifier(), MultimodalRegressor()], expected_failed_checks=expected_failed_checks)
 def test_check_estimator(estimator, check):
     check(estimator)

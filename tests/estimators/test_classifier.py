@@ -5,7 +5,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.utils import compute_class_weight
 
-from sklearn_mm import ImageInput, MultimodalClassifier, TextInput
+from sklearn_mm import ImageInput, MultimodalClassifier
 from sklearn_mm.encoders import CNNEncoder
 from sklearn_mm.preprocessing import ImageTransformer
 

@@ -153,7 +153,7 @@ class Interrupt(Callback):
 def test_ctrl_c_leaves_a_fitted_estimator_and_is_raised_again(numbers, monkeypatch, epoch):
     X, y = numbers
     original = MultimodalClassifier._callbacks
-    monkeypatch.setattr(MultimodalClassifier, "_callbacks", lambda self, *args: [*original(self, *args), Interrupt(epoch)])
+    monkeypatch.setattr(MultimodalClassifier, "_callbacks", lambda *args: [*original(*args), Interrupt(epoch)])
     clf = MultimodalClassifier(random_state=0)
     with pytest.raises(KeyboardInterrupt):
         clf.fit(X, y, X_val=X, y_val=y)

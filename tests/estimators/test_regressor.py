@@ -64,5 +64,6 @@ def test_target_must_be_finite(numbers, bad):
 
 def test_divergence_is_an_error(numbers):
     X, y = numbers
-    with pytest.raises(ValueError, match=r"MultimodalRegressor: the training loss became (nan|inf) in epoch \d+\. Lower lr"):
+    message = r"MultimodalRegressor: the training loss became (nan|inf) in epoch \d+\. Lower lr"
+    with pytest.raises(ValueError, match=message):
         MultimodalRegressor(lr=1e18, optimizer="sgd", lr_schedule="constant").fit(X, y)

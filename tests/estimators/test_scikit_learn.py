@@ -202,6 +202,6 @@ def test_set_output(clf, table, container):
 
 
 def test_table_only_names_by_the_user(table):
-    X, y = table
+    X, _ = table
     reg = MultimodalRegressor(image=None, text=None, tabular=TabularInput(["weight"]), max_epochs=1).fit(X, X["weight"])
     assert reg.specs_["tabular"].columns == ("weight",)

@@ -33,7 +33,8 @@ def test_early_stopping_is_no_keyboard_interrupt():
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
 def test_divergence_names_the_way_out(loss):
-    with pytest.raises(ValueError, match=r"Estimator: the training loss became (nan|inf) in epoch 1\. Lower lr \(it was 0\.1\)"):
+    message = r"Estimator: the training loss became (nan|inf) in epoch 1\. Lower lr \(it was 0\.1\)"
+    with pytest.raises(ValueError, match=message):
         DivergenceGuard("Estimator").on_epoch_end(Net(train_loss=loss))
 
 

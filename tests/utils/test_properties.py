@@ -20,7 +20,9 @@ def data():
     X = pd.DataFrame(
         {
             "photo": [rng.integers(60 * k, 60 * k + 60, size=(12, 12, 3), dtype=np.uint8) for k in kind],
-            "title": [f"{word} {rng.choice(['one', 'two', 'three'])} thing" for word in np.array(["a", "b", "c"])[kind]],
+            "title": [
+                f"{word} {rng.choice(['one', 'two', 'three'])} thing" for word in np.array(["a", "b", "c"])[kind]
+            ],
             "size": rng.normal(kind, 0.5),
             "colour": rng.choice(["red", "green"], size=N_ROWS),
         }
