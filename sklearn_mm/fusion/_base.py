@@ -21,9 +21,12 @@ class Fusion(Component):
         Width of the fused vector, set by `build`.
     gives_outputs : bool
         Whether the fused vector already is the outputs (of width ``n_outputs``), so that no head follows.
+    reads_stand_ins : bool
+        Whether the learnt vectors that stand in for absent blocks may change the fused vector.
     """
 
     gives_outputs = False
+    reads_stand_ins = False
 
     def build(self, widths, n_outputs, token_widths=None):
         """Make the layers for blocks of the given widths; returns ``self``."""

@@ -176,7 +176,8 @@ class ImageInput(Input):
         the estimator.
     augment : "auto", "light", "strong", None or torch.nn.Module, default="auto"
         How pictures are varied in training, batch by batch. Stronger needs more epochs and keeps the network from
-        knowing pictures by heart. "auto" is decided by rule, and is None before a frozen encoder.
+        knowing pictures by heart. "auto" is "light", and None before a frozen encoder. For settings of one's own, such
+        as mirror images, hand in a `sklearn_mm.training.ImageAugmentation`.
     shared : bool, default=False
         Whether all columns are read with the same settings learnt from all of them, and encoded with the same
         weights: for pictures of the same sort, such as front and back. Needs fewer rows.

@@ -1,1 +1,5 @@
 """Training: the data set of batches, augmentation, schedules and callbacks around skorch."""
+
+from sklearn_mm.training._augment import ImageAugmentation
+
+__all__ = ["ImageAugmentation"]

@@ -57,7 +57,7 @@ class ImageAugmentation(Component):
 
     See Also
     --------
-    resolve_augment : The presets "auto", "light" and "strong".
+    sklearn_mm.ImageInput : Its ``augment`` takes one of these, or the presets "light" and "strong".
 
     References
     ----------
@@ -66,7 +66,7 @@ class ImageAugmentation(Component):
     Examples
     --------
     >>> import torch
-    >>> from sklearn_mm.training._augment import ImageAugmentation
+    >>> from sklearn_mm.training import ImageAugmentation
     >>> pictures = torch.rand(8, 3, 32, 32)
     >>> ImageAugmentation(rotation=20).train()(pictures).shape
     torch.Size([8, 3, 32, 32])
