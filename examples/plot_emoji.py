@@ -75,7 +75,7 @@ search = GridSearchCV(
     {
         "image__transformer__size": [32, 48],
         "image__encoder": ["cnn", "resnet"],
-        "fusion": ["concat", "gated"],
+        "fusion": ["concat", "late"],
     },
     cv=StratifiedGroupKFold(2),
 ).fit(X_train, y_train, groups=emoji.groups[train])

@@ -9,7 +9,7 @@ from sklearn_mm.utils._registry import Registry
 __all__ = ["fusions", "resolve_fusion"]
 
 fusions = Registry("fusion", Fusion)
-fusions.register("auto", GatedFusion)
+fusions.register("auto", ConcatFusion)
 fusions.register("concat", ConcatFusion)
 fusions.register("gated", GatedFusion)
 fusions.register("late", LateFusion)
