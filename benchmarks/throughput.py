@@ -67,7 +67,7 @@ def timed(function, *args):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=2, help="epochs per repeat")
+    parser.add_argument("--epochs", type=int, default=4, help="epochs per repeat")
     arguments = parser.parse_args()
 
     X, y = load_emoji(return_X_y=True)

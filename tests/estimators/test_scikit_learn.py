@@ -8,6 +8,8 @@ from sklearn import config_context
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_validate
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 from sklearn.utils import estimator_html_repr, get_tags
 
 from sklearn_mm import (
@@ -187,10 +189,8 @@ def test_sample_weight_is_routed(table):
 
 
 def test_features_feed_another_estimator(clf, table):
-    from sklearn.svm import SVC
-
     X, y = table
-    assert make_pipeline(clf, SVC()).fit(X, y).score(X, y) > 0.8
+    assert make_pipeline(clf, StandardScaler(), SVC()).fit(X, y).score(X, y) > 0.8
 
 
 @pytest.mark.parametrize("container", ["pandas", "polars"])
