@@ -179,7 +179,7 @@ class BagEncoder(TextEncoder):
     ----------
     embedding_dim : int, default=128
         Width of the vector that each token id is looked up as, and of the result.
-    token_dropout : float, default=0.2
+    token_dropout : float, default=0.5
         Share of token ids, in [0, 1), that are ignored in training, drawn anew in each batch. Larger keeps the network
         from knowing rows by single rare tokens.
     dropout : float, default=0.0
@@ -223,7 +223,7 @@ class BagEncoder(TextEncoder):
         "dropout": [Interval(Real, 0, 1, closed="left")],
     }
 
-    def __init__(self, embedding_dim=128, token_dropout=0.2, dropout=0.0):
+    def __init__(self, embedding_dim=128, token_dropout=0.5, dropout=0.0):
         self.embedding_dim = embedding_dim
         self.token_dropout = token_dropout
         self.dropout = dropout

@@ -74,9 +74,9 @@ class TextTransformer(BlockTransformer):
         Words to take out before anything else, whatever their case if ``lowercase``. "english" is scikit-learn's
         list. For a callable, the tokens that equal one of them.
     vocab_size : int, default=20000
-        Largest number of ids, the two reserved ones included, at least 6. The most frequent tokens stay, of equally frequent ones
-        the first in alphabetical order. Smaller makes more words unknown, or, with subwords, cut into more parts; it
-        saves parameters and overfits less. Not used with a ready-made tokenizer.
+        Largest number of ids, the two reserved ones included, at least 6. The most frequent tokens stay, of equally
+        frequent ones the first in alphabetical order. Smaller makes more words unknown, or, with subwords, cut into
+        more parts; it saves parameters and overfits less. Not used with a ready-made tokenizer.
     min_frequency : int, default=1
         Number of occurrences in the texts of `fit` below which a token is left out of the vocabulary; "bpe" and
         "wordpiece" require it of each pair that they merge, and all subword models of each character. With 1, the

@@ -169,6 +169,11 @@ class ModelTokenizer:
         if unknown is None and model.get("unk_id") is not None:
             unknown = model["vocab"][model["unk_id"]][0]
         vocabulary = tokenizer.get_vocab()
+        if unknown and unknown not in vocabulary:
+            raise ValueError(
+                f"TextTransformer needs a tokenizer that can read unseen words, but the vocabulary of this one lacks "
+                f"the token that it calls unknown, {unknown!r}. Add it to the vocabulary."
+            )
         unknown_id = vocabulary.get(unknown, -1)
         others = sorted(set(vocabulary.values()) - {unknown_id})
         return cls(tokenizer, np.array([-1, unknown_id, *others], dtype=np.int64))
@@ -179,17 +184,14 @@ class ModelTokenizer:
         path = Path(path)
         if not path.is_file():
             raise FileNotFoundError(f"TextTransformer cannot find the tokenizer file {str(path)!r}.")
-        content = path.read_text(encoding="utf-8")
         try:
-            parsed = json.loads(content)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"TextTransformer cannot read the tokenizer file {str(path)!r}: {error}.") from error
-        if not isinstance(parsed, dict) or "model" not in parsed:
+            tokenizer = Tokenizer.from_file(str(path))
+        except Exception as error:  # the library raises nothing narrower
             raise ValueError(
-                f"TextTransformer cannot use {str(path)!r}: it describes no tokenizer model. It must be what "
+                f"TextTransformer cannot read the tokenizer file {str(path)!r}: {error}. It must be what "
                 f"`tokenizers.Tokenizer.save` writes, usually called tokenizer.json."
-            )
-        return cls.wrap(Tokenizer.from_str(content))
+            ) from error
+        return cls.wrap(tokenizer)
 
     def encode(self, texts):
         """Return the ids of all texts, one after the other, and the number of ids of each."""

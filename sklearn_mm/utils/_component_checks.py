@@ -388,7 +388,8 @@ def _replace(case, where):
 def check_absent_blocks_do_not_count(case):
     """What stands in for absent blocks changes nothing, unless the fusion says that it reads it."""
     built = _built(case)
-    inputs = _replace(case, lambda i, present, mask: (~present & (not built.reads_stand_ins), ~mask & ~present.unsqueeze(1)))
+    free = not built.reads_stand_ins
+    inputs = _replace(case, lambda i, present, mask: (~present & free, ~mask & ~present.unsqueeze(1)))
     _require_close(_evaluate(case, built, inputs), _evaluate(case, built), case, "an absent block changes the result")
 
 
