@@ -257,6 +257,9 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
     def _checked(self, y):
         if self._is_multilabel:
             y = y.toarray() if sparse.issparse(y) else np.asarray(y)
+            other = np.setdiff1d(y, [0, 1])
+            if len(other):
+                raise ValueError(f"Multi-label targets must be 0 or 1, got {other[:5].tolist()} among them.")
             return y.astype(np.int64)
         return _check_y(y, estimator=self)
 

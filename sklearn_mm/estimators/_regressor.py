@@ -158,7 +158,7 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
             Predictions in the units of the targets.
         """
         y = self._map(X) * self.target_scale_ + self.target_mean_
-        return y[:, 0] if self._is_single_target else y
+        return y if self._target_shape else y[:, 0]
 
     @property
     def _n_outputs(self):
@@ -168,11 +168,18 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
         return SquaredError()
 
     def _fit_target(self, y):
-        target = self._encode_target(y)
-        self._is_single_target = target.ndim == 1
+        target = self._checked(y)
+        self._target_shape = target.shape[1:]
         return target
 
     def _encode_target(self, y):
+        target = self._checked(y)
+        if target.shape[1:] != self._target_shape:
+            expected = "".join(f", {n}" for n in self._target_shape) or ","
+            raise ValueError(f"y_val must have the shape of y, (n_rows{expected}), got {target.shape}.")
+        return target
+
+    def _checked(self, y):
         return _check_y(y, multi_output=True, y_numeric=True, estimator=self).astype(np.float64)
 
     def _start_target(self, target, weight):

@@ -162,3 +162,9 @@ def test_validation_labels_must_be_known():
     X = np.eye(4)
     with pytest.raises(ValueError, match=r"y_val has classes that y lacks: \['c'\]"):
         MultimodalClassifier().fit(X, ["a", "b"] * 2, X_val=X[:1], y_val=["c"])
+
+
+@pytest.mark.parametrize("y", [[[-1, 1], [1, -1]] * 2, [[0, 2], [2, 2]] * 2])
+def test_labels_that_are_not_zero_or_one(y):
+    with pytest.raises(ValueError, match="Multi-label targets must be 0 or 1"):
+        MultimodalClassifier().fit(np.arange(8.0).reshape(4, 2), y)

@@ -67,3 +67,17 @@ def test_divergence_is_an_error(numbers):
     message = r"MultimodalRegressor: the training loss became (nan|inf) in epoch \d+\. Lower lr"
     with pytest.raises(ValueError, match=message):
         MultimodalRegressor(lr=1e18, optimizer="sgd", lr_schedule="constant").fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("y", "y_val", "expected"),
+    [
+        (np.ones(8), np.ones((4, 2)), r"\(n_rows,\), got \(4, 2\)"),
+        (np.ones((8, 2)), np.ones(4), r"\(n_rows, 2\), got \(4,\)"),
+        (np.ones((8, 2)), np.ones((4, 1)), r"\(n_rows, 2\), got \(4, 1\)"),
+    ],
+)
+def test_validation_targets_of_another_shape(numbers, y, y_val, expected):
+    X, _ = numbers
+    with pytest.raises(ValueError, match=f"y_val must have the shape of y, {expected}"):
+        MultimodalRegressor().fit(X[:8], y, X_val=X[8:12], y_val=y_val)
