@@ -98,7 +98,7 @@ def detect_kinds(frame, who="detect_kinds"):
     other strings                                                                               categorical
     =========================================================================================== ===========
 
-    A list, a tuple or a 1-D array of pictures counts as a picture, so that single ones and lists may mix; what is
+    A list, a tuple or an array of pictures counts as a picture, so that single ones and lists may mix; what is
     missing in it is left out, and an empty one is missing. Lists are lists of texts if their strings are: tags of one
     word each must be named in an Input.
 

@@ -34,9 +34,10 @@ class ImageTransformer(BlockTransformer):
     their EXIF orientation, transparent ones are laid on ``background``, deep ones are scaled to 8 bits, and of
     animated ones the first frame is read. Cells with nothing in them (None, NaN, empty strings) give zeros.
 
-    A cell may also be a list of these (or a tuple, or a 1-D array of objects): several pictures of one thing. Then
-    the result is a `Ragged`, which holds the pictures of all rows in one array, and a single picture counts as a list
-    of one. An empty list is a missing cell, and what is missing in a list is left out of it.
+    A cell may also be a list of these (or a tuple, a 1-D array of objects, or an array of shape (n, H, W, C)): several
+    pictures of one thing. Then the result is a `Ragged`, which holds the pictures of all rows in one array, and a
+    single picture counts as a list of one. An empty list is a missing cell, and what is missing in a list is left out
+    of it.
 
     Parameters
     ----------

@@ -12,9 +12,12 @@ __all__ = ["Items", "empty_rows", "holds_nothing", "is_list", "spread", "spread_
 
 
 def is_list(cell):
-    """Return whether a cell is a list of things to read: a list, a tuple, or a 1-D array of objects or strings."""
+    """Return whether a cell is a list of things to read.
+
+    That is a list, a tuple, a 1-D array of objects or strings, or a 4-D array, which is a stack of pictures.
+    """
     if isinstance(cell, np.ndarray):
-        return cell.ndim == 1 and cell.dtype.kind in "OU"
+        return cell.ndim == 4 or (cell.ndim == 1 and cell.dtype.kind in "OU")
     return isinstance(cell, list | tuple)
 
 

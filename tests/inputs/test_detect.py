@@ -160,6 +160,7 @@ def test_containers_are_refused_wherever_they_are(cell, type_name):
         "tuples of paths": ([("a.png", "b.jpg"), ("c.png",)], "image"),
         "arrays of paths": ([np.array(["a.png", "b.png"]), np.array(["c.png", None], dtype=object)], "image"),
         "lists of arrays": ([[np.zeros((4, 4), np.uint8)] * 2, [np.zeros((4, 4, 3), np.uint8)]], "image"),
+        "stacks of arrays": ([np.zeros((2, 4, 4, 3), np.uint8), np.zeros((1, 4, 4, 3), np.uint8)], "image"),
         "lists with PIL images and bytes": ([[Image.new("L", (2, 2)), b"\x89PNG\r\n..."]], "image"),
         "lists of pictures beside single ones": (["a.png", ["b.png", None], [], "c.png"], "image"),
         "few lists of pictures": (["a.png"] * 5000 + [["b.png", "c.png"]], "image"),

@@ -41,6 +41,7 @@ def paths(tmp_path):
         ((), True),
         (np.array(["a", "b"]), True),
         (np.array([None, "b"], dtype=object), True),
+        (np.zeros((2, 6, 6, 3)), True),
         (np.zeros(3), False),
         (shade(0), False),
         ("ab", False),
@@ -65,11 +66,11 @@ def test_pictures_of_all_kinds_in_lists_of_all_kinds(reader, paths):
     objects[:] = [Image.fromarray(shade(5)), shade(6)]
     with open(paths[2], "rb") as file:
         content = file.read()
-    cells = [paths, (shade(1), content), objects, shade(2), np.array(paths[:1])]
+    cells = [paths, (shade(1), content), objects, shade(2), np.array(paths[:1]), np.stack([shade(7), shade(8)])]
     pictures, present = reader.fit_read(pd.Series(cells, dtype=object))
     assert isinstance(pictures, Ragged)
     assert pictures.dtype == np.uint8
-    assert shades(pictures) == [[10, 90, 170], [1, 170], [5, 6], [2], [10]]
+    assert shades(pictures) == [[10, 90, 170], [1, 170], [5, 6], [2], [10], [7, 8]]
     assert present.all()
     assert reader.spec_.shape == (4, 4, 3) == pictures.shape[1:]
     assert reader.spec_.pool == "mean"
