@@ -8,7 +8,7 @@ from sklearn_mm.encoders._tokens import masked_max, masked_mean
 
 __all__ = ["AttentionLayers", "check_heads", "waves"]
 
-_GAIN = 0.1  # what is added is multiplied by, at first
+_GAIN = 0.1  # at first, so that a layer begins as little more than what it gets
 
 
 class AttentionLayers(nn.Module):

@@ -87,7 +87,7 @@ def _tag(pipeline, texts):
     with pipeline.select_pipes(disable=_not_needed(pipeline)):
         for doc in pipeline.pipe(texts):
             tagged = [(token.text, token.pos_ or token.tag_) for token in doc]
-            if not any(tag for _, tag in tagged):
+            if tagged and not any(tag for _, tag in tagged):
                 raise ValueError(
                     f"TextTransformer needs pos_tags that tag, but the spaCy pipeline {pipeline.meta['name']!r} with "
                     f"the components {pipeline.pipe_names} gives no part of speech for {doc.text[:60]!r}. Take one "

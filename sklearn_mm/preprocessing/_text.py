@@ -82,12 +82,12 @@ class TextTransformer(BlockTransformer):
         What splits texts into words and tags each with its part of speech, so that "a run_NOUN" and "I run_VERB" are
         two tokens. For ``tokenizer="word"``, whose tokens they become, and "ngram", whose word n-grams are then made
         of them (the character n-grams stay those of the words alone). Texts are tagged as they are written;
-        ``lowercase``, ``strip_accents`` and ``stop_words`` act on the words afterwards. It makes words rarer, so that
-        more of them are needed, and reading slower: some thousand words a second.
+        ``lowercase``, ``strip_accents`` and ``stop_words`` act on the words afterwards. It makes each token rarer, so
+        that more texts are needed, and reading slower: some thousand words a second.
 
         - The name or path of a spaCy pipeline that is installed, such as "en_core_web_sm". The tag is the universal
-          one (VERB, NOUN, …), or, of pipelines without, their own. Only what tags need is run of it. A pickle holds
-          the name alone. spaCy is installed by ``pip install "sklearn-mm[pos]"``.
+          one (VERB, NOUN, …), or, of pipelines without, their own. Only what tags need is run of it. It is loaded
+          once per process, and a pickle holds the name alone. ``pip install "sklearn-mm[pos]"`` installs spaCy.
         - A pipeline, loaded. `sklearn.base.clone` and pickles copy it.
         - A callable from a str to a list of pairs of str (token, tag), for other taggers and tags.
     vocab_size : int, default=20000

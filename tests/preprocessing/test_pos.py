@@ -167,6 +167,11 @@ def test_clone_and_pickle(pipeline):
         np.testing.assert_array_equal(again.transform(TEXTS), ids)
 
 
+def test_by_path(pipeline, tmp_path):
+    pipeline.to_disk(tmp_path / "pipeline")
+    assert tokens(TEXTS, pos_tags=tmp_path / "pipeline") == tokens(TEXTS, pos_tags=pipeline)
+
+
 def test_global_randomness_is_left_alone(pipeline):
     torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
     TextTransformer(pos_tags=PIPELINE).fit(TEXTS)
