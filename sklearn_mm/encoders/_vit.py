@@ -39,8 +39,8 @@ class ViTEncoder(ImageEncoder):
         pictures.
     width : int, default=128
         Width of the tokens and of the result. A multiple of ``n_heads``.
-    n_layers : int, default=4
-        Number of layers of self-attention.
+    n_layers : int, default=2
+        Number of layers of self-attention. More need more pictures, and time in proportion.
     n_heads : int, default=4
         Number of parts of the width that attend independently of each other.
     mlp_ratio : int, default=2
@@ -75,7 +75,7 @@ class ViTEncoder(ImageEncoder):
     >>> from sklearn_mm.encoders import ViTEncoder
     >>> from sklearn_mm.preprocessing import ImageSpec
     >>> spec = ImageSpec(shape=(64, 64, 3), mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))
-    >>> encoder = ViTEncoder(n_layers=2).build(spec)
+    >>> encoder = ViTEncoder().build(spec)
     >>> features = encoder(encoder.prepare(torch.zeros(2, 64, 64, 3, dtype=torch.uint8)))
     >>> features.pooled.shape, features.tokens.shape
     (torch.Size([2, 128]), torch.Size([2, 64, 128]))
@@ -97,7 +97,7 @@ class ViTEncoder(ImageEncoder):
         patch_size="auto",
         stem="conv",
         width=128,
-        n_layers=4,
+        n_layers=2,
         n_heads=4,
         mlp_ratio=2,
         pool="mean",
