@@ -3,8 +3,11 @@
 from sklearn_mm.encoders._base import Encoder, Features, ImageEncoder, TabularEncoder, TextEncoder
 from sklearn_mm.encoders._image import CNNEncoder, ResNetEncoder
 from sklearn_mm.encoders._module import ModuleEncoder
+from sklearn_mm.encoders._self_attention import SelfAttentionEncoder
 from sklearn_mm.encoders._tabular import MLPEncoder
 from sklearn_mm.encoders._text import BagEncoder, RNNEncoder
+from sklearn_mm.encoders._text_cnn import TextCNNEncoder
+from sklearn_mm.encoders._vit import ViTEncoder
 
 __all__ = [
     "BagEncoder",
@@ -16,6 +19,9 @@ __all__ = [
     "ModuleEncoder",
     "RNNEncoder",
     "ResNetEncoder",
+    "SelfAttentionEncoder",
     "TabularEncoder",
+    "TextCNNEncoder",
     "TextEncoder",
+    "ViTEncoder",
 ]

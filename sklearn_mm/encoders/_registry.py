@@ -4,8 +4,11 @@ import torch.nn as nn
 
 from sklearn_mm.encoders._base import Encoder
 from sklearn_mm.encoders._image import CNNEncoder, ResNetEncoder
+from sklearn_mm.encoders._self_attention import SelfAttentionEncoder
 from sklearn_mm.encoders._tabular import MLPEncoder
 from sklearn_mm.encoders._text import BagEncoder, RNNEncoder
+from sklearn_mm.encoders._text_cnn import TextCNNEncoder
+from sklearn_mm.encoders._vit import ViTEncoder
 from sklearn_mm.utils._registry import Registry
 
 __all__ = ["ENCODERS", "auto_encoder", "image_encoders", "resolve_encoder", "tabular_encoders", "text_encoders"]
@@ -13,12 +16,15 @@ __all__ = ["ENCODERS", "auto_encoder", "image_encoders", "resolve_encoder", "tab
 image_encoders = Registry("image encoder", Encoder)
 image_encoders.register("cnn", CNNEncoder)
 image_encoders.register("resnet", ResNetEncoder)
+image_encoders.register("vit", ViTEncoder)
 
 text_encoders = Registry("text encoder", Encoder)
 text_encoders.register("bag", BagEncoder)
 text_encoders.register("gru", lambda: RNNEncoder(cell="gru"))
 text_encoders.register("lstm", lambda: RNNEncoder(cell="lstm"))
 text_encoders.register("rnn", lambda: RNNEncoder(cell="rnn"))
+text_encoders.register("textcnn", TextCNNEncoder)
+text_encoders.register("transformer", SelfAttentionEncoder)
 
 tabular_encoders = Registry("tabular encoder", Encoder)
 tabular_encoders.register("mlp", MLPEncoder)

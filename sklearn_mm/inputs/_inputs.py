@@ -188,8 +188,8 @@ class ImageInput(Input):
     transformer : ImageTransformer, default=ImageTransformer()
         How pictures are read: size, colour, what happens to unreadable ones. Each column gets a clone.
     encoder : str or Encoder, default="auto"
-        What encodes the pictures: a registered name such as "resnet" or "cnn", or an instance. "auto" leaves it to
-        the estimator.
+        What encodes the pictures: a registered name ("cnn", "resnet", "vit") or an instance. "auto" leaves it to the
+        estimator.
     augment : "auto", "light", "strong", None or torch.nn.Module, default="auto"
         How pictures are varied in training, batch by batch. Stronger needs more epochs and keeps the network from
         knowing pictures by heart. "auto" is "light", and None before a frozen encoder. For settings of one's own, such
@@ -264,8 +264,8 @@ class TextInput(Input):
         How strings become token ids. "auto" reads as the encoder asks: words, or n-grams for a bag of embeddings.
         Each column gets a clone.
     encoder : str or Encoder, default="auto"
-        What encodes the token ids: a registered name such as "lstm" or "bag", or an instance. "auto" leaves it to the
-        estimator.
+        What encodes the token ids: a registered name ("bag", "gru", "lstm", "rnn", "textcnn", "transformer") or an
+        instance. "auto" leaves it to the estimator.
     shared : bool, default=False
         Whether all columns have one vocabulary, learnt from all of them, and are encoded with the same weights: for
         texts of the same sort, such as question and answer. Needs fewer rows.

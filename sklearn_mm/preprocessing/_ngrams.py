@@ -5,6 +5,7 @@ from itertools import chain
 
 import numpy as np
 
+from sklearn_mm.preprocessing._pos import join_tags
 from sklearn_mm.preprocessing._tokenizers import most_frequent, split_runs, split_words
 
 __all__ = ["NGramTokenizer"]
@@ -29,20 +30,22 @@ class NGramTokenizer:
         Numbers of characters, those of "<" and ">" included.
     word_range : tuple (shortest, longest) or None
         Numbers of words.
+    tagged : bool, default=False
+        Whether a text is not a str but what `PosTagger` makes of it. The words then carry their tags, and the
+        character n-grams are those of the words without.
     """
 
-    def __init__(self, char_range, word_range):
+    def __init__(self, char_range, word_range, tagged=False):
         self.char_sizes = _sizes(char_range)
         self.word_sizes = _sizes(word_range)
+        self.tagged = tagged
 
     def fit(self, texts, vocab_size, min_frequency):
         """Learn the vocabulary; returns ``self``."""
         run_counts, counts = Counter(), Counter()
-        words_of = _Cache(_words)
-        for text in texts:
-            runs = split_runs(text)
+        for runs, words in self._split(texts):
             run_counts.update(runs)
-            counts.update(self._word_grams([words_of[run] for run in runs]))
+            counts.update(self._word_grams(words))
         for run, count in run_counts.items():
             for gram in self._char_grams(run):
                 counts[gram] += count
@@ -56,12 +59,10 @@ class NGramTokenizer:
         Those of a text are its words in order, longer word n-grams, then character n-grams: what is cut at a maximal
         length is what matters least.
         """
-        words_of = _Cache(_words)
         char_ids_of = _Cache(lambda run: self._known(self._char_grams(run)))
         rows = []
-        for text in texts:
-            runs = split_runs(text)
-            ids = self._known(self._word_grams([words_of[run] for run in runs]))
+        for runs, words in self._split(texts):
+            ids = self._known(self._word_grams(words))
             for run in runs:
                 ids += char_ids_of[run]
             rows.append(np.array(ids, dtype=np.int32))
@@ -73,8 +74,17 @@ class NGramTokenizer:
         words = [gram[1:-1] if gram[0] == "<" and gram[-1] == ">" and " " not in gram else None for gram in grams]
         return [" ".join(words[i] for i in row if words[i]) for row in ids]
 
-    def _word_grams(self, words_of_runs):
-        words = list(chain.from_iterable(words_of_runs))
+    def _split(self, texts):
+        """Yield for each text its runs and its words."""
+        words_of = _Cache(_words)
+        for text in texts:
+            if self.tagged:
+                yield [word for word, _ in text], join_tags(text)
+            else:
+                runs = split_runs(text)
+                yield runs, list(chain.from_iterable(words_of[run] for run in runs))
+
+    def _word_grams(self, words):
         grams = []
         for n in self.word_sizes:
             if n == 1:

@@ -6,7 +6,6 @@ import warnings
 from numbers import Integral
 
 import numpy as np
-from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 from sklearn.utils.validation import check_is_fitted
 from tokenizers import Tokenizer
 
@@ -14,13 +13,16 @@ from sklearn_mm.preprocessing._base import BlockTransformer
 from sklearn_mm.preprocessing._cells import as_cells, missing_rows, object_array
 from sklearn_mm.preprocessing._lists import spread, spread_as
 from sklearn_mm.preprocessing._ngrams import NGramTokenizer
+from sklearn_mm.preprocessing._pos import PosTagger, join_tags
 from sklearn_mm.preprocessing._ragged import Ragged
 from sklearn_mm.preprocessing._specs import TextSpec
+from sklearn_mm.preprocessing._stop_words import find_stop_words
 from sklearn_mm.preprocessing._tokenizers import (
     PADDING,
     TRAINED,
     UNKNOWN,
-    CallableTokenizer,
+    CallableSplitter,
+    ListTokenizer,
     ModelTokenizer,
     Normalizer,
     train,
@@ -30,6 +32,7 @@ from sklearn_mm.utils._validation import Interval, StrOptions, _fit_context
 __all__ = ["TextTransformer"]
 
 _NAMES = sorted([*TRAINED, "ngram"])
+_OF_WORDS = ("word", "ngram")  # the tokenizers whose words can be those of a part-of-speech tagger
 _LONGEST_AUTO = {"char": 2048, "ngram": 4096}  # ids per text; a word is several characters or n-grams
 _LONGEST_AUTO_OTHERS = 512
 
@@ -76,9 +79,23 @@ class TextTransformer(BlockTransformer):
     strip_accents : bool, default=False
         Whether to take the accents off Latin, Greek and Cyrillic letters, so that "é" and "e" are one token. Marks
         that make another letter of another script stay.
-    stop_words : "english", list of str or None, default=None
-        Words to take out before anything else, whatever their case if ``lowercase``. "english" is scikit-learn's
-        list. For a callable, the tokens that equal one of them.
+    stop_words : str, list of str or None, default=None
+        Words to take out before anything else, whatever their case if ``lowercase``; for a callable or with
+        ``pos_tags``, the tokens that equal one of them. Or the language whose stop words these are, by its English
+        name or its code: "english" (or "en") is scikit-learn's list; "german" ("de"), "french" ("fr") and some thirty
+        others are those of the package stop-words, which ``pip install "sklearn-mm[text]"`` installs.
+    pos_tags : str, spacy.Language, callable or None, default=None
+        What splits texts into words and tags each with its part of speech, so that "a run_NOUN" and "I run_VERB" are
+        two tokens. For ``tokenizer="word"``, whose tokens they become, and "ngram", whose word n-grams are then made
+        of them (the character n-grams stay those of the words alone). Texts are tagged as they are written;
+        ``lowercase``, ``strip_accents`` and ``stop_words`` act on the words afterwards. It makes each token rarer, so
+        that more texts are needed, and reading slower: some thousand words a second.
+
+        - The name or path of a spaCy pipeline that is installed, such as "en_core_web_sm". The tag is the universal
+          one (VERB, NOUN, …), or, of pipelines without, their own. Only what tags need is run of it. It is loaded
+          once per process, and a pickle holds the name alone. ``pip install "sklearn-mm[pos]"`` installs spaCy.
+        - A pipeline, loaded. `sklearn.base.clone` and pickles copy it.
+        - A callable from a str to a list of pairs of str (token, tag), for other taggers and tags.
     vocab_size : int, default=20000
         Largest number of ids, the two reserved ones included, at least 6. The most frequent tokens stay, of equally
         frequent ones the first in alphabetical order. Smaller makes more words unknown, or, with subwords, cut into
@@ -135,7 +152,8 @@ class TextTransformer(BlockTransformer):
         "tokenizer": [str, os.PathLike, Tokenizer, callable],
         "lowercase": ["boolean"],
         "strip_accents": ["boolean"],
-        "stop_words": [StrOptions({"english"}), list, tuple, set, frozenset, None],
+        "stop_words": [str, list, tuple, set, frozenset, None],
+        "pos_tags": [str, os.PathLike, callable, None],
         "vocab_size": [Interval(Integral, 6, None, closed="left")],
         "min_frequency": [Interval(Integral, 1, None, closed="left")],
         "max_length": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
@@ -151,6 +169,7 @@ class TextTransformer(BlockTransformer):
         lowercase=True,
         strip_accents=False,
         stop_words=None,
+        pos_tags=None,
         vocab_size=20_000,
         min_frequency=1,
         max_length="auto",
@@ -162,6 +181,7 @@ class TextTransformer(BlockTransformer):
         self.lowercase = lowercase
         self.strip_accents = strip_accents
         self.stop_words = stop_words
+        self.pos_tags = pos_tags
         self.vocab_size = vocab_size
         self.min_frequency = min_frequency
         self.max_length = max_length
@@ -196,8 +216,8 @@ class TextTransformer(BlockTransformer):
                 f"missing or blank."
             )
         kind = self._check_tokenizer()
-        self._normalizer, stop_words = self._make_normalizer(kind)
-        texts = [self._normalizer(text) for text in items.cells[present]]
+        stop_words = self._set_form(kind)
+        texts = self._form(items.cells[present])
         self._token_ids = self._make_token_ids(kind, texts, stop_words)
         self.vocabulary_ = self._token_ids.vocabulary
         if self._token_ids.n_ids <= 2:
@@ -238,7 +258,7 @@ class TextTransformer(BlockTransformer):
         present = _check_texts(items)
         flat, lengths = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int64)
         if present.any():
-            flat, lengths = self._token_ids.encode([self._normalizer(text) for text in items.cells[present]])
+            flat, lengths = self._token_ids.encode(self._form(items.cells[present]))
         return items.gather(_pad(flat, lengths, present, self.spec_.shape[0]), present)
 
     def inverse_transform(self, X):
@@ -246,7 +266,8 @@ class TextTransformer(BlockTransformer):
 
         "word" and callables give the tokens joined by spaces, "char" the characters, "bpe", "wordpiece", "unigram" and
         ready-made tokenizers what the decoder of the `tokenizers` library makes of them, and "ngram" the words that
-        the vocabulary knows, in order. Capitals, accents, stop words and what was cut off do not come back.
+        the vocabulary knows, in order. Words keep the part-of-speech tags that they were joined by. Capitals, accents,
+        stop words and what was cut off do not come back.
 
         Parameters
         ----------
@@ -298,21 +319,39 @@ class TextTransformer(BlockTransformer):
             )
         return self.tokenizer
 
-    def _make_normalizer(self, kind):
-        """Return what brings texts into form, and the stop words that are left to the tokenizer."""
-        stop_words = ENGLISH_STOP_WORDS if self.stop_words == "english" else self.stop_words or ()
-        for word in stop_words:
-            if not isinstance(word, str):
-                raise TypeError(f"TextTransformer needs stop_words of type str, got {word!r} among them.")
+    def _set_form(self, kind):
+        """Make what brings texts into form, and return the stop words that are left to the tokenizer."""
+        stop_words = find_stop_words(self.stop_words)
         settings = {
             "lowercase": self.lowercase,
             "strip_accents": self.strip_accents,
             "unify": kind not in ("file", "object"),
         }
         plain = Normalizer(**settings)
+        self._tagger = None
+        if self.pos_tags is not None:
+            self._check_words(kind)
+            self._tagger = PosTagger(self.pos_tags, plain.spell, stop_words)
+            self._normalizer = Normalizer(lowercase=False, strip_accents=False)  # a tagger reads capitals too
+            return frozenset()
         if kind == "callable":  # only its own idea of a word can tell which words are stop words
-            return plain, frozenset(map(plain, stop_words))
-        return Normalizer(**settings, stop_words=stop_words), frozenset()
+            self._normalizer = plain
+            return frozenset(map(plain, stop_words))
+        self._normalizer = Normalizer(**settings, stop_words=stop_words)
+        return frozenset()
+
+    def _check_words(self, kind):
+        if kind not in _OF_WORDS:
+            what = f"tokenizer={kind!r}" if kind in _NAMES else "a tokenizer of one's own"
+            raise ValueError(
+                f"TextTransformer cannot join pos_tags with {what}, because it is the tagger that says what a word "
+                f"is. Take tokenizer='word' or 'ngram', or pos_tags=None."
+            )
+
+    def _form(self, texts):
+        """Return texts as the tokenizer wants them: strings in one spelling, or lists of tagged words."""
+        texts = [self._normalizer(text) for text in texts]
+        return texts if self._tagger is None else self._tagger(texts)
 
     def _make_token_ids(self, kind, texts, stop_words):
         if kind == "file":
@@ -320,11 +359,14 @@ class TextTransformer(BlockTransformer):
         if kind == "object":
             return ModelTokenizer.wrap(self.tokenizer)
         if kind == "callable":
-            return CallableTokenizer(self.tokenizer, stop_words).fit(texts, self.vocab_size, self.min_frequency)
-        if kind == "ngram":
-            ngrams = NGramTokenizer(self.char_ngram_range, self.word_ngram_range)
-            return ngrams.fit(texts, self.vocab_size, self.min_frequency)
-        return train(kind, texts, self.vocab_size, self.min_frequency)
+            tokenizer = ListTokenizer(CallableSplitter(self.tokenizer, stop_words))
+        elif kind == "ngram":
+            tokenizer = NGramTokenizer(self.char_ngram_range, self.word_ngram_range, tagged=self._tagger is not None)
+        elif self._tagger is not None:
+            tokenizer = ListTokenizer(join_tags)
+        else:
+            return train(kind, texts, self.vocab_size, self.min_frequency)
+        return tokenizer.fit(texts, self.vocab_size, self.min_frequency)
 
 
 def _of(column):

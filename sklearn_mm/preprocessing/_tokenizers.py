@@ -20,7 +20,8 @@ __all__ = [
     "PADDING",
     "TRAINED",
     "UNKNOWN",
-    "CallableTokenizer",
+    "CallableSplitter",
+    "ListTokenizer",
     "ModelTokenizer",
     "Normalizer",
     "most_frequent",
@@ -211,24 +212,21 @@ class ModelTokenizer:
         return self.tokenizer.decode_batch(ids, skip_special_tokens=False)
 
 
-class CallableTokenizer:
-    """Token ids by a function from str to a list of str and a vocabulary of the strings that it gave in ``fit``.
+class ListTokenizer:
+    """Token ids by a vocabulary of the strings that a function splits the texts of ``fit`` into.
 
     Parameters
     ----------
-    function : callable
-        Splits one text.
-    stop_words : frozenset of str
-        Tokens to leave out.
+    split : callable
+        Takes a text, of whatever type ``fit`` and ``encode`` get, and returns a list of str.
     """
 
-    def __init__(self, function, stop_words):
-        self.function = function
-        self.stop_words = stop_words
+    def __init__(self, split):
+        self.split = split
 
     def fit(self, texts, vocab_size, min_frequency):
         """Learn the vocabulary; returns ``self``."""
-        counts = Counter(chain.from_iterable(map(self._split, texts)))
+        counts = Counter(chain.from_iterable(map(self.split, texts)))
         self.vocabulary = most_frequent(counts, vocab_size, min_frequency)
         self.n_ids = len(self.vocabulary)
         return self
@@ -236,7 +234,7 @@ class CallableTokenizer:
     def encode(self, texts):
         """Return the ids of all texts, one after the other, and the number of ids of each."""
         # "or": a token that is called as the padding is must not become padding.
-        rows = [[self.vocabulary.get(token, UNKNOWN) or UNKNOWN for token in self._split(text)] for text in texts]
+        rows = [[self.vocabulary.get(token, UNKNOWN) or UNKNOWN for token in self.split(text)] for text in texts]
         lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
         return np.fromiter(chain.from_iterable(rows), dtype=np.int32, count=lengths.sum()), lengths
 
@@ -245,7 +243,15 @@ class CallableTokenizer:
         tokens = list(self.vocabulary)
         return [" ".join(tokens[i] for i in row) for row in ids]
 
-    def _split(self, text):
+
+class CallableSplitter:
+    """Split a text by a user's function from str to a list of str, and leave stop words out."""
+
+    def __init__(self, function, stop_words):
+        self.function = function
+        self.stop_words = stop_words
+
+    def __call__(self, text):
         tokens = self.function(text)
         if isinstance(tokens, (str, bytes, Mapping)) or not isinstance(tokens, Iterable):
             raise TypeError(self._complaint(f"an object of type {type(tokens).__name__}", text))

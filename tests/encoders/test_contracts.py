@@ -3,7 +3,16 @@
 import pytest
 import torch.nn as nn
 
-from sklearn_mm.encoders import CNNEncoder, MLPEncoder, ModuleEncoder, ResNetEncoder, RNNEncoder
+from sklearn_mm.encoders import (
+    CNNEncoder,
+    MLPEncoder,
+    ModuleEncoder,
+    ResNetEncoder,
+    RNNEncoder,
+    SelfAttentionEncoder,
+    TextCNNEncoder,
+    ViTEncoder,
+)
 from sklearn_mm.encoders._registry import ENCODERS
 from sklearn_mm.preprocessing import BlockSpec, ImageSpec, TabularSpec
 from sklearn_mm.utils._component_checks import example_spec, yield_encoder_checks
@@ -14,10 +23,15 @@ VARIANTS = [
     ("cnn-keras", CNNEncoder(channels=(4, 8), padding="valid", norm=None, pool="flatten", dropout=0.1), None),
     ("cnn-max-dense", CNNEncoder(channels=(4,), pool="max", dense_units=5), GREY),
     ("resnet-small", ResNetEncoder(widths=(4, 8), n_blocks=2, map_size=4, dropout=0.1), GREY),
+    ("vit-patch-token", ViTEncoder(patch_size=5, stem="patch", width=12, n_layers=1, pool="token"), None),
+    ("vit-conv-max", ViTEncoder(patch_size=2, width=10, n_layers=1, n_heads=2, pool="max"), GREY),
     ("rnn-mean", RNNEncoder(embedding_dim=6, hidden_size=5, cell="rnn", pool="mean", dropout=0.1), None),
     ("rnn-max", RNNEncoder(embedding_dim=6, hidden_size=5, cell="gru", pool="max", bidirectional=True), None),
     ("rnn-last", RNNEncoder(embedding_dim=6, hidden_size=5, bidirectional=True, n_layers=2, dense_units=4), None),
     ("rnn-flatten", RNNEncoder(embedding_dim=6, hidden_size=5, pool="flatten", dense_units=4), None),
+    ("textcnn-wide", TextCNNEncoder(embedding_dim=6, kernel_sizes=(9, 4), n_filters=5, dropout=0.0), None),
+    ("transformer-max", SelfAttentionEncoder(width=7, n_layers=1, n_heads=1, pool="max", dropout=0.0), None),
+    ("transformer-token", SelfAttentionEncoder(width=8, n_layers=2, n_heads=2, pool="token"), None),
     ("mlp-numbers", MLPEncoder(hidden_layer_sizes=(6,), activation="relu"), TabularSpec(shape=(), n_numbers=3)),
     ("mlp-codes", MLPEncoder(activation="gelu"), TabularSpec(shape=(), n_numbers=0, cardinalities=(4, 3))),
     ("module-frozen", ModuleEncoder(nn.Sequential(nn.Conv2d(3, 6, 4, 4), nn.Flatten())), example_spec("image")),

@@ -2,7 +2,17 @@ import pytest
 import torch.nn as nn
 
 from sklearn_mm import encoders
-from sklearn_mm.encoders import BagEncoder, CNNEncoder, MLPEncoder, ModuleEncoder, ResNetEncoder, RNNEncoder
+from sklearn_mm.encoders import (
+    BagEncoder,
+    CNNEncoder,
+    MLPEncoder,
+    ModuleEncoder,
+    ResNetEncoder,
+    RNNEncoder,
+    SelfAttentionEncoder,
+    TextCNNEncoder,
+    ViTEncoder,
+)
 from sklearn_mm.encoders._registry import ENCODERS, resolve_encoder
 
 
@@ -11,8 +21,11 @@ from sklearn_mm.encoders._registry import ENCODERS, resolve_encoder
     [
         ("cnn", "image", CNNEncoder),
         ("resnet", "image", ResNetEncoder),
+        ("vit", "image", ViTEncoder),
         ("bag", "text", BagEncoder),
         ("gru", "text", RNNEncoder),
+        ("textcnn", "text", TextCNNEncoder),
+        ("transformer", "text", SelfAttentionEncoder),
         ("mlp", "tabular", MLPEncoder),
         ("auto", "image", ResNetEncoder),
         ("auto", "text", BagEncoder),
@@ -40,7 +53,7 @@ def test_instances_pass():
     ("encoder", "kind", "error", "message"),
     [
         ("resnt", "image", ValueError, "Unknown image encoder 'resnt'. Did you mean 'resnet'"),
-        ("lstm", "image", ValueError, "Unknown image encoder 'lstm'.*Known names: cnn, resnet"),
+        ("lstm", "image", ValueError, "Unknown image encoder 'lstm'.*Known names: cnn, resnet, vit"),
         (BagEncoder, "text", TypeError, r"write BagEncoder\(\)"),
         (None, "text", TypeError, "got an object of type NoneType"),
         (nn.Linear(2, 2), "text", TypeError, r"torch module Linear. Wrap it: ModuleEncoder\(Linear\(...\)\)"),
