@@ -5,8 +5,10 @@ ids of all texts in one int32 array and the number of ids of each text, and ``de
 per text and returns strings.
 """
 
+import importlib
 import json
 import re
+import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -23,6 +25,7 @@ __all__ = [
     "CallableTokenizer",
     "ModelTokenizer",
     "Normalizer",
+    "copyable",
     "most_frequent",
     "split_runs",
     "split_words",
@@ -211,6 +214,32 @@ class ModelTokenizer:
         return self.tokenizer.decode_batch(ids, skip_special_tokens=False)
 
 
+def copyable(function):
+    """Return what is to be copied and pickled in place of a function, and becomes it again there.
+
+    That is a reference by name for a method that a module offers as a function, such as ``jieba.lcut``, whose object
+    has a lock and cannot be copied. Everything else is returned as it is.
+    """
+    module = sys.modules.get(type(getattr(function, "__self__", None)).__module__)
+    name = getattr(function, "__name__", "")
+    return _Reference(module.__name__, name) if getattr(module, name, None) == function else function
+
+
+class _Reference:
+    """A function that pickle and deepcopy find by its name in a module."""
+
+    def __init__(self, module, name):
+        self.module = module
+        self.name = name
+
+    def __reduce__(self):
+        return _find, (self.module, self.name)
+
+
+def _find(module, name):
+    return getattr(importlib.import_module(module), name)
+
+
 class CallableTokenizer:
     """Token ids by a function from str to a list of str and a vocabulary of the strings that it gave in ``fit``.
 
@@ -244,6 +273,9 @@ class CallableTokenizer:
         """Return the tokens of each list of ids, joined by spaces."""
         tokens = list(self.vocabulary)
         return [" ".join(tokens[i] for i in row) for row in ids]
+
+    def __getstate__(self):
+        return {**vars(self), "function": copyable(self.function)}
 
     def _split(self, text):
         tokens = self.function(text)
