@@ -25,7 +25,7 @@ def test_several_targets(numbers):
     assert reg.score(X, Y) > 0.95
 
 
-@pytest.mark.parametrize(("shift", "scale"), [(0, 1), (1e6, 1), (-3, 1e-5), (1.7e9, 100)])
+@pytest.mark.parametrize(("shift", "scale"), [(0, 1), (1e6, 1), (-3, 1e-5), (1.7e9, 100), (0, 1e300), (0, 1e-300)])
 def test_the_unit_of_the_target_does_not_matter(numbers, shift, scale):
     X, y = numbers
     reg = MultimodalRegressor(random_state=0, max_epochs=20).fit(X, y)
