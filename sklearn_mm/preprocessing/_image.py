@@ -277,14 +277,14 @@ class ImageTransformer(BlockTransformer):
         rows += ", ".join(str(row) for row, _, _ in failures[:5]) + (", ..." if len(failures) > 5 else "")
         lines = [f"  row {row}: {describe_cell(cell)}: {cause}" for row, cell, cause in failures[:5]]
         message = "\n".join([f"{type(self).__name__} cannot read {count} of{_of(name)} ({rows}):", *lines, ""])
+        if not present.any() and len(failures) > n_may_be_all:
+            raise ValueError(
+                f"{message}These are all that are not missing, an error whatever on_error is. Check the paths and "
+                f"root={self.root!r}."
+            )
         if self.on_error == "raise":
             raise ValueError(
                 f'{message}Fix these cells, drop these rows, or pass on_error="warn" to read them as missing.'
-            )
-        if not present.any() and len(failures) > n_may_be_all:
-            raise ValueError(
-                f"{message}These are all that are not missing, too many for on_error={self.on_error!r}. Check the "
-                f"paths and root={self.root!r}."
             )
         if self.on_error == "warn":
             warnings.warn(f"{message}They are read as missing.", UserWarning, stacklevel=3)
