@@ -1,6 +1,7 @@
 """`MultimodalRegressor`: rows with pictures, texts and numbers in, numbers out."""
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import MultiOutputMixin, RegressorMixin
 
 from sklearn_mm.estimators._base import BaseMultimodal
@@ -180,6 +181,8 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
         return target
 
     def _checked(self, y):
+        if sparse.issparse(y):
+            raise TypeError(f"{type(self).__name__} needs a dense target, got a sparse one. Pass y.toarray().")
         return _check_y(y, multi_output=True, y_numeric=True, estimator=self).astype(np.float64)
 
     def _start_target(self, target, weight):

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import sparse
 
 from sklearn_mm import MultimodalRegressor
 
@@ -60,6 +61,12 @@ def test_target_must_be_finite(numbers, bad):
     y[3] = bad
     with pytest.raises(ValueError, match="Input y contains"):
         MultimodalRegressor().fit(X, y)
+
+
+def test_target_must_be_dense(numbers):
+    X, y = numbers
+    with pytest.raises(TypeError, match=r"needs a dense target, got a sparse one\. Pass y\.toarray"):
+        MultimodalRegressor().fit(X, sparse.csr_array(y[:, np.newaxis]))
 
 
 def test_divergence_is_an_error(numbers):

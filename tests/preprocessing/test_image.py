@@ -297,9 +297,7 @@ class TestUnreadable:
     @pytest.mark.parametrize("on_error", ["raise", "warn", "ignore"])
     @pytest.mark.parametrize("cells", [["gone.png"], ["gone.png", None], [b"", "gone.png", np.nan]], ids=str)
     def test_all_unreadable_in_fit(self, on_error, cells):
-        with pytest.raises(
-            ValueError, match=r"(?s)cannot read.*These are all.*Check the paths and root=None"
-        ):
+        with pytest.raises(ValueError, match=r"(?s)cannot read.*These are all.*Check the paths and root=None"):
             ImageTransformer(8, on_error=on_error).fit(cells)
 
     @pytest.mark.parametrize("on_error", ["raise", "warn", "ignore"])
