@@ -232,6 +232,9 @@ class _Reference:
         self.module = module
         self.name = name
 
+    def __call__(self, text):  # a shallow copy keeps the reference
+        return _find(self.module, self.name)(text)
+
     def __reduce__(self):
         return _find, (self.module, self.name)
 

@@ -126,7 +126,8 @@ def test_a_method_that_a_module_offers_as_a_function_is_copied_by_name(roundtrip
     transformer = TextTransformer(cut).fit(["a-b", "b-c"])
     twin = roundtrip(transformer)
     assert twin.tokenizer is clone(transformer).tokenizer is cut
-    assert twin.transform(["c-a"]).tolist() == [[4, 3]]
+    assert twin.transform(["c-a"]).tolist() == copy.copy(transformer).transform(["c-a"]).tolist() == [[4, 3]]
+    assert copy.copy(transformer).fit(["a-b"]).vocabulary_.keys() == {"[PAD]", "[UNK]", "a", "b"}
 
 
 @pytest.mark.parametrize(
