@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
-from skorch.callbacks import LRScheduler
 
 from sklearn_mm.encoders import TabularEncoder
 from sklearn_mm.encoders._registry import resolve_encoder
@@ -19,7 +18,7 @@ from sklearn_mm.networks._heads import Head, resolve_head
 from sklearn_mm.networks._network import MultimodalNetwork
 from sklearn_mm.preprocessing import Blocks
 from sklearn_mm.training._augment import resolve_augment
-from sklearn_mm.training._callbacks import BestWeights, DivergenceGuard, Progress
+from sklearn_mm.training._callbacks import BestWeights, DivergenceGuard, LearningRate, Progress
 from sklearn_mm.training._dataset import BlockDataset
 from sklearn_mm.training._device import resolve_device
 from sklearn_mm.training._net import MultimodalNet
@@ -238,7 +237,7 @@ class BaseMultimodal(ClassNamePrefixFeaturesOutMixin, TransformerMixin, InputsMi
             SCHEDULES.get(self.lr_schedule, self.lr_schedule) if isinstance(self.lr_schedule, str) else self.lr_schedule
         )
         callbacks = [
-            LRScheduler(
+            LearningRate(
                 torch.optim.lr_scheduler.LambdaLR,
                 lr_lambda=Schedule(schedule, self.max_epochs * n_batches),
                 step_every="batch",
@@ -300,7 +299,7 @@ class BaseMultimodal(ClassNamePrefixFeaturesOutMixin, TransformerMixin, InputsMi
         net = state.get("net_")
         if net is not None and torch.device(net.device).type != "cpu":
             net = copy(net)  # by skorch's __getstate__, which copies the tensors too
-            net.module_ = net.module = net.module_.cpu()
+            net.module_ = net.module_.cpu()
             net.device = "cpu"
             net.initialize_optimizer()
             state = {**state, "net_": net}

@@ -1,6 +1,10 @@
 """`MultimodalClassifier`: rows with pictures, texts and numbers in, labels out."""
 
+from math import inf
+from numbers import Real
+
 import numpy as np
+import pandas as pd
 from scipy import sparse
 from scipy.special import expit, softmax
 from sklearn.base import ClassifierMixin
@@ -230,6 +234,7 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
         return BinaryCrossEntropy() if self._is_multilabel or self._is_binary else CrossEntropy()
 
     def _fit_target(self, y):
+        _check_labels(y, "y")
         check_classification_targets(y)
         self._is_multilabel = type_of_target(y, input_name="y") == "multilabel-indicator"
         y = self._checked(y)
@@ -244,6 +249,7 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
         return target
 
     def _encode_target(self, y):
+        _check_labels(y, "y_val")
         y = self._checked(y)
         if self._is_multilabel:
             if y.shape[1:] != self.classes_.shape:
@@ -276,7 +282,7 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
             self._class_weight = np.ones(len(self.classes_))
             weights = self.class_weight
             if isinstance(weights, dict):
-                self._check_weighted_labels(weights, self.classes_)
+                _check_class_weight(weights, self.classes_.tolist())
             self._class_weight[used] = compute_class_weight(
                 weights, classes=self.classes_[used], y=self.classes_[target]
             )
@@ -289,14 +295,9 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
         self._class_weight = np.ones((len(self.classes_), 2))  # zeros and ones of each label
         for label, choice in enumerate(choices):
             if isinstance(choice, dict):
-                self._check_weighted_labels(choice, [0, 1])
+                _check_class_weight(choice, [0, 1])
             values = np.unique(target[:, label])
             self._class_weight[label, values] = compute_class_weight(choice, classes=values, y=target[:, label])
-
-    def _check_weighted_labels(self, weights, labels):
-        unknown = [label for label in weights if label not in labels]
-        if unknown:
-            raise ValueError(f"class_weight names {unknown}, which is not among the labels {list(labels)}.")
 
     def _loss_target(self, target):
         if self._is_multilabel:
@@ -314,3 +315,32 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+def _check_labels(y, name):
+    """Raise where a label is missing, or where strings are mixed with others."""
+    if sparse.issparse(y):
+        return
+    labels = np.asarray(y, dtype=object if isinstance(y, list | tuple) else None)  # else None would be a string
+    missing = np.flatnonzero(pd.isna(labels).reshape(len(labels), -1).any(axis=1))
+    if len(missing):
+        rows = ", ".join(map(str, missing[:5])) + (", ..." if len(missing) > 5 else "")
+        raise ValueError(
+            f"Input {name} contains NaN or None in {len(missing)} of {len(labels)} rows (rows {rows}). Leave these "
+            f"rows out, as in X[{name}.notna()]."
+        )
+    if labels.dtype.kind == "O" and len({isinstance(label, str) for label in labels.flat}) > 1:
+        types = sorted({type(label).__name__ for label in labels.flat})
+        raise ValueError(
+            f"Labels in {name} must be all strings or none, got {types}. Convert them: {name}.astype(str)."
+        )
+
+
+def _check_class_weight(weights, labels):
+    unknown = [label for label in weights if label not in labels]
+    if unknown:
+        raise ValueError(f"class_weight names {unknown}, which is not among the labels {labels}.")
+    if not all(isinstance(weight, Real) and 0 <= weight < inf for weight in weights.values()):
+        raise ValueError(f"class_weight must have numbers from 0 on, got {weights}.")
+    if len(weights) == len(labels) and not any(weights.values()):
+        raise ValueError(f"class_weight must leave a class that counts, got only zeros: {weights}.")

@@ -1,6 +1,7 @@
 """`MultimodalRegressor`: rows with pictures, texts and numbers in, numbers out."""
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import MultiOutputMixin, RegressorMixin
 
 from sklearn_mm.estimators._base import BaseMultimodal
@@ -180,12 +181,17 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
         return target
 
     def _checked(self, y):
+        if sparse.issparse(y):
+            raise TypeError(f"{type(self).__name__} needs a dense target, got a sparse one. Pass y.toarray().")
         return _check_y(y, multi_output=True, y_numeric=True, estimator=self).astype(np.float64)
 
     def _start_target(self, target, weight):
         target = target.reshape(len(target), -1)
         self.target_mean_ = np.average(target, axis=0, weights=weight)
-        deviation = np.sqrt(np.average((target - self.target_mean_) ** 2, axis=0, weights=weight))
+        distance = target - self.target_mean_
+        largest = np.abs(distance).max(axis=0)
+        largest = np.where(largest > 0, largest, 1.0)  # out of the square, which may lie beyond float64
+        deviation = largest * np.sqrt(np.average((distance / largest) ** 2, axis=0, weights=weight))
         self.target_scale_ = np.where(deviation > 0, deviation, 1.0)
 
     def _loss_target(self, target):

@@ -120,6 +120,8 @@ def _find(column, frame, has_labels, name, who):
             f"{who}: `{name}` names column {column!r}, but X is an array without names. Give its position, 0 to "
             f"{len(labels) - 1}, or pass a DataFrame."
         )
+    if isinstance(column, tuple) and all(part in labels for part in column):  # a tuple is a label of a MultiIndex
+        raise ValueError(f"{who}: `{name}` names several columns, for which it must be a list: {list(column)!r}.")
     shown = ", ".join(map(repr, labels[:_MOST_SHOWN])) + (", ..." if len(labels) > _MOST_SHOWN else "")
     raise ValueError(
         f"{who}: `{name}` names column {column!r}, which X does not have.{did_you_mean(column, labels)} "

@@ -39,6 +39,9 @@ def as_frame(X, who):
         frame, has_labels = X.to_pandas(ignore_metadata=True), True  # else columns would come back as an index
     elif isinstance(X, Mapping) and not sparse.issparse(X):  # some of SciPy's are both
         raise TypeError(f"{who} needs a table, got a {type(X).__name__}. Make one of it: pandas.DataFrame(X).")
+    elif isinstance(X, list | tuple) and len(X) and isinstance(X[0], Mapping):
+        got = f"a {type(X).__name__} of {type(X[0]).__name__}"
+        raise TypeError(f"{who} needs a table, got {got}. Make one of it: pandas.DataFrame(X).")
     else:
         frame, has_labels = _frame_of_array(X, who), False
     for axis, what in enumerate(("sample", "feature")):

@@ -55,10 +55,13 @@ class InputsMixin(_BaseComposition):
         """
         for key in params:
             name, _, nested = key.partition("__")
-            if name not in MODALITIES or not nested:
-                continue
-            value = params.get(name, getattr(self, name))
-            if not isinstance(value, Input):
+            value = params.get(name, getattr(self, name, None))
+            if nested and name not in MODALITIES and isinstance(value, str):
+                raise ValueError(
+                    f"Invalid parameter {key!r} for {self._who}: {name}={value!r} has no parameters. Hand in an "
+                    f"instance instead of its short name."
+                )
+            if nested and name in MODALITIES and not isinstance(value, Input):
                 columns = "..." if value is None or value == "auto" else repr(value)
                 raise ValueError(
                     f"Invalid parameter {key!r} for {self._who}: {name}={value!r} has no parameters. Hand in an "

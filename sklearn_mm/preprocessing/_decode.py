@@ -30,6 +30,8 @@ CELL_TYPES = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image, np.nd
 # Pillow's own `thumbnail` takes.
 _REDUCING_GAP = 2.0
 
+_ROUNDING = 1e-3  # by how much floats may leave [0, 1], as they do after resizing; less than half a step of 8 bits
+
 # What Pillow's readers raise on damaged files, found by feeding them such files.
 READ_ERRORS = (
     OSError,
@@ -271,7 +273,7 @@ def _to_uint8(array):
         return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)  # 65535 / 257 = 255
     if array.dtype.kind == "f":
         low, high = array.min(), array.max()
-        if not (low >= 0 and high <= 1):  # also where one is NaN
+        if not (low >= -_ROUNDING and high <= 1 + _ROUNDING):  # also where one is NaN
             raise UnreadableError(
                 f"floats must lie in [0, 1], got values from {low:g} to {high:g}; divide by the largest possible "
                 f"value, or convert to uint8"

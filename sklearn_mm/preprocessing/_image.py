@@ -296,14 +296,14 @@ class ImageTransformer(BlockTransformer):
         found = f"{len(failures)} of {len(present)} {items.noun} ({items.which_rows(item for item, _ in failures)})"
         lines = [f"  {items.where(item)}: {describe_cell(items.cells[item])}: {cause}" for item, cause in failures[:5]]
         message = "\n".join([f"{type(self).__name__} cannot read {found}:", *lines, ""])
+        if not present.any() and len({items.row_of(item) for item, _ in failures}) > n_may_be_all:
+            raise ValueError(
+                f"{message}These are all that are not missing, an error whatever on_error is. Check the paths and "
+                f"root={self.root!r}."
+            )
         if self.on_error == "raise":
             raise ValueError(
                 f'{message}Fix these cells, drop these rows, or pass on_error="warn" to read them as missing.'
-            )
-        if not present.any() and len({items.row_of(item) for item, _ in failures}) > n_may_be_all:
-            raise ValueError(
-                f"{message}These are all that are not missing, too many for on_error={self.on_error!r}. Check the "
-                f"paths and root={self.root!r}."
             )
         if self.on_error == "warn":
             warnings.warn(f"{message}They are read as missing.", UserWarning, stacklevel=3)

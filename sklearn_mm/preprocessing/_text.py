@@ -1,5 +1,6 @@
 """Cells with text to token ids."""
 
+import copy
 import difflib
 import os
 import warnings
@@ -25,6 +26,7 @@ from sklearn_mm.preprocessing._tokenizers import (
     ListTokenizer,
     ModelTokenizer,
     Normalizer,
+    copyable,
     train,
 )
 from sklearn_mm.utils._validation import Interval, StrOptions, _fit_context
@@ -299,6 +301,12 @@ class TextTransformer(BlockTransformer):
         texts = np.empty(len(ids), dtype=object)
         texts[:] = self._token_ids.decode([row[row != PADDING].tolist() for row in ids])
         return texts
+
+    def __getstate__(self):
+        return {**super().__getstate__(), "tokenizer": copyable(self.tokenizer)}
+
+    def __sklearn_clone__(self):
+        return type(self)(**copy.deepcopy({**self.get_params(deep=False), "tokenizer": copyable(self.tokenizer)}))
 
     def _check_tokenizer(self):
         """Return the name of a tokenizer that is trained here, or "file", "object" or "callable"."""

@@ -5,8 +5,10 @@ ids of all texts in one int32 array and the number of ids of each text, and ``de
 per text and returns strings.
 """
 
+import importlib
 import json
 import re
+import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -24,6 +26,7 @@ __all__ = [
     "ListTokenizer",
     "ModelTokenizer",
     "Normalizer",
+    "copyable",
     "most_frequent",
     "split_runs",
     "split_words",
@@ -244,12 +247,44 @@ class ListTokenizer:
         return [" ".join(tokens[i] for i in row) for row in ids]
 
 
+def copyable(function):
+    """Return what is to be copied and pickled in place of a function, and becomes it again there.
+
+    That is a reference by name for a method that a module offers as a function, such as ``jieba.lcut``, whose object
+    has a lock and cannot be copied. Everything else is returned as it is.
+    """
+    module = sys.modules.get(type(getattr(function, "__self__", None)).__module__)
+    name = getattr(function, "__name__", "")
+    return _Reference(module.__name__, name) if getattr(module, name, None) == function else function
+
+
+class _Reference:
+    """A function that pickle and deepcopy find by its name in a module."""
+
+    def __init__(self, module, name):
+        self.module = module
+        self.name = name
+
+    def __call__(self, text):  # a shallow copy keeps the reference
+        return _find(self.module, self.name)(text)
+
+    def __reduce__(self):
+        return _find, (self.module, self.name)
+
+
+def _find(module, name):
+    return getattr(importlib.import_module(module), name)
+
+
 class CallableSplitter:
     """Split a text by a user's function from str to a list of str, and leave stop words out."""
 
     def __init__(self, function, stop_words):
         self.function = function
         self.stop_words = stop_words
+
+    def __getstate__(self):
+        return {**vars(self), "function": copyable(self.function)}
 
     def __call__(self, text):
         tokens = self.function(text)

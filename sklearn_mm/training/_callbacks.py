@@ -4,10 +4,10 @@ import sys
 import time
 
 import numpy as np
-from skorch.callbacks import Callback, EarlyStopping
+from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from tqdm.auto import tqdm
 
-__all__ = ["BestWeights", "DivergenceGuard", "Progress", "TrainingStopped"]
+__all__ = ["BestWeights", "DivergenceGuard", "LearningRate", "Progress", "TrainingStopped"]
 
 
 class TrainingStopped(Exception):  # noqa: N818, it is no error
@@ -39,6 +39,14 @@ class DivergenceGuard(Callback):
                 f"{self.owner}: the training loss became {loss} in epoch {len(net.history)}. Lower lr (it was "
                 f"{net.lr:g}), or look for extreme values in the numbers and the target."
             )
+
+
+class LearningRate(LRScheduler):
+    """Set the learning rate by a schedule."""
+
+    def on_train_end(self, net, **kwargs):
+        """Let go of the optimiser: it holds all weights, which a pickle of the callbacks would store once more."""
+        del self.lr_scheduler_
 
 
 class Progress(Callback):

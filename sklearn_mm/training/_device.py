@@ -16,7 +16,12 @@ def resolve_device(device, fitted=False):
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if device == "auto":
         return torch.device(next(name for name, available in there.items() if available))
-    wanted = torch.device(device)
+    try:
+        wanted = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(
+            f'device={device!r} is no device that torch knows. Use "auto", "cpu", "cuda", "cuda:1", "mps", ...'
+        ) from error
     if there.get(wanted.type, False):
         return wanted
     if not fitted:

@@ -50,6 +50,15 @@ class MultimodalNet(NeuralNet):
             parts = [function(to_tensor(batch, device=self.device)).cpu() for batch, _ in batches]
         return (parts[0] if len(parts) == 1 else torch.cat(parts)).numpy()
 
+    def __getstate__(self):
+        state = super().__getstate__()
+        del state["module"]  # it is `module_`, whose weights would be stored twice
+        return state
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        self.module = self.module_
+
     def get_split_datasets(self, X, y=None, **fit_params):
         """Return the training and the validation set that `train` was given."""
         return X

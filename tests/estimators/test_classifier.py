@@ -129,6 +129,10 @@ def test_sample_weight_multiplies_class_weight():
         ([{0: 1}], ["a", "b"] * 5, "list of dicts for multi-label targets only"),
         ([{0: 1}], np.eye(3, dtype=int), "one dict for each of the 3 labels, got 1"),
         ({2: 1}, np.eye(3, dtype=int), r"class_weight names \[2\]"),
+        ({"a": -1}, ["a", "b"] * 5, "class_weight must have numbers from 0 on"),
+        ({"a": np.nan}, ["a", "b"] * 5, "class_weight must have numbers from 0 on"),
+        ({"a": "2"}, ["a", "b"] * 5, "class_weight must have numbers from 0 on"),
+        ({"a": 0, "b": 0}, ["a", "b"] * 5, "got only zeros"),
     ],
 )
 def test_bad_class_weight(class_weight, y, message):
@@ -162,6 +166,32 @@ def test_validation_labels_must_be_known():
     X = np.eye(4)
     with pytest.raises(ValueError, match=r"y_val has classes that y lacks: \['c'\]"):
         MultimodalClassifier().fit(X, ["a", "b"] * 2, X_val=X[:1], y_val=["c"])
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        ["a", None, "b", "a"],
+        ["a", np.nan, "b", "a"],
+        np.array(["a", None, "b", "a"], dtype=object),
+        pd.Series(["a", None, "b", "a"]),
+        pd.Series([0, pd.NA, 1, 0], dtype="Int64"),
+        np.array([0, np.nan, 1, 0]),
+    ],
+    ids=lambda y: f"{type(y).__name__} {getattr(y, 'dtype', '')}",
+)
+def test_missing_labels_are_counted(y):
+    X = np.arange(4.0)[:, np.newaxis]
+    with pytest.raises(ValueError, match=r"Input y contains NaN or None in 1 of 4 rows \(rows 1\)"):
+        MultimodalClassifier().fit(X, y)
+    with pytest.raises(ValueError, match="Input y_val contains NaN or None"):
+        MultimodalClassifier().fit(X, ["a", "b"] * 2, X_val=X, y_val=y)
+
+
+@pytest.mark.parametrize("y", [["a", 1, "b", 2.5], np.array(["a", 1, "b", 2.5], dtype=object)], ids=["list", "array"])
+def test_labels_of_several_types(y):
+    with pytest.raises(ValueError, match=r"all strings or none, got \['float', 'int', 'str'\]"):
+        MultimodalClassifier().fit(np.arange(4.0)[:, np.newaxis], y)
 
 
 @pytest.mark.parametrize("y", [[[-1, 1], [1, -1]] * 2, [[0, 2], [2, 2]] * 2])

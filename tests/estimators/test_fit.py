@@ -205,6 +205,14 @@ def test_a_pickle_holds_no_training_rows(table):
     assert large < small + 5_000
 
 
+def test_a_pickle_holds_the_weights_once(table):
+    clf = MultimodalClassifier(max_epochs=1).fit(*table)
+    n_weights = sum(weight.numel() for weight in clf.net_.module_.parameters())
+    dump = pickle.dumps(clf)
+    assert len(dump) < 1.1 * 4 * n_weights
+    assert pickle.loads(dump).net_.module is not None
+
+
 @pytest.mark.filterwarnings("ignore::skorch.exceptions.DeviceWarning")  # there is none here
 def test_a_pickled_estimator_of_a_device_is_on_the_cpu(numbers):
     clf = MultimodalClassifier(max_epochs=1, random_state=0).fit(*numbers)
@@ -253,6 +261,7 @@ def test_a_screen_gets_a_bar(numbers, capsys, monkeypatch):
         ({"fusion": "gatd"}, "Unknown fusion 'gatd'. Did you mean 'gated'"),
         ({"head": "line"}, "Unknown head 'line'. Did you mean 'linear'"),
         ({"lr_schedule": "step"}, "'lr_schedule' parameter"),
+        ({"device": "gpu"}, "device='gpu' is no device that torch knows"),
         ({"device": "cuda:0"}, "is not available on this machine"),
         ({"batch_size": "large"}, "'batch_size' parameter"),
         ({"modality_dropout": 1.5}, "'modality_dropout' parameter"),

@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+import sklearn
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import make_pipeline
+from sklearn.utils.fixes import parse_version
 
 from sklearn_mm import ImageInput, ModalityTransformer, MultimodalClassifier, MultimodalRegressor, TextInput
 from sklearn_mm.datasets import load_emoji
@@ -159,7 +161,8 @@ def test_arrow_table_with_all_there_is():
     expected = clf.predict_proba(table)
     np.testing.assert_array_equal(clf.predict_proba(table.to_pandas()), expected)
     np.testing.assert_allclose(clf.predict_proba(table.slice(2, 5)), expected[2:7], atol=1e-5)
-    assert np.isfinite(cross_validate(clf, table, pa.array(y), cv=2, error_score="raise")["test_score"]).all()
+    if parse_version(sklearn.__version__) >= parse_version("1.7"):  # older ones cannot index Arrow tables
+        assert np.isfinite(cross_validate(clf, table, pa.array(y), cv=2, error_score="raise")["test_score"]).all()
 
 
 @pytest.mark.slow

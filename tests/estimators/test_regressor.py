@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import sparse
 
 from sklearn_mm import MultimodalRegressor
 
@@ -25,7 +26,7 @@ def test_several_targets(numbers):
     assert reg.score(X, Y) > 0.95
 
 
-@pytest.mark.parametrize(("shift", "scale"), [(0, 1), (1e6, 1), (-3, 1e-5), (1.7e9, 100)])
+@pytest.mark.parametrize(("shift", "scale"), [(0, 1), (1e6, 1), (-3, 1e-5), (1.7e9, 100), (0, 1e300), (0, 1e-300)])
 def test_the_unit_of_the_target_does_not_matter(numbers, shift, scale):
     X, y = numbers
     reg = MultimodalRegressor(random_state=0, max_epochs=20).fit(X, y)
@@ -60,6 +61,12 @@ def test_target_must_be_finite(numbers, bad):
     y[3] = bad
     with pytest.raises(ValueError, match="Input y contains"):
         MultimodalRegressor().fit(X, y)
+
+
+def test_target_must_be_dense(numbers):
+    X, y = numbers
+    with pytest.raises(TypeError, match=r"needs a dense target, got a sparse one\. Pass y\.toarray"):
+        MultimodalRegressor().fit(X, sparse.csr_array(y[:, np.newaxis]))
 
 
 def test_divergence_is_an_error(numbers):

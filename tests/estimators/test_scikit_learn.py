@@ -144,6 +144,7 @@ def test_grid_over_named_inputs(table):
         ("image__transformer__size", "image=ImageInput("),
         ("text__encoder", "text=TextInput("),
         ("tabular__transformer__scaling", "tabular=TabularInput("),
+        ("fusion__width", "fusion='auto' has no parameters. Hand in an instance"),
     ],
 )
 def test_nested_keys_without_an_input_name_the_way_out(key, way_out):

@@ -143,6 +143,7 @@ def test_what_knows_how_to_be_an_array():
         (pd.DataFrame({"a": []}), ValueError, r"0 sample\(s\)"),
         (pd.DataFrame(index=range(3)), ValueError, r"0 feature\(s\)"),
         ({"a": [1, 2]}, TypeError, r"Someone needs a table, got a dict\. Make one of it: pandas\.DataFrame\(X\)"),
+        ([{"a": 1}, {"a": 2}], TypeError, r"got a list of dict\. Make one of it: pandas\.DataFrame\(X\)"),
         (pl.LazyFrame({"a": [1]}), TypeError, r"Call its collect\(\) first"),
         ([[1, 2], [3]], ValueError, "inhomogeneous"),
     ],

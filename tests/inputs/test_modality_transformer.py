@@ -449,6 +449,7 @@ def test_verbose_explains(X, small, capsys):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
+        ({"text": ("title", "photo")}, "`text` names several columns, for which it must be a list: ['title', 'photo']"),
         ({"image": "foto"}, "`image` names column 'foto', which X does not have. Did you mean 'photo'? Its columns: "),
         ({"image": 7}, "`image` names position 7, but X has 7 columns"),
         ({"image": True}, "`image` names column True"),

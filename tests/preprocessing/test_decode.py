@@ -85,6 +85,8 @@ class TestKinds:
             (np.full((3, 4), 100 / 255, np.float32), 100),
             (np.full((3, 4), 1, np.float16), 255),
             (np.full((3, 4), 0.0), 0),
+            (np.full((3, 4), np.nextafter(np.float32(1), np.float32(2))), 255),
+            (np.full((3, 4), -1e-9), 0),
         ],
         ids=lambda value: str(getattr(value, "dtype", value)),
     )
@@ -103,6 +105,7 @@ class TestKinds:
         ("array", "cause"),
         [
             (np.full((3, 4), 255.0), r"\[0, 1\], got values from 255 to 255; divide"),
+            (np.full((3, 4), 1.01), r"\[0, 1\], got values from 1.01 to 1.01"),
             (np.full((3, 4), -0.1), r"\[0, 1\], got values from -0.1"),
             (np.array([[0.5, np.nan]]), r"\[0, 1\]"),
             (np.full((3, 4), 100), r"int64; convert it.*astype\(np.uint8\)"),

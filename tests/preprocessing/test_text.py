@@ -1,7 +1,10 @@
 """Texts to token ids: what each parameter does, in every script, and what hostile cells do."""
 
+import copy
+import pickle
 import subprocess
 import sys
+import threading
 import warnings
 
 import joblib
@@ -105,6 +108,26 @@ def test_unseen_ngrams_are_dropped():
 def test_callable():
     assert tokens(["b a", "a-b a"], tokenizer=str.split) == [["b", "a"], ["a-b", "a"]]
     assert tokens(["Ab c"], tokenizer=list, lowercase=False) == [["A", "b", "c"]]
+
+
+class Cutter:
+    def __init__(self):
+        self.lock = threading.RLock()
+
+    def cut(self, text):
+        return text.split("-")
+
+
+cut = Cutter().cut  # as jieba offers its lcut
+
+
+@pytest.mark.parametrize("roundtrip", [copy.deepcopy, lambda t: pickle.loads(pickle.dumps(t))])
+def test_a_method_that_a_module_offers_as_a_function_is_copied_by_name(roundtrip):
+    transformer = TextTransformer(cut).fit(["a-b", "b-c"])
+    twin = roundtrip(transformer)
+    assert twin.tokenizer is clone(transformer).tokenizer is cut
+    assert twin.transform(["c-a"]).tolist() == copy.copy(transformer).transform(["c-a"]).tolist() == [[4, 3]]
+    assert copy.copy(transformer).fit(["a-b"]).vocabulary_.keys() == {"[PAD]", "[UNK]", "a", "b"}
 
 
 @pytest.mark.parametrize(

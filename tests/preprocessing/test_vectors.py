@@ -18,10 +18,15 @@ VECTORS = RNG.normal([1, -2, 30], [1, 4, 0.1], size=(40, 3))
 def read(cells, new=None, **params):
     """Numbers of a column of vectors, as they are read in fit and, for ``new``, later."""
     transformer = TabularTransformer(**params)
-    numbers = transformer.fit_transform(pd.DataFrame({"embedding": pd.Series(cells, dtype=object)}))["numbers"]
-    if new is None:
-        return numbers
-    return transformer.transform(pd.DataFrame({"embedding": pd.Series(new, dtype=object)}))["numbers"]
+    numbers = transformer.fit_transform(as_table(cells))["numbers"]
+    return numbers if new is None else transformer.transform(as_table(new))["numbers"]
+
+
+def as_table(cells):
+    column = np.empty(len(cells), dtype=object)
+    for row, cell in enumerate(cells):  # one by one: pandas 2.2 cannot make a column of all kinds of tensors
+        column[row] = cell
+    return pd.DataFrame({"embedding": column})
 
 
 @pytest.mark.parametrize(

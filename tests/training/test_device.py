@@ -21,5 +21,11 @@ def test_a_device_that_is_not_there(monkeypatch):
         assert resolve_device("cuda:1", fitted=True).type == "cpu"
 
 
+@pytest.mark.parametrize("device", ["gpu", "", "cpu:x"])
+def test_a_device_that_torch_does_not_know(device):
+    with pytest.raises(ValueError, match=f"device='{device}' is no device that torch knows"):
+        resolve_device(device)
+
+
 def test_the_cpu_is_always_there():
     assert resolve_device("cpu") == resolve_device(torch.device("cpu")) == torch.device("cpu")

@@ -31,6 +31,16 @@ def test_plain_split_is_fixed_by_the_seed():
     assert len(first[1]) == 6
 
 
-def test_one_row_cannot_be_split():
-    with pytest.raises(ValueError, match="Early stopping needs at least 2 rows"):
-        split_validation(np.zeros(1), 0.1, seed=0, stratify=False)
+@pytest.mark.parametrize("target", [[0], [0, 1], [2, 1, 0]])
+@pytest.mark.parametrize("stratify", [False, True])
+def test_too_few_rows_to_split(target, stratify):
+    if len(target) > 1 and not stratify:
+        return
+    with pytest.raises(ValueError, match=f"Early stopping needs at least 2 rows.*, got {len(target)} rows"):
+        split_validation(np.array(target), 0.1, seed=0, stratify=stratify)
+
+
+@pytest.mark.parametrize("stratify", [False, True])
+def test_some_row_is_left_to_train_with(stratify):
+    kept, held_out = split_validation(np.repeat([0, 1], 10), 0.99, seed=0, stratify=stratify)
+    assert (len(kept), len(held_out)) == (1, 19)
