@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-__all__ = ["BatchIterator", "BlockDataset"]
+__all__ = ["Batch", "BatchIterator", "BlockDataset"]
 
 
 class BlockDataset(Dataset):
@@ -48,10 +48,37 @@ class BlockDataset(Dataset):
         return torch.from_numpy(np.ascontiguousarray(rows))
 
 
+class Batch(tuple):
+    """The pair ``(x, (target, weight))`` of some rows of a `BlockDataset`, which can be had in parts too.
+
+    Parameters
+    ----------
+    dataset : BlockDataset
+        Where the rows are.
+    rows : slice or int64 array
+        Which rows.
+    """
+
+    def __new__(cls, dataset, rows):
+        batch = super().__new__(cls, dataset[rows])
+        batch.dataset = dataset
+        batch.rows = rows
+        batch.n_rows = len(batch[0]["present"])
+        return batch
+
+    def parts(self, size):
+        """Yield batches of at most ``size`` rows (one more where a last row would be alone) that make up this one."""
+        spans = cuts(self.n_rows, size)
+        if len(spans) == 1:
+            yield self
+            return
+        rows = np.arange(len(self.dataset))[self.rows]
+        for span in spans:
+            yield Batch(self.dataset, rows[span])
+
+
 class BatchIterator:
     """Go through a `BlockDataset` in batches, in the order of the rows or in a new random order each time.
-
-    A last batch of one row joins the batch before: batch statistics need two rows.
 
     Parameters
     ----------
@@ -69,14 +96,18 @@ class BatchIterator:
         self.shuffle = shuffle
 
     def __len__(self):
-        n_rows = len(self.dataset)
-        n_batches = -(-n_rows // self.batch_size)
-        return n_batches - (n_batches > 1 and self.batch_size > 1 and n_rows % self.batch_size == 1)
+        return len(cuts(len(self.dataset), self.batch_size))
 
     def __iter__(self):
         n_rows = len(self.dataset)
         order = torch.randperm(n_rows).numpy() if self.shuffle else None
-        starts = range(0, len(self) * self.batch_size, self.batch_size)
-        for start in starts:
-            stop = n_rows if start == starts[-1] else start + self.batch_size
-            yield self.dataset[slice(start, stop) if order is None else order[start:stop]]
+        for span in cuts(n_rows, self.batch_size):
+            yield Batch(self.dataset, span if order is None else order[span])
+
+
+def cuts(n_rows, size):
+    """Return slices of ``size`` rows; a last row of its own joins those before: batch statistics need two rows."""
+    starts = list(range(0, n_rows, size))
+    if len(starts) > 1 and size > 1 and n_rows - starts[-1] == 1:
+        starts.pop()
+    return [slice(start, stop) for start, stop in zip(starts, [*starts[1:], n_rows], strict=True)]
