@@ -71,9 +71,7 @@ class BaseMultimodal(
         """
         started = time.perf_counter()
         tasks = FitTasks(self, self.max_epochs)
-        score = (
-            None if self.scoring == "loss" else ValidationScore(self, self.scoring)
-        )
+        score = None if self.scoring == "loss" else ValidationScore(self, self.scoring)
         self._check_rows(X, y, X_val, y_val)
         goes_on = self.warm_start and self.__sklearn_is_fitted__()
         target = self._encode_target(y, "y", complete=True) if goes_on else self._fit_target(y)
@@ -159,7 +157,7 @@ class BaseMultimodal(
         if device.type == "mps":  # which has no float64
             network = network.float()
         network = network.to(device)
-        self.net_.device, self.net_.precision = device, resolve_precision(self.precision, device)
+        self.net_.device, self.net_.precision = device, resolve_precision(self.precision, device, fitted=True)
         return self.net_.map(getattr(network, method), BlockDataset(blocks, trim=network.trimmed_blocks()))
 
     def __sklearn_is_fitted__(self):

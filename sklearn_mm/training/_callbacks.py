@@ -107,17 +107,20 @@ class Progress(Callback):
 
 def clone_callbacks(callbacks, owner):
     """Return clones of skorch callbacks, or pairs of a name and one; raise if something else is among them."""
+    clones = []
     for given in callbacks:
-        callback = given[1] if isinstance(given, tuple | list) and len(given) == 2 else given
+        named = isinstance(given, tuple) and len(given) == 2
+        callback = given[1] if named else given
         if not isinstance(callback, Callback):
             raise TypeError(
                 f"skorch_callbacks of {owner} takes skorch callbacks, or pairs (name, callback), got {given!r} among "
                 "them. Derive it from skorch.callbacks.Callback."
             )
-    try:
-        return clone(list(callbacks))
-    except TypeError as error:
-        raise TypeError(
-            f"skorch_callbacks of {owner} are cloned for each fit, and one cannot be: {error}. What __init__ sets and "
-            "is not its parameter needs a name that ends with an underscore, and is best set in on_train_begin."
-        ) from error
+        try:
+            clones.append((given[0], clone(callback)) if named else clone(callback))
+        except TypeError as error:
+            raise TypeError(
+                f"skorch_callbacks of {owner} are cloned for each fit, and {type(callback).__name__} cannot be: "
+                f"{error}. What its __init__ sets beside its parameters needs a name that ends with an underscore."
+            ) from error
+    return clones

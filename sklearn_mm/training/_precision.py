@@ -9,14 +9,19 @@ __all__ = ["PRECISIONS", "autocast", "resolve_precision"]
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-def resolve_precision(precision, device):
+def resolve_precision(precision, device, fitted=False):
     """Return a torch dtype; "auto" is bfloat16 on GPUs with arithmetic units for it, else float32.
 
-    CPUs compute in bfloat16 at a gain only with matrix units (AMX), so "auto" is float32 there.
+    CPUs compute in bfloat16 at a gain only with matrix units (AMX), so "auto" is float32 there; of float16 they lack
+    parts. With ``fitted``, what was trained with it on a GPU is float32 on a CPU.
     """
+    device = torch.device(device)
+    if precision == "float16" and device.type == "cpu":
+        if fitted:
+            return torch.float32
+        raise ValueError('precision="float16" is for GPUs, the device is the CPU. Use "bfloat16", "float32" or "auto".')
     if precision != "auto":
         return PRECISIONS[precision]
-    device = torch.device(device)
     fast = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)  # older ones emulate it
     return torch.bfloat16 if fast else torch.float32
 

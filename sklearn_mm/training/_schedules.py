@@ -47,6 +47,6 @@ class Schedule:
 
     def __call__(self, step):
         progress = step / self.n_steps
-        if self.time_limit is not None:
+        if self.time_limit is not None and step:  # at the first step none is over: with time to spare nothing changes
             progress = max(progress, self.time_limit.share())
         return self.function(min(progress, 1.0))
