@@ -4,7 +4,6 @@ import time
 from copy import copy
 from numbers import Real
 
-import numpy as np
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import indexable
@@ -85,8 +84,7 @@ class BaseMultimodal(
         elif early_stopping:
             kept, held_out = split_validation(rows.target, self.validation_fraction, seed, stratify=self._stratify)
             validation, rows = rows.take(held_out), rows.take(kept)
-        if not rows.weight.all():
-            rows = rows.take(np.flatnonzero(rows.weight))
+        rows = rows.with_weight()
         if not goes_on:
             self._start_target(rows.target, rows.weight)
         self._weigh_target(rows.target)
@@ -111,8 +109,7 @@ class BaseMultimodal(
             raise ValueError("partial_fit does not support early_stopping=True.")
         tasks = FitTasks(self, 1)
         goes_on = self.__sklearn_is_fitted__()
-        rows = self._read_rows(X, y, target, sample_weight, goes_on)
-        rows = rows.take(np.flatnonzero(rows.weight))
+        rows = self._read_rows(X, y, target, sample_weight, goes_on).with_weight()
         if not goes_on:
             self._start_target(rows.target, rows.weight)
         self._weigh_target(rows.target, partial=True)

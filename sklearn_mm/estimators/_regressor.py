@@ -60,7 +60,7 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
     validation_fraction : float, default=0.1
         Share of rows held out if ``early_stopping`` is True and no validation rows are passed.
     scoring : str or callable, default="loss"
-        What early stopping goes by on the validation rows: "loss", the name of a scikit-learn scorer as "r2",
+        What early stopping goes by on the validation rows: "loss", the name of a scikit-learn scorer, as "r2",
         or a callable ``scorer(estimator, X, y)``, which gets the rows as `Blocks`. Training stops at once at a score
         that cannot be bettered. ``history_`` has it as "valid_" and its name, "valid_scoring" for a callable.
     n_iter_no_change : int, default=10
@@ -75,8 +75,8 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
         Number format of the costly operations (torch's autocast); weights, losses and predictions stay float32 or
         float64. "auto" is bfloat16 on GPUs that are made for it, else float32. With "float16", gradients are scaled.
     compile : bool, default=False
-        Whether to compile the network for training (`torch.compile`): takes a minute or so, and pays in long training
-        on a GPU. Predictions are made without.
+        Whether to compile the network for training (`torch.compile`): takes from seconds to minutes, and pays in long
+        training on a GPU. Predictions are made without.
     skorch_callbacks : list of skorch.callbacks.Callback or of (str, Callback), default=None
         Callbacks that see the net in training; cloned for each `fit`, the clones are in ``net_.callbacks_``.
     random_state : int, RandomState instance or None, default=None

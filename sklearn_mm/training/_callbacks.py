@@ -95,6 +95,8 @@ class Progress(Callback):
         if n_epochs % every == 0 or n_epochs == net.max_epochs:
             seconds = time.perf_counter() - self.start_
             left = seconds / n_epochs * (net.max_epochs - n_epochs)
+            if net.time_limit is not None:
+                left = min(left, max(net.time_limit.end - time.perf_counter(), 0.0))
             values = "  ".join(f"{name} {value}" for name, value in shown.items())
             print(f"{self.owner}  epoch {n_epochs}/{net.max_epochs}  {values}  {seconds:.1f} s, {left:.1f} s left")
 

@@ -48,8 +48,8 @@ class BlockDataset(Dataset):
         return torch.from_numpy(np.ascontiguousarray(rows))
 
 
-class Batch(tuple):
-    """The pair ``(x, (target, weight))`` of some rows of a `BlockDataset`, which can be had in parts too.
+class Batch:
+    """The pair ``(x, (target, weight))`` of some rows of a `BlockDataset`; its length is the number of rows.
 
     Parameters
     ----------
@@ -59,16 +59,23 @@ class Batch(tuple):
         Which rows.
     """
 
-    def __new__(cls, dataset, rows):
-        batch = super().__new__(cls, dataset[rows])
-        batch.dataset = dataset
-        batch.rows = rows
-        batch.n_rows = len(batch[0]["present"])
-        return batch
+    def __init__(self, dataset, rows):
+        self.dataset = dataset
+        self.rows = rows
+        self.pair = dataset[rows]
+
+    def __iter__(self):
+        return iter(self.pair)
+
+    def __getitem__(self, place):
+        return self.pair[place]
+
+    def __len__(self):
+        return len(self.pair[0]["present"])
 
     def parts(self, size):
         """Yield batches of at most ``size`` rows (one more where a last row would be alone) that make up this one."""
-        spans = cuts(self.n_rows, size)
+        spans = cuts(len(self), size)
         if len(spans) == 1:
             yield self
             return

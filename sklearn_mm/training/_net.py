@@ -144,7 +144,7 @@ class MultimodalNet(NeuralNet):
 
         def backward(part):
             step = self._evaluate(part, training=True)
-            loss = step["loss"] if part is batch else step["loss"] * (part.n_rows / batch.n_rows)
+            loss = step["loss"] if part is batch else step["loss"] * (len(part) / len(batch))
             (loss if self.grad_scaler_ is None else self.grad_scaler_.scale(loss)).backward()
             return step
 
@@ -165,17 +165,17 @@ class MultimodalNet(NeuralNet):
         y_pred = self.infer(x)
         loss = self.get_loss(y_pred, y, X=x, training=training)
         score = self.history[-1]["batches"][-1]["train_score" if training else "valid_score"]
-        return {"loss": loss, "y_pred": y_pred, "score": score, "n_rows": part.n_rows}
+        return {"loss": loss, "y_pred": y_pred, "score": score, "n_rows": len(part)}
 
     def _joined(self, parts, batch, name):
         """Return loss and outputs of a batch from those of its parts, and note the batch's score."""
         if len(parts) == 1:
             return {key: parts[0][key] for key in ("loss", "y_pred")}
-        shares = [part["n_rows"] / batch.n_rows for part in parts]
+        shares = [part["n_rows"] / len(batch) for part in parts]
         self.history.record_batch(name, sum(share * part["score"] for share, part in zip(shares, parts, strict=True)))
         return {
             "loss": sum(share * part["loss"].detach() for share, part in zip(shares, parts, strict=True)),
-            "y_pred": torch.cat([part["y_pred"].detach() for part in parts]),
+            "y_pred": _joined_rows([part["y_pred"] for part in parts]),
         }
 
     def _in_parts(self, batch, step, undo=None):
@@ -184,7 +184,7 @@ class MultimodalNet(NeuralNet):
             try:
                 return [step(part) for part in batch.parts(self.batch_size)]
             except torch.cuda.OutOfMemoryError:
-                size = min(self.batch_size, batch.n_rows)
+                size = min(self.batch_size, len(batch))
                 if size == 1:
                     raise
             # out here the failed step's tensors are no longer held by the exception
@@ -230,7 +230,15 @@ class MultimodalNet(NeuralNet):
 
 
 def _at_least_float32(outputs):
+    if isinstance(outputs, tuple):
+        return tuple(map(_at_least_float32, outputs))
     return outputs.float() if outputs.dtype in (torch.bfloat16, torch.float16) else outputs
+
+
+def _joined_rows(parts):
+    if isinstance(parts[0], tuple):
+        return tuple(map(_joined_rows, zip(*parts, strict=True)))
+    return torch.cat([part.detach() for part in parts])
 
 
 def _is_of_a_callback(interrupt):

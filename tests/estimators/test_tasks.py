@@ -121,6 +121,7 @@ def test_scoring_monitor_has_a_score_for_each_epoch(clf, table):
 
 
 @pytest.mark.parametrize("n_jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.filterwarnings("error:The estimator .* does not support callbacks")
 def test_monitor_and_bar_below_a_search_over_a_pipeline(clf, table, n_jobs, capsys):
     pytest.importorskip("rich")
     X, y = table
@@ -137,6 +138,7 @@ def test_monitor_and_bar_below_a_search_over_a_pipeline(clf, table, n_jobs, caps
     assert len({row["parent_task_id_path"] for row in epochs}) == 5
     shown = capsys.readouterr().out
     assert "MultimodalClassifier - fit" in shown
+    assert "ModalityTransformer - fit" in shown
 
 
 def test_ctrl_c_tears_callbacks_down(clf, table):
@@ -186,7 +188,7 @@ from sklearn_mm.utils._callbacks import CallbackSupportMixin
 
 assert CallbackSupportMixin.__module__ == "sklearn_mm.utils._callbacks"
 X = np.random.default_rng(0).normal(size=(40, 2))
-clf = MultimodalClassifier(max_epochs=2, early_stopping=True, scoring="accuracy").fit(X, X[:, 0] > 0)
+clf = MultimodalClassifier(max_epochs=2, early_stopping=True, scoring="neg_log_loss").fit(X, X[:, 0] > 0)
 assert not hasattr(clf, "set_callbacks")
 assert len(clf.history_) == 2, clf.history_
 MultimodalRegressor().partial_fit(X, X[:, 0]).predict(X)

@@ -82,7 +82,7 @@ def test_one_row(blocks):
 def test_a_batch_in_parts_has_the_same_rows(blocks, rows, size, sizes):
     batch = Batch(BlockDataset(blocks, torch.arange(5), torch.ones(5), trim=["title"]), rows)
     parts = list(batch.parts(size))
-    assert [part.n_rows for part in parts] == sizes
+    assert [len(part) for part in parts] == sizes
     assert torch.equal(torch.cat([target for _, (target, _) in parts]), batch[1][0])
     assert (parts[0] is batch) == (len(parts) == 1)
     if len(parts) > 1:
