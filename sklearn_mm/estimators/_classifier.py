@@ -233,6 +233,11 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
             if len(self.classes_) < 2:
                 raise ValueError(f"{type(self).__name__} needs at least two classes, got {self.classes_.tolist()}.")
             self._is_multilabel = type_of_target(y, input_name="y") == "multilabel-indicator"
+            if self._is_multilabel and not np.array_equal(self.classes_, np.arange(len(self.classes_))):
+                raise ValueError(
+                    f"classes of multi-label targets are the numbers of their columns, range({len(self.classes_)}), "
+                    f"got {self.classes_.tolist()}."
+                )
         return self._partial_fit(X, y, self._encode_target(y, "y"), sample_weight)
 
     def decision_function(self, X):

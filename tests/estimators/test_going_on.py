@@ -131,6 +131,11 @@ def test_partial_fit_of_labels(yes_no):
     for _ in range(40):
         clf.partial_fit(X, Y, classes=[0, 1, 2])
     assert (clf.predict(X) == Y).mean() > 0.9
+    assert clf.classes_.tolist() == [0, 1, 2]
+    with pytest.raises(ValueError, match=r"y must have the 3 labels of the call before, got shape \(121, 2\)"):
+        clf.partial_fit(X, Y[:, :2])
+    with pytest.raises(ValueError, match=r"are the numbers of their columns, range\(3\), got \['a', 'b', 'c'\]"):
+        MultimodalClassifier().partial_fit(X, Y, classes=["a", "b", "c"])
 
 
 def test_class_weights_of_partial_fit(yes_no):
