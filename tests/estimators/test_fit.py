@@ -174,6 +174,17 @@ def _dumped(estimator):
     return file
 
 
+def test_a_shallow_copy_shares_the_net_and_changes_alone(table):
+    X, y = table
+    clf = MultimodalClassifier(image=None, max_epochs=1, random_state=0).fit(X, y)
+    twin = copy.copy(clf)
+    assert twin.net_ is clf.net_
+    expected = clf.predict_proba(X)
+    twin.set_params(random_state=1).fit(X, y)
+    assert clf.random_state == 0
+    np.testing.assert_array_equal(clf.predict_proba(X), expected)
+
+
 def test_a_pickle_holds_no_training_rows(table):
     X, y = table
     clf = MultimodalClassifier(image=SMALL_IMAGE, max_epochs=1, early_stopping=True)
