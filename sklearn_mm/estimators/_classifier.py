@@ -13,7 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from sklearn_mm.estimators._base import BaseMultimodal
 from sklearn_mm.networks._losses import BinaryCrossEntropy, CrossEntropy
-from sklearn_mm.utils._validation import StrOptions, _check_y
+from sklearn_mm.utils._validation import StrOptions, _check_partial_fit_first_call, _check_y, _fit_context
 
 __all__ = ["MultimodalClassifier"]
 
@@ -50,7 +50,11 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
         How often the training rows are gone through. More fits closer and takes longer; the learning-rate schedule
         spans all of them.
     batch_size : int or "auto", default="auto"
-        Rows per step. "auto" is a power of two between 8 and 64, about a sixteenth of the rows.
+        Rows that are computed at once. "auto" is a power of two between 8 and 64, about a sixteenth of the rows. Where
+        a GPU's memory does not suffice it is halved, with a warning.
+    gradient_accumulation_steps : int, default=1
+        How many batches make a step. With more, the steps are those of as much larger batches (but for batch
+        statistics and dropout, which are drawn per batch) in the memory of small ones.
     lr : float, default=2e-3
         Peak learning rate.
     lr_schedule : {"one_cycle", "cosine", "constant"} or callable, default="one_cycle"
@@ -59,16 +63,35 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
         Optimiser; "sgd" has Nesterov momentum 0.9. A callable takes parameter groups and ``lr``.
     weight_decay : float, default=1e-2
         Decay of weight matrices. Larger regularises more.
+    warm_start : bool, default=False
+        Whether another call of `fit` goes on from the weights that are there, with the same way of reading, network
+        and classes, and new settings of training; ``history_`` goes on too.
     early_stopping : bool or "auto", default="auto"
-        Whether to stop when the validation loss no longer falls, and to restore the best epoch's weights. "auto" does
-        so if validation rows are passed to `fit`.
+        Whether to stop when ``scoring`` on the validation rows no longer gets better, and to restore the best epoch's
+        weights. "auto" does so if validation rows are passed to `fit`.
     validation_fraction : float, default=0.1
         Share of rows held out (stratified, except for multi-label targets) if ``early_stopping`` is True and no
         validation rows are passed.
+    scoring : str or callable, default="loss"
+        What early stopping goes by on the validation rows: "loss", the name of a scikit-learn scorer, as "roc_auc",
+        or a callable ``scorer(estimator, X, y)``, which gets the rows as `Blocks`. Training stops at once at a score
+        that cannot be bettered. ``history_`` has it as "valid_" and its name, "valid_scoring" for a callable.
     n_iter_no_change : int, default=10
         Epochs without improvement before stopping early.
+    max_time : float, default=None
+        Seconds after which `fit` ends, reading of the rows included; looked at after each batch. The epoch under way
+        is cut short and validated. The learning rate follows the larger of the share of the epochs and the share of
+        the time for training, so that it has come down when time is up. Results then depend on the machine's speed.
     device : str or torch.device, default="auto"
         Where to compute; "auto" is the first of "cuda", "mps" and "cpu" that is there.
+    precision : {"auto", "float32", "bfloat16", "float16"}, default="auto"
+        Number format of the costly operations (torch's autocast); weights, losses and predictions stay float32 or
+        float64. "auto" is bfloat16 on GPUs that are made for it, else float32. With "float16", gradients are scaled.
+    compile : bool, default=False
+        Whether to compile the network for training (`torch.compile`): takes from seconds to minutes, and pays in long
+        training on a GPU. Predictions are made without.
+    skorch_callbacks : list of skorch.callbacks.Callback or of (str, Callback), default=None
+        Callbacks that see the net in training; cloned for each `fit`, the clones are in ``net_.callbacks_``.
     random_state : int, RandomState instance or None, default=None
         Fixes initialisation, order, dropout, augmentation and the validation split.
     verbose : int, default=0
@@ -132,14 +155,21 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
         class_weight=None,
         max_epochs=40,
         batch_size="auto",
+        gradient_accumulation_steps=1,
         lr=2e-3,
         lr_schedule="one_cycle",
         optimizer="adamw",
         weight_decay=1e-2,
+        warm_start=False,
         early_stopping="auto",
         validation_fraction=0.1,
+        scoring="loss",
         n_iter_no_change=10,
+        max_time=None,
         device="auto",
+        precision="auto",
+        compile=False,
+        skorch_callbacks=None,
         random_state=None,
         verbose=0,
     ):
@@ -153,16 +183,66 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
         self.class_weight = class_weight
         self.max_epochs = max_epochs
         self.batch_size = batch_size
+        self.gradient_accumulation_steps = gradient_accumulation_steps
         self.lr = lr
         self.lr_schedule = lr_schedule
         self.optimizer = optimizer
         self.weight_decay = weight_decay
+        self.warm_start = warm_start
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
+        self.scoring = scoring
         self.n_iter_no_change = n_iter_no_change
+        self.max_time = max_time
         self.device = device
+        self.precision = precision
+        self.compile = compile
+        self.skorch_callbacks = skorch_callbacks
         self.random_state = random_state
         self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Go once through the rows of ``X``, on from the weights that are there.
+
+        The first call learns how to read rows, which then stays. The learning rate is ``lr`` throughout, and the state
+        of the optimiser is kept for the next call.
+
+        Parameters
+        ----------
+        X : like X of `fit`
+            Rows.
+        y : array-like of shape (n_rows,) or (n_rows, n_labels)
+            Labels, not necessarily all of them.
+        classes : array-like of shape (n_classes,), default=None
+            All labels that there will be; for multi-label targets the numbers of the columns. Needed in the first call,
+            and may be left out in the others.
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weight of each row in the loss.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        self._check_rows(X, y)
+        if "balanced" in (self.class_weight if isinstance(self.class_weight, list) else [self.class_weight]):
+            raise ValueError(
+                "class_weight='balanced' is not supported for partial_fit, which sees some of the rows at a time. Pass "
+                "a dict, of compute_class_weight('balanced', classes=classes, y=y) over all of them for example."
+            )
+        if not self.__sklearn_is_fitted__():
+            vars(self).pop("classes_", None)  # of a fit that failed
+        if _check_partial_fit_first_call(self, classes):
+            if len(self.classes_) < 2:
+                raise ValueError(f"{type(self).__name__} needs at least two classes, got {self.classes_.tolist()}.")
+            self._is_multilabel = type_of_target(y, input_name="y") == "multilabel-indicator"
+            if self._is_multilabel and not np.array_equal(self.classes_, np.arange(len(self.classes_))):
+                raise ValueError(
+                    f"classes of multi-label targets are the numbers of their columns, range({len(self.classes_)}), "
+                    f"got {self.classes_.tolist()}."
+                )
+        return self._partial_fit(X, y, self._encode_target(y, "y"), sample_weight)
 
     def decision_function(self, X):
         """Return the logits of the rows of ``X``.
@@ -248,16 +328,25 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
             )
         return target
 
-    def _encode_target(self, y):
-        _check_labels(y, "y_val")
+    def _encode_target(self, y, name="y_val", complete=False):
+        _check_labels(y, name)
         y = self._checked(y)
+        before = "y" if name == "y_val" else "the call before"
         if self._is_multilabel:
             if y.shape[1:] != self.classes_.shape:
-                raise ValueError(f"y_val must have the {len(self.classes_)} labels of y, got shape {y.shape}.")
+                raise ValueError(f"{name} must have the {len(self.classes_)} labels of {before}, got shape {y.shape}.")
             return y
-        unknown = np.setdiff1d(y, self.classes_)
+        classes = np.unique(y)
+        if complete and not np.array_equal(classes, self.classes_):
+            raise ValueError(
+                "warm_start can only be used where `y` has the same classes as in the previous call to fit. "
+                f"Previously got {self.classes_}, `y` has {classes}."
+            )
+        unknown = np.setdiff1d(classes, self.classes_)
         if len(unknown):
-            raise ValueError(f"y_val has classes that y lacks: {unknown.tolist()}. Known: {self.classes_.tolist()}.")
+            raise ValueError(
+                f"{name} has classes that {before} lacks: {unknown.tolist()}. Known: {self.classes_.tolist()}."
+            )
         return np.searchsorted(self.classes_, y)
 
     def _checked(self, y):
@@ -269,35 +358,28 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
             return y.astype(np.int64)
         return _check_y(y, estimator=self)
 
-    def _start_target(self, target, weight):
-        used = np.unique(target) if not self._is_multilabel else self.classes_
-        if len(used) < 2 and not self._is_multilabel:
+    def _weigh_target(self, target, partial=False):
+        """Learn the weights of the classes, or of the zeros and ones of each label, from ``class_weight``."""
+        if self._is_multilabel:
+            choices = self.class_weight
+            if not isinstance(choices, list):
+                choices = [choices] * len(self.classes_)
+            if len(choices) != len(self.classes_):
+                raise ValueError(
+                    f"class_weight must have one dict for each of the {len(self.classes_)} labels, got {len(choices)}."
+                )
+            columns = zip(choices, target.T, strict=True)
+            self._class_weight = np.stack([_class_weight(choice, np.arange(2), column) for choice, column in columns])
+            return
+        used = np.unique(target)
+        if len(used) < 2 and not partial:
             raise ValueError(
                 f"{type(self).__name__} needs at least two classes in the rows with a weight above 0, got one class: "
                 f"{self.classes_[used].tolist()}."
             )
-        if not self._is_multilabel:
-            if isinstance(self.class_weight, list):
-                raise ValueError("class_weight takes a list of dicts for multi-label targets only; pass a dict.")
-            self._class_weight = np.ones(len(self.classes_))
-            weights = self.class_weight
-            if isinstance(weights, dict):
-                _check_class_weight(weights, self.classes_.tolist())
-            self._class_weight[used] = compute_class_weight(
-                weights, classes=self.classes_[used], y=self.classes_[target]
-            )
-            return
-        choices = self.class_weight if isinstance(self.class_weight, list) else [self.class_weight] * len(self.classes_)
-        if len(choices) != len(self.classes_):
-            raise ValueError(
-                f"class_weight must have one dict for each of the {len(self.classes_)} labels, got {len(choices)}."
-            )
-        self._class_weight = np.ones((len(self.classes_), 2))  # zeros and ones of each label
-        for label, choice in enumerate(choices):
-            if isinstance(choice, dict):
-                _check_class_weight(choice, [0, 1])
-            values = np.unique(target[:, label])
-            self._class_weight[label, values] = compute_class_weight(choice, classes=values, y=target[:, label])
+        if isinstance(self.class_weight, list):
+            raise ValueError("class_weight takes a list of dicts for multi-label targets only; pass a dict.")
+        self._class_weight = _class_weight(self.class_weight, self.classes_, target)
 
     def _loss_target(self, target):
         if self._is_multilabel:
@@ -334,6 +416,17 @@ def _check_labels(y, name):
         raise ValueError(
             f"Labels in {name} must be all strings or none, got {types}. Convert them: {name}.astype(str)."
         )
+
+
+def _class_weight(choice, labels, target):
+    """Return the weight of each label by a ``class_weight``; ``target`` holds numbers of labels, not all of them."""
+    if isinstance(choice, dict):
+        _check_class_weight(choice, labels.tolist())
+        return np.array([choice.get(label, 1.0) for label in labels.tolist()], dtype=np.float64)
+    weights = np.ones(len(labels))
+    used = np.unique(target)
+    weights[used] = compute_class_weight(choice, classes=used, y=target)
+    return weights
 
 
 def _check_class_weight(weights, labels):

@@ -6,7 +6,7 @@ from sklearn.base import MultiOutputMixin, RegressorMixin
 
 from sklearn_mm.estimators._base import BaseMultimodal
 from sklearn_mm.networks._losses import SquaredError
-from sklearn_mm.utils._validation import _check_y
+from sklearn_mm.utils._validation import _check_y, _fit_context
 
 __all__ = ["MultimodalRegressor"]
 
@@ -39,7 +39,11 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
         How often the training rows are gone through. More fits closer and takes longer; the learning-rate schedule
         spans all of them.
     batch_size : int or "auto", default="auto"
-        Rows per step. "auto" is a power of two between 8 and 64, about a sixteenth of the rows.
+        Rows that are computed at once. "auto" is a power of two between 8 and 64, about a sixteenth of the rows. Where
+        a GPU's memory does not suffice it is halved, with a warning.
+    gradient_accumulation_steps : int, default=1
+        How many batches make a step. With more, the steps are those of as much larger batches (but for batch
+        statistics and dropout, which are drawn per batch) in the memory of small ones.
     lr : float, default=2e-3
         Peak learning rate.
     lr_schedule : {"one_cycle", "cosine", "constant"} or callable, default="one_cycle"
@@ -48,15 +52,34 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
         Optimiser; "sgd" has Nesterov momentum 0.9. A callable takes parameter groups and ``lr``.
     weight_decay : float, default=1e-2
         Decay of weight matrices. Larger regularises more.
+    warm_start : bool, default=False
+        Whether another call of `fit` goes on from the weights that are there, with the same way of reading, network
+        and target scaling, and new settings of training; ``history_`` goes on too.
     early_stopping : bool or "auto", default="auto"
-        Whether to stop when the validation loss no longer falls, and to restore the best epoch's weights. "auto" does
-        so if validation rows are passed to `fit`.
+        Whether to stop when ``scoring`` on the validation rows no longer gets better, and to restore the best epoch's
+        weights. "auto" does so if validation rows are passed to `fit`.
     validation_fraction : float, default=0.1
         Share of rows held out if ``early_stopping`` is True and no validation rows are passed.
+    scoring : str or callable, default="loss"
+        What early stopping goes by on the validation rows: "loss", the name of a scikit-learn scorer, as "r2",
+        or a callable ``scorer(estimator, X, y)``, which gets the rows as `Blocks`. Training stops at once at a score
+        that cannot be bettered. ``history_`` has it as "valid_" and its name, "valid_scoring" for a callable.
     n_iter_no_change : int, default=10
         Epochs without improvement before stopping early.
+    max_time : float, default=None
+        Seconds after which `fit` ends, reading of the rows included; looked at after each batch. The epoch under way
+        is cut short and validated. The learning rate follows the larger of the share of the epochs and the share of
+        the time for training, so that it has come down when time is up. Results then depend on the machine's speed.
     device : str or torch.device, default="auto"
         Where to compute; "auto" is the first of "cuda", "mps" and "cpu" that is there.
+    precision : {"auto", "float32", "bfloat16", "float16"}, default="auto"
+        Number format of the costly operations (torch's autocast); weights, losses and predictions stay float32 or
+        float64. "auto" is bfloat16 on GPUs that are made for it, else float32. With "float16", gradients are scaled.
+    compile : bool, default=False
+        Whether to compile the network for training (`torch.compile`): takes from seconds to minutes, and pays in long
+        training on a GPU. Predictions are made without.
+    skorch_callbacks : list of skorch.callbacks.Callback or of (str, Callback), default=None
+        Callbacks that see the net in training; cloned for each `fit`, the clones are in ``net_.callbacks_``.
     random_state : int, RandomState instance or None, default=None
         Fixes initialisation, order, dropout, augmentation and the validation split.
     verbose : int, default=0
@@ -114,14 +137,21 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
         modality_dropout=0.0,
         max_epochs=40,
         batch_size="auto",
+        gradient_accumulation_steps=1,
         lr=2e-3,
         lr_schedule="one_cycle",
         optimizer="adamw",
         weight_decay=1e-2,
+        warm_start=False,
         early_stopping="auto",
         validation_fraction=0.1,
+        scoring="loss",
         n_iter_no_change=10,
+        max_time=None,
         device="auto",
+        precision="auto",
+        compile=False,
+        skorch_callbacks=None,
         random_state=None,
         verbose=0,
     ):
@@ -134,16 +164,48 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
         self.modality_dropout = modality_dropout
         self.max_epochs = max_epochs
         self.batch_size = batch_size
+        self.gradient_accumulation_steps = gradient_accumulation_steps
         self.lr = lr
         self.lr_schedule = lr_schedule
         self.optimizer = optimizer
         self.weight_decay = weight_decay
+        self.warm_start = warm_start
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
+        self.scoring = scoring
         self.n_iter_no_change = n_iter_no_change
+        self.max_time = max_time
         self.device = device
+        self.precision = precision
+        self.compile = compile
+        self.skorch_callbacks = skorch_callbacks
         self.random_state = random_state
         self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def partial_fit(self, X, y, sample_weight=None):
+        """Go once through the rows of ``X``, on from the weights that are there.
+
+        The first call learns how to read rows and how targets are scaled; then both stay. The learning rate is ``lr``
+        throughout, and the state of the optimiser is kept for the next call.
+
+        Parameters
+        ----------
+        X : like X of `fit`
+            Rows.
+        y : array-like of shape (n_rows,) or (n_rows, n_targets)
+            Targets.
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weight of each row in the loss.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        self._check_rows(X, y)
+        target = self._encode_target(y, "y") if self.__sklearn_is_fitted__() else self._fit_target(y)
+        return self._partial_fit(X, y, target, sample_weight)
 
     def predict(self, X):
         """Return the predicted targets of the rows of ``X``.
@@ -173,11 +235,12 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
         self._target_shape = target.shape[1:]
         return target
 
-    def _encode_target(self, y):
+    def _encode_target(self, y, name="y_val", complete=False):
         target = self._checked(y)
         if target.shape[1:] != self._target_shape:
+            before = "y" if name == "y_val" else "y of the call before"
             expected = "".join(f", {n}" for n in self._target_shape) or ","
-            raise ValueError(f"y_val must have the shape of y, (n_rows{expected}), got {target.shape}.")
+            raise ValueError(f"{name} must have the shape of {before}, (n_rows{expected}), got {target.shape}.")
         return target
 
     def _checked(self, y):

@@ -12,12 +12,13 @@ from sklearn_mm.inputs._frame import as_frame
 from sklearn_mm.inputs._mixin import InputsMixin
 from sklearn_mm.preprocessing import Blocks
 from sklearn_mm.preprocessing._keys import hash_rows
+from sklearn_mm.utils._callbacks import CallbackSupportMixin
 from sklearn_mm.utils._validation import _fit_context, _get_feature_names
 
 __all__ = ["ModalityTransformer"]
 
 
-class ModalityTransformer(TransformerMixin, InputsMixin, auto_wrap_output_keys=None):
+class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, auto_wrap_output_keys=None):
     """Read a table with columns of pictures, texts, numbers and categories into `Blocks`.
 
     Each column of pictures or texts, or of lists of these, becomes a block, named after it; all columns of numbers,
@@ -103,7 +104,7 @@ class ModalityTransformer(TransformerMixin, InputsMixin, auto_wrap_output_keys=N
         self : ModalityTransformer
             The fitted transformer.
         """
-        self._fit_read(X, y)
+        self.fit_transform(X, y)
         return self
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -122,7 +123,10 @@ class ModalityTransformer(TransformerMixin, InputsMixin, auto_wrap_output_keys=N
         blocks : Blocks
             One array per block, in the order of the Inputs, then of their columns.
         """
-        return self._fit_read(X, y)
+        context = self._init_callback_context().call_on_fit_task_begin(estimator=self, X=X, y=y)
+        blocks = self._fit_read(X, y)
+        context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
+        return blocks
 
     def transform(self, X):
         """Read other rows.

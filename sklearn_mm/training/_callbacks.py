@@ -1,28 +1,43 @@
-"""skorch callbacks: early stopping that is not Ctrl-C, divergence, progress."""
+"""skorch callbacks: early stopping, divergence, progress."""
 
 import sys
 import time
 
 import numpy as np
+from sklearn.base import clone
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from tqdm.auto import tqdm
 
-__all__ = ["BestWeights", "DivergenceGuard", "LearningRate", "Progress", "TrainingStopped"]
-
-
-class TrainingStopped(Exception):  # noqa: N818, it is no error
-    """Raised by a callback to end training; skorch uses KeyboardInterrupt, which users raise with Ctrl-C."""
+__all__ = ["BestWeights", "DivergenceGuard", "LearningRate", "Progress", "clone_callbacks"]
 
 
 class BestWeights(EarlyStopping):
-    """Keep the weights of the best validation epoch in memory and stop when there was no better one for a while."""
+    """Keep the weights of the best validation epoch in memory; stop when there was no better one for a while.
+
+    Parameters
+    ----------
+    monitor : str
+        What to go by, a name in the history.
+    patience : int
+        Epochs without a better one before stopping.
+    best_possible : float, default=None
+        Score that cannot be bettered: at it training stops at once. With None, lower is better.
+    """
+
+    def __init__(self, monitor="valid_loss", patience=10, lower_is_better=True, best_possible=None):
+        super().__init__(
+            monitor=monitor, patience=patience, lower_is_better=lower_is_better, threshold=0, load_best=True
+        )
+        self.best_possible = best_possible
 
     def on_epoch_end(self, net, **kwargs):
-        """Remember a better epoch; raise `TrainingStopped` when patience is over."""
+        """Remember a better epoch; ask the net to stop when patience is over or perfection reached."""
         try:
             super().on_epoch_end(net, **kwargs)
-        except KeyboardInterrupt:
-            raise TrainingStopped from None
+        except KeyboardInterrupt:  # skorch's way to stop
+            net.stopping_ = True
+        if self.best_possible is not None and net.history[-1, self.monitor] >= self.best_possible:
+            net.stopping_ = True
 
 
 class DivergenceGuard(Callback):
@@ -59,11 +74,14 @@ class Progress(Callback):
     verbose : int
         1 shows a bar where the output is a terminal or a notebook, and some twenty lines elsewhere; 2 or more
         prints one line per epoch everywhere.
+    monitor : str, default="valid_loss"
+        What early stopping goes by, shown too.
     """
 
-    def __init__(self, owner, verbose):
+    def __init__(self, owner, verbose, monitor="valid_loss"):
         self.owner = owner
         self.verbose = verbose
+        self.monitor = monitor
 
     def on_train_begin(self, net, **kwargs):
         """Start the clock and, on a screen, the bar."""
@@ -74,11 +92,8 @@ class Progress(Callback):
     def on_epoch_end(self, net, **kwargs):
         """Show what the epoch gave."""
         epoch = net.history[-1]
-        shown = {
-            name: f"{epoch[name]:.3g}"
-            for name in ("train_loss", "valid_loss", "train_score", "valid_score")
-            if name in epoch
-        }
+        names = dict.fromkeys(["train_loss", "valid_loss", "train_score", "valid_score", self.monitor])
+        shown = {name: f"{epoch[name]:.3g}" for name in names if name in epoch}
         if self.bar_ is not None:
             self.bar_.set_postfix(shown, refresh=False)
             self.bar_.update()
@@ -88,6 +103,8 @@ class Progress(Callback):
         if n_epochs % every == 0 or n_epochs == net.max_epochs:
             seconds = time.perf_counter() - self.start_
             left = seconds / n_epochs * (net.max_epochs - n_epochs)
+            if net.time_limit is not None:
+                left = min(left, max(net.time_limit.end - time.perf_counter(), 0.0))
             values = "  ".join(f"{name} {value}" for name, value in shown.items())
             print(f"{self.owner}  epoch {n_epochs}/{net.max_epochs}  {values}  {seconds:.1f} s, {left:.1f} s left")
 
@@ -96,3 +113,24 @@ class Progress(Callback):
         if self.bar_ is not None:
             self.bar_.close()
             self.bar_ = None
+
+
+def clone_callbacks(callbacks, owner):
+    """Return clones of skorch callbacks, or pairs of a name and one; raise if something else is among them."""
+    clones = []
+    for given in callbacks:
+        named = isinstance(given, tuple) and len(given) == 2
+        callback = given[1] if named else given
+        if not isinstance(callback, Callback):
+            raise TypeError(
+                f"skorch_callbacks of {owner} takes skorch callbacks, or pairs (name, callback), got {given!r} among "
+                "them. Derive it from skorch.callbacks.Callback."
+            )
+        try:
+            clones.append((given[0], clone(callback)) if named else clone(callback))
+        except TypeError as error:
+            raise TypeError(
+                f"skorch_callbacks of {owner} are cloned for each fit, and {type(callback).__name__} cannot be: "
+                f"{error}. What its __init__ sets beside its parameters needs a name that ends with an underscore."
+            ) from error
+    return clones

@@ -6,7 +6,7 @@ from torch.utils.data import Dataset
 
 from sklearn_mm.preprocessing import Ragged
 
-__all__ = ["BatchIterator", "BlockDataset"]
+__all__ = ["Batch", "BatchIterator", "BlockDataset"]
 
 
 class BlockDataset(Dataset):
@@ -52,10 +52,44 @@ class BlockDataset(Dataset):
         return torch.from_numpy(np.ascontiguousarray(rows))
 
 
+class Batch:
+    """The pair ``(x, (target, weight))`` of some rows of a `BlockDataset`; its length is the number of rows.
+
+    Parameters
+    ----------
+    dataset : BlockDataset
+        Where the rows are.
+    rows : slice or int64 array
+        Which rows.
+    """
+
+    def __init__(self, dataset, rows):
+        self.dataset = dataset
+        self.rows = rows
+        self.pair = dataset[rows]
+
+    def __iter__(self):
+        return iter(self.pair)
+
+    def __getitem__(self, place):
+        return self.pair[place]
+
+    def __len__(self):
+        return len(self.pair[0]["present"])
+
+    def parts(self, size):
+        """Yield batches of at most ``size`` rows (one more where a last row would be alone) that make up this one."""
+        spans = cuts(len(self), size)
+        if len(spans) == 1:
+            yield self
+            return
+        rows = np.arange(len(self.dataset))[self.rows]
+        for span in spans:
+            yield Batch(self.dataset, rows[span])
+
+
 class BatchIterator:
     """Go through a `BlockDataset` in batches, in the order of the rows or in a new random order each time.
-
-    A last batch of one row joins the batch before: batch statistics need two rows.
 
     Parameters
     ----------
@@ -73,14 +107,18 @@ class BatchIterator:
         self.shuffle = shuffle
 
     def __len__(self):
-        n_rows = len(self.dataset)
-        n_batches = -(-n_rows // self.batch_size)
-        return n_batches - (n_batches > 1 and self.batch_size > 1 and n_rows % self.batch_size == 1)
+        return len(cuts(len(self.dataset), self.batch_size))
 
     def __iter__(self):
         n_rows = len(self.dataset)
         order = torch.randperm(n_rows).numpy() if self.shuffle else None
-        starts = range(0, len(self) * self.batch_size, self.batch_size)
-        for start in starts:
-            stop = n_rows if start == starts[-1] else start + self.batch_size
-            yield self.dataset[slice(start, stop) if order is None else order[start:stop]]
+        for span in cuts(n_rows, self.batch_size):
+            yield Batch(self.dataset, span if order is None else order[span])
+
+
+def cuts(n_rows, size):
+    """Return slices of ``size`` rows; a last row of its own joins those before: batch statistics need two rows."""
+    starts = list(range(0, n_rows, size))
+    if len(starts) > 1 and size > 1 and n_rows - starts[-1] == 1:
+        starts.pop()
+    return [slice(start, stop) for start, stop in zip(starts, [*starts[1:], n_rows], strict=True)]

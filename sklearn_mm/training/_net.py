@@ -1,14 +1,18 @@
 """The skorch net that trains a `MultimodalNetwork` on `BlockDataset` batches."""
 
+import dis
+import warnings
+
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from skorch import NeuralNet
 from skorch.callbacks import EpochTimer, PassthroughScoring
 from skorch.utils import to_tensor
 
-from sklearn_mm.training._callbacks import TrainingStopped
 from sklearn_mm.training._dataset import BatchIterator
+from sklearn_mm.training._precision import autocast
 
-__all__ = ["MultimodalNet"]
+__all__ = ["MultimodalNet", "parameter_groups"]
 
 
 class MultimodalNet(NeuralNet):
@@ -16,11 +20,28 @@ class MultimodalNet(NeuralNet):
 
     ``module`` is a built `MultimodalNetwork`, ``criterion`` a loss that keeps rows apart and has ``row_scores``. All
     else is skorch's: parameters, callbacks, ``history``.
+
+    ``batch_size`` is how many rows are computed at once. A step is made from ``gradient_accumulation_steps`` times as
+    many, and ``batch_size`` halves when a device's memory does not suffice: a batch is then computed in parts, and the
+    step stays that of the whole batch. ``precision`` is a torch dtype, ``time_limit`` a `TimeLimit` or None.
     """
 
-    def __init__(self, module, criterion, *, weight_decay=0.0, **kwargs):
+    def __init__(
+        self,
+        module,
+        criterion,
+        *,
+        weight_decay=0.0,
+        gradient_accumulation_steps=1,
+        precision=torch.float32,
+        time_limit=None,
+        **kwargs,
+    ):
         super().__init__(module, criterion, iterator_train__shuffle=True, train_split=None, **kwargs)
         self.weight_decay = weight_decay
+        self.gradient_accumulation_steps = gradient_accumulation_steps
+        self.precision = precision
+        self.time_limit = time_limit
 
     @property
     def _default_callbacks(self):
@@ -30,24 +51,86 @@ class MultimodalNet(NeuralNet):
             for name in names
         ]
 
-    def train(self, dataset, validation=None):
-        """Train for ``max_epochs``, or until a callback stops it; Ctrl-C ends training too, and is raised again."""
+    def train(self, dataset, validation=None, *, tasks, measure=dict, keep_optimizer=False):
+        """Train for ``max_epochs``, or until a callback stops it; Ctrl-C ends training too, and is raised again.
+
+        Parameters
+        ----------
+        dataset : BlockDataset
+            Rows to train with.
+        validation : BlockDataset, default=None
+            Rows to validate with after each epoch.
+        tasks : FitTasks
+            Told of each epoch.
+        measure : callable, default=dict
+            Returns more to note of the epoch that has just ended, by name.
+        keep_optimizer : bool, default=False
+            Whether the state of the optimiser, which is up to twice the weights, is kept for training that goes on.
+        """
+        self.stopping_ = False
+        self.grad_scaler_ = None
+        if self.precision == torch.float16 and torch.device(self.device).type != "mps":  # which has no gradient scaling
+            self.grad_scaler_ = torch.amp.GradScaler(torch.device(self.device).type)
         self.notify("on_train_begin", X=dataset, y=None)
         try:
-            self.fit_loop((dataset, validation))
-        except TrainingStopped:
-            pass
+            self._run_epochs(dataset, validation, tasks, measure)
+        except KeyboardInterrupt as interrupt:
+            if not _is_of_a_callback(interrupt):
+                raise
         finally:
             self.notify("on_train_end", X=dataset, y=None)
-            self.optimizer_.state.clear()  # twice the weights, of no use for prediction
+            self.grad_scaler_ = None
+            if not keep_optimizer:
+                self.optimizer_.state.clear()
         return self
+
+    def _run_epochs(self, dataset, validation, tasks, measure):
+        batches = self.get_iterator(dataset, training=True)
+        batches_val = None if validation is None else self.get_iterator(validation)
+        datasets = {"dataset_train": dataset, "dataset_valid": validation}
+        for _ in range(self.max_epochs):
+            tasks.begin_epoch()
+            self.notify("on_epoch_begin", **datasets)
+            self.run_single_epoch(self._in_time(batches), training=True, prefix="train", step_fn=self.train_step)
+            self.run_single_epoch(batches_val, training=False, prefix="valid", step_fn=self.validation_step)
+            for name, value in measure().items():
+                self.history.record(name, value)
+            try:
+                self.notify("on_epoch_end", **datasets)
+            except KeyboardInterrupt as interrupt:
+                if not _is_of_a_callback(interrupt):
+                    raise
+                self.stopping_ = True
+            if tasks.end_epoch() or self.stopping_ or self._time_is_up():
+                break
+
+    def _time_is_up(self):
+        return self.time_limit is not None and self.time_limit.share() >= 1
+
+    def _in_time(self, batches):
+        """Yield batches until the time is up, at least one: the epoch under way is then shorter, and the last."""
+        for number, batch in enumerate(batches, start=1):
+            yield batch
+            if self._time_is_up():
+                if len(self.history) == 1 and number < len(batches):
+                    warnings.warn(
+                        f"max_time was over after {number} of the {len(batches)} batches of the first epoch.",
+                        ConvergenceWarning,
+                        stacklevel=2,
+                    )
+                return
 
     def map(self, function, dataset):
         """Return the rows of ``function(batch)`` over all batches of a data set, as one array."""
         self.module_.eval()
-        batches = BatchIterator(dataset, self.batch_size)
+
+        def outputs(part):
+            with autocast(self.precision, self.device):
+                return _at_least_float32(function(to_tensor(part[0], device=self.device))).cpu()
+
         with torch.inference_mode():
-            parts = [function(to_tensor(batch, device=self.device)).cpu() for batch, _ in batches]
+            batches = BatchIterator(dataset, self.batch_size)
+            parts = [part for batch in batches for part in self._in_parts(batch, outputs)]
         return (parts[0] if len(parts) == 1 else torch.cat(parts)).numpy()
 
     def __getstate__(self):
@@ -59,22 +142,78 @@ class MultimodalNet(NeuralNet):
         super().__setstate__(state)
         self.module = self.module_
 
-    def get_split_datasets(self, X, y=None, **fit_params):
-        """Return the training and the validation set that `train` was given."""
-        return X
-
     def get_iterator(self, dataset, training=False):
         """Return the batches of a data set, in a new random order per epoch when training."""
-        return BatchIterator(dataset, self.batch_size, shuffle=training)
+        steps = self.gradient_accumulation_steps if training else 1
+        return BatchIterator(dataset, self.batch_size * steps, shuffle=training)
 
-    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
-        """Go once through the batches of an iterator, which may be None."""
-        batches = None if iterator is None else map(_Batch, iterator)
-        super().run_single_epoch(batches, training=training, prefix=prefix, step_fn=step_fn, **fit_params)
+    def train_step_single(self, batch, **fit_params):
+        """Compute loss and gradients of a batch, in parts if it is larger than ``batch_size``."""
+        self._set_training(True)
+
+        def backward(part):
+            step = self._evaluate(part, training=True)
+            loss = step["loss"] if part is batch else step["loss"] * (len(part) / len(batch))
+            (loss if self.grad_scaler_ is None else self.grad_scaler_.scale(loss)).backward()
+            return step
+
+        results = self._in_parts(batch, backward, undo=self._zero_grad_optimizer)
+        if self.grad_scaler_ is not None:
+            self.grad_scaler_.unscale_(self.optimizer_)
+        return self._joined(results, batch, "train_score")
+
+    def validation_step(self, batch, **fit_params):
+        """Compute the loss of a batch, in parts if memory asks for it."""
+        self._set_training(False)
+        with torch.no_grad():
+            results = self._in_parts(batch, self._evaluate)
+        return self._joined(results, batch, "valid_score")
+
+    def _evaluate(self, part, training=False):
+        x, y = part
+        y_pred = self.infer(x)
+        loss = self.get_loss(y_pred, y, X=x, training=training)
+        score = self.history[-1]["batches"][-1]["train_score" if training else "valid_score"]
+        return {"loss": loss, "y_pred": y_pred, "score": score, "n_rows": len(part)}
+
+    def _joined(self, parts, batch, name):
+        """Return loss and outputs of a batch from those of its parts, and note the batch's score."""
+        if len(parts) == 1:
+            return {key: parts[0][key] for key in ("loss", "y_pred")}
+        shares = [part["n_rows"] / len(batch) for part in parts]
+        self.history.record_batch(name, sum(share * part["score"] for share, part in zip(shares, parts, strict=True)))
+        return {
+            "loss": sum(share * part["loss"].detach() for share, part in zip(shares, parts, strict=True)),
+            "y_pred": _joined_rows([part["y_pred"] for part in parts]),
+        }
+
+    def _in_parts(self, batch, step, undo=None):
+        """Return ``step(part)`` for the parts of a batch; when memory does not suffice, ``undo`` and halve them."""
+        while True:
+            try:
+                return [step(part) for part in batch.parts(self.batch_size)]
+            except torch.cuda.OutOfMemoryError:
+                size = min(self.batch_size, len(batch))
+                if size == 1:
+                    raise
+            # out here the failed step's tensors are no longer held by the exception
+            self._halve_batches(size)
+            if undo is not None:
+                undo()
+
+    def _halve_batches(self, size):
+        self.batch_size = size // 2
+        torch.cuda.empty_cache()
+        warnings.warn(
+            f"The memory of {self.device} does not suffice for batches of {size} rows; going on with {self.batch_size} "
+            "rows at once. Training steps are still made from as many rows as before.",
+            stacklevel=2,
+        )
 
     def infer(self, x, **fit_params):
-        """Return the network's outputs for a batch."""
-        return self.module_(to_tensor(x, device=self.device))
+        """Return the network's outputs for a batch, in float32 whatever the network computes in."""
+        with autocast(self.precision, self.device):
+            return _at_least_float32(self.module_(to_tensor(x, device=self.device)))
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Return the weighted mean of the losses, and note the batch's score."""
@@ -91,24 +230,35 @@ class MultimodalNet(NeuralNet):
         )
         return self
 
+    def _step_optimizer(self, step_fn):
+        if self.grad_scaler_ is None:
+            return super()._step_optimizer(step_fn)
+        step_fn()
+        self.grad_scaler_.step(self.optimizer_)
+        self.grad_scaler_.update()
 
-class _Batch:
-    """A batch and its targets that know how many rows they have.
 
-    skorch would take that from the tensors, but those of items of which a row may have several are longer.
+def _at_least_float32(outputs):
+    if isinstance(outputs, tuple):
+        return tuple(map(_at_least_float32, outputs))
+    return outputs.float() if outputs.dtype in (torch.bfloat16, torch.float16) else outputs
+
+
+def _joined_rows(parts):
+    if isinstance(parts[0], tuple):
+        return tuple(map(_joined_rows, zip(*parts, strict=True)))
+    return torch.cat([part.detach() for part in parts])
+
+
+def _is_of_a_callback(interrupt):
+    """Tell a ``raise KeyboardInterrupt``, by which skorch's callbacks end training, from Ctrl-C, which comes anywhere.
+
+    Nothing but callbacks raises it by a statement.
     """
-
-    def __init__(self, parts):
-        self.parts = parts
-
-    def __len__(self):
-        return len(self.parts[0]["present"])
-
-    def __getitem__(self, place):
-        return self.parts[place]
-
-    def __iter__(self):
-        return iter(self.parts)
+    place = interrupt.__traceback__
+    while place.tb_next is not None:
+        place = place.tb_next
+    return dis.opname[place.tb_frame.f_code.co_code[place.tb_lasti]] == "RAISE_VARARGS"
 
 
 def parameter_groups(network, lr, weight_decay):

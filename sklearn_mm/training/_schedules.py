@@ -27,11 +27,26 @@ SCHEDULES = {"constant": constant, "cosine": cosine, "one_cycle": one_cycle}
 
 
 class Schedule:
-    """Turn a function of progress in [0, 1] into one of the step, as torch's LambdaLR wants it; can be pickled."""
+    """A function of progress in [0, 1] as one of the step, as torch's LambdaLR wants it; can be pickled.
 
-    def __init__(self, function, n_steps):
+    Parameters
+    ----------
+    function : callable
+        Maps progress to a factor of the learning rate.
+    n_steps : int
+        Steps of the whole training.
+    time_limit : TimeLimit, default=None
+        With a limit, progress is the larger of the share of the steps and the share of the time, so that the learning
+        rate comes down in time.
+    """
+
+    def __init__(self, function, n_steps, time_limit=None):
         self.function = function
         self.n_steps = n_steps
+        self.time_limit = time_limit
 
     def __call__(self, step):
-        return self.function(min(step / self.n_steps, 1.0))
+        progress = step / self.n_steps
+        if self.time_limit is not None and step:  # at the first step none is over: with time to spare nothing changes
+            progress = max(progress, self.time_limit.share())
+        return self.function(min(progress, 1.0))

@@ -21,8 +21,19 @@ def draw_seed(random_state):
 
 @contextmanager
 def seeded(seed, device):
-    """Seed torch's global generators inside the block, and put them back as they were found."""
-    devices = [torch.device(device).index or 0] if torch.device(device).type == "cuda" else []
+    """Seed the generators of torch that a device uses, and put them back as they were found."""
+    device = torch.device(device)
+    devices = [torch.cuda.current_device() if device.index is None else device.index] if device.type == "cuda" else []
+    mps_state = torch.mps.get_rng_state() if device.type == "mps" else None
     with _TURN, torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        yield
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would also seed the devices that are not used
+        if device.type == "cuda":
+            with torch.cuda.device(devices[0]):
+                torch.cuda.manual_seed(seed)
+        try:
+            if mps_state is not None:
+                torch.mps.manual_seed(seed)
+            yield
+        finally:
+            if mps_state is not None:
+                torch.mps.set_rng_state(mps_state)

@@ -10,6 +10,7 @@ from sklearn.utils._param_validation import (
     validate_parameter_constraints,
 )
 from sklearn.utils.metaestimators import _BaseComposition
+from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import _check_sample_weight, _check_y, _get_feature_names, _num_samples
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "StrOptions",
     "TupleOf",
     "_BaseComposition",
+    "_check_partial_fit_first_call",
     "_check_sample_weight",
     "_check_y",
     "_fit_context",

@@ -38,3 +38,11 @@ def table(photo_folder):
 def numeric_target(table):
     X, y = table
     return X["weight"].to_numpy() + 5 * y.str.contains("dog").to_numpy()
+
+
+@pytest.fixture
+def yes_no():
+    """121 rows of three numbers, and a label, "yes" or "no", that the first of them mostly tells."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(121, 3))
+    return X, np.where(X[:, 0] + 0.5 * rng.normal(size=121) > 0, "yes", "no")

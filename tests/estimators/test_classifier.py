@@ -78,7 +78,7 @@ def test_multilabel(table, labels, kind):
 
 def loss_weights(clf, target, sample_weight=None):
     """Weight of each element of the loss, as the network gets it."""
-    clf._train = lambda *args: None  # only what precedes the training
+    clf._train = lambda *args, **kwargs: None  # only what precedes the training
     X = pd.DataFrame({"number": np.arange(len(target), dtype=float)})
     clf.fit(X, target, sample_weight)
     target = clf._encode_target(target)

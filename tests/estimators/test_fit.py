@@ -1,4 +1,4 @@
-"""What both estimators share: training, validation, randomness, interruption, messages."""
+"""What both estimators share: training, validation, randomness, messages."""
 
 import copy
 import io
@@ -11,7 +11,6 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from skorch.callbacks import Callback
 
 from sklearn_mm import ImageInput, ModalityTransformer, MultimodalClassifier, MultimodalRegressor, TextInput
 from sklearn_mm.encoders import CNNEncoder
@@ -137,30 +136,7 @@ def test_weights_of_one_change_nothing(table):
     np.testing.assert_array_equal(plain.predict_proba(X), ones.predict_proba(X))
 
 
-# interruption, writing, state
-
-
-class Interrupt(Callback):
-    def __init__(self, epoch):
-        self.epoch = epoch
-
-    def on_batch_end(self, net, **kwargs):
-        if len(net.history) == self.epoch:
-            raise KeyboardInterrupt
-
-
-@pytest.mark.parametrize("epoch", [1, 4])
-def test_ctrl_c_leaves_a_fitted_estimator_and_is_raised_again(numbers, monkeypatch, epoch):
-    X, y = numbers
-    original = MultimodalClassifier._callbacks
-    monkeypatch.setattr(MultimodalClassifier, "_callbacks", lambda *args: [*original(*args), Interrupt(epoch)])
-    clf = MultimodalClassifier(random_state=0)
-    with pytest.raises(KeyboardInterrupt):
-        clf.fit(X, y, X_val=X, y_val=y)
-    assert clf.n_epochs_ == epoch - 1
-    assert clf.predict(X).shape == (120,)
-    if epoch > 1:
-        assert clf.score(X, y) == pytest.approx(clf.history_[clf.best_epoch_ - 1]["valid_score"])
+# writing, state
 
 
 def test_fit_writes_no_file(table, tmp_path, monkeypatch):
@@ -196,6 +172,17 @@ def _dumped(estimator):
     joblib.dump(estimator, file)
     file.seek(0)
     return file
+
+
+def test_a_shallow_copy_shares_the_net_and_changes_alone(table):
+    X, y = table
+    clf = MultimodalClassifier(image=None, max_epochs=1, random_state=0).fit(X, y)
+    twin = copy.copy(clf)
+    assert twin.net_ is clf.net_
+    expected = clf.predict_proba(X)
+    twin.set_params(random_state=1).fit(X, y)
+    assert clf.random_state == 0
+    np.testing.assert_array_equal(clf.predict_proba(X), expected)
 
 
 def test_a_pickle_holds_no_training_rows(table):

@@ -189,6 +189,46 @@ def test_sample_weight_is_routed(table):
     assert set(search.predict(X)) <= {"dark cat", "bright cat"}
 
 
+@pytest.mark.parametrize("Estimator", [MultimodalClassifier, MultimodalRegressor])
+def test_validation_rows_are_routed_through_a_pipeline(table, numeric_target, Estimator):
+    X, y = table
+    y = y if Estimator is MultimodalClassifier else numeric_target
+    weight, weight_val = np.linspace(1, 2, 70), np.linspace(2, 1, 26)
+    validation = {"X_val": X[70:], "y_val": y[70:], "sample_weight_val": weight_val}
+    transformer = ModalityTransformer(image=small_image())
+    model = Estimator(max_epochs=3, random_state=0)
+    blocks = transformer.fit_transform(X[:70])
+    expected = clone(model).fit(blocks, y[:70], weight, **{**validation, "X_val": transformer.transform(X[70:])})
+    with config_context(enable_metadata_routing=True):
+        model.set_fit_request(sample_weight=True, X_val=True, y_val=True, sample_weight_val=True)
+        pipeline = make_pipeline(clone(transformer), model, transform_input=["X_val"])
+        pipeline.fit(X[:70], y[:70], sample_weight=weight, **validation)
+    assert [row["valid_loss"] for row in model.history_] == [row["valid_loss"] for row in expected.history_]
+    np.testing.assert_array_equal(pipeline.predict(X), expected.predict(transformer.transform(X)))
+
+
+def test_validation_rows_in_a_search_over_a_pipeline(table):
+    X, y = table
+    clf = MultimodalClassifier(max_epochs=2, scoring="f1_macro", random_state=0)
+    with config_context(enable_metadata_routing=True):
+        clf.set_fit_request(X_val=True, y_val=True)
+        pipeline = make_pipeline(ModalityTransformer(image=small_image()), clf, transform_input=["X_val"])
+        grid = {"multimodalclassifier__fusion": ["sum", "concat"]}
+        search = GridSearchCV(pipeline, grid, cv=2, error_score="raise").fit(X[:70], y[:70], X_val=X[70:], y_val=y[70:])
+    history = search.best_estimator_[-1].history_
+    assert all("valid_f1_macro" in row for row in history)
+    assert search.predict(X).shape == (96,)
+
+
+def test_partial_fit_asks_for_its_own_metadata(table):
+    X, y = table
+    with config_context(enable_metadata_routing=True):
+        clf = MultimodalClassifier(image=None).set_partial_fit_request(sample_weight=True, classes=True)
+        assert clf.get_metadata_routing().partial_fit.requests == {"sample_weight": True, "classes": True}
+        clf.partial_fit(X, y, classes=np.unique(y), sample_weight=np.ones(96))
+    assert clf.n_epochs_ == 1
+
+
 def test_features_feed_another_estimator(clf, table):
     X, y = table
     assert make_pipeline(clf, StandardScaler(), SVC()).fit(X, y).score(X, y) > 0.8
@@ -197,9 +237,27 @@ def test_features_feed_another_estimator(clf, table):
 @pytest.mark.parametrize("container", ["pandas", "polars"])
 def test_set_output(clf, table, container):
     X, y = table
-    frame = clf.set_params(max_epochs=1).set_output(transform=container).fit(X, y).transform(X)
-    assert isinstance(frame, pd.DataFrame if container == "pandas" else pl.DataFrame)
-    assert list(frame.columns) == list(clf.get_feature_names_out())
+    kind = pd.DataFrame if container == "pandas" else pl.DataFrame
+    clf.set_params(max_epochs=1).set_output(transform=container)
+    for fusion in [GatedFusion(width=5), GatedFusion(width=3)]:  # again, with another number of features
+        frame = clf.set_params(fusion=fusion).fit(X, y).transform(X)
+        assert isinstance(frame, kind)
+        assert frame.shape == (96, fusion.width)
+        assert list(frame.columns) == list(clf.get_feature_names_out())
+        assert clf.get_feature_names_out()[-1] == f"multimodalclassifier{fusion.width - 1}"
+    np.testing.assert_array_equal(clone(clf).fit(X, y).transform(X), frame)
+
+
+@pytest.mark.parametrize("container", ["pandas", "polars"])
+def test_set_output_of_a_pipeline(table, container):
+    X, y = table
+    steps = ModalityTransformer(image=None), MultimodalClassifier(fusion=GatedFusion(width=4), max_epochs=1)
+    pipeline = make_pipeline(*steps).set_output(transform=container)
+    for _ in range(2):
+        frame = pipeline.fit(X, y).transform(X)
+        assert isinstance(frame, pd.DataFrame if container == "pandas" else pl.DataFrame)
+        assert list(frame.columns) == list(pipeline[-1].get_feature_names_out())
+        assert pipeline.predict(X).shape == (96,)
 
 
 def test_table_only_names_by_the_user(table):

@@ -570,6 +570,36 @@ def test_errors_can_carry_the_name_of_the_estimator_it_works_for():
         transformer.set_params(image=1.5).fit(np.eye(3))
 
 
+@pytest.mark.parametrize("method", ["fit", "fit_transform"])
+def test_scikit_learns_callbacks_see_the_fit(X, small, method):
+    pytest.importorskip("sklearn.callback")
+    seen = []
+
+    class Recorder:
+        def setup(self, estimator, context):
+            seen.append("setup")
+
+        def teardown(self, estimator, context):
+            seen.append("teardown")
+
+        def on_fit_task_begin(self, estimator, context, *, X=None):
+            seen.append(("begin", context.task_name, X))
+
+        def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+            seen.append(("end", context.task_name, list(fitted_estimator.specs_)))
+
+    transformer = ModalityTransformer(image=small).set_callbacks(Recorder())
+    getattr(transformer, method)(X)
+    assert seen[1][2] is X
+    assert [event[:2] if len(event) == 3 else event for event in seen] == [
+        "setup",
+        ("begin", "fit"),
+        ("end", "fit"),
+        "teardown",
+    ]
+    assert seen[2][2] == ["photo", "title", "tabular"]
+
+
 def test_lists_and_vectors_are_found(X, small):
     titles = X["title"]
     X = X.assign(

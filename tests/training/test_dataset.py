@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from sklearn_mm.preprocessing import Blocks, BlockSpec, Ragged, TabularSpec, TextSpec
-from sklearn_mm.training._dataset import BatchIterator, BlockDataset
+from sklearn_mm.training._dataset import Batch, BatchIterator, BlockDataset
 
 
 @pytest.fixture
@@ -87,3 +87,16 @@ def test_order_is_new_each_epoch_and_fixed_by_the_seed(blocks):
 
 def test_one_row(blocks):
     assert len(BatchIterator(BlockDataset(blocks[:1]), 8)) == 1
+
+
+@pytest.mark.parametrize("rows", [slice(0, 5), np.array([4, 2, 0, 1, 3])])
+@pytest.mark.parametrize(("size", "sizes"), [(1, [1] * 5), (2, [2, 3]), (3, [3, 2]), (4, [5]), (9, [5])])
+def test_a_batch_in_parts_has_the_same_rows(blocks, rows, size, sizes):
+    batch = Batch(BlockDataset(blocks, torch.arange(5), torch.ones(5), trim=["title"]), rows)
+    parts = list(batch.parts(size))
+    assert [len(part) for part in parts] == sizes
+    assert torch.equal(torch.cat([target for _, (target, _) in parts]), batch[1][0])
+    assert (parts[0] is batch) == (len(parts) == 1)
+    if len(parts) > 1:
+        again = list(parts[-1].parts(1))  # a part is a batch like any other
+        assert torch.equal(torch.cat([target for _, (target, _) in again]), parts[-1][1][0])

@@ -16,3 +16,15 @@ def test_ends_of_the_schedules(name, at_start, at_end):
 def test_a_schedule_can_be_pickled():
     schedule = Schedule(SCHEDULES["one_cycle"], n_steps=10)
     assert pickle.loads(pickle.dumps(schedule))(5) == schedule(5)
+
+
+def test_progress_is_the_larger_of_steps_and_time():
+    class Limit:
+        def share(self):
+            return self.over
+
+    limit = Limit()
+    schedule = Schedule(lambda progress: progress, n_steps=10, time_limit=limit)
+    for step, over, progress in [(0, 0.1, 0), (2, 0.1, 0.2), (2, 0.7, 0.7), (5, 1.3, 1.0), (12, 0.5, 1.0)]:
+        limit.over = over
+        assert schedule(step) == progress

@@ -34,3 +34,23 @@ def test_draw_seed():
     before = np.random.get_state()[1].copy()  # noqa: NPY002, the global state is what is looked at
     assert draw_seed(None) != draw_seed(None)
     assert (np.random.get_state()[1] == before).all()  # noqa: NPY002
+
+
+def test_devices_that_are_not_used_are_not_seeded(monkeypatch):
+    def refuse(seed):
+        raise AssertionError("the generators of GPUs are not ours here")
+
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", refuse)
+    monkeypatch.setattr(torch.mps, "manual_seed", refuse)
+    with seeded(1, "cpu"):
+        torch.rand(3)
+
+
+def test_the_generator_of_mps_is_put_back(monkeypatch):
+    calls = []
+    monkeypatch.setattr(torch.mps, "get_rng_state", lambda: "as found")
+    monkeypatch.setattr(torch.mps, "manual_seed", calls.append)
+    monkeypatch.setattr(torch.mps, "set_rng_state", calls.append)
+    with seeded(1, "mps"):
+        assert calls == [1]
+    assert calls == [1, "as found"]

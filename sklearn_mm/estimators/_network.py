@@ -1,0 +1,45 @@
+"""From specs and components to the network of an estimator."""
+
+from sklearn.base import clone
+
+from sklearn_mm.encoders._registry import resolve_encoder
+from sklearn_mm.fusion._registry import resolve_fusion
+from sklearn_mm.networks._heads import resolve_head
+from sklearn_mm.networks._network import MultimodalNetwork
+from sklearn_mm.training._augment import resolve_augment
+
+__all__ = ["build_network"]
+
+
+def build_network(specs, fusion, head, n_outputs, modality_dropout):
+    """Return a `MultimodalNetwork` built from clones of the components that specs and parameters name."""
+    encoders = {}
+    for spec in specs.values():
+        key = _sharing(spec)
+        if key not in encoders:
+            encoders[key] = _checked_clone(resolve_encoder(spec.encoder, spec.kind))
+    network = MultimodalNetwork(
+        specs,
+        {name: encoders[_sharing(spec)] for name, spec in specs.items()},
+        _checked_clone(resolve_fusion(fusion)),
+        _checked_clone(resolve_head(head)),
+        n_outputs,
+        modality_dropout=modality_dropout,
+    )
+    for name, spec in specs.items():
+        if spec.augment is not None:
+            encoder = network.encoder(name)
+            frozen = not any(parameter.requires_grad for parameter in encoder.parameters())
+            network.set_augment(name, resolve_augment(spec.augment, frozen))
+    return network
+
+
+def _checked_clone(component):
+    component = clone(component)
+    component._validate_params()
+    return component
+
+
+def _sharing(spec):
+    """Equal for blocks that share an encoder; a group may have the name of a block."""
+    return ("group", spec.group) if spec.group else ("block", spec.name)

@@ -1,0 +1,43 @@
+"""What scikit-learn's callbacks see of a fit: the epochs, as tasks below it."""
+
+__all__ = ["FitTasks"]
+
+
+class FitTasks:
+    """Tells scikit-learn's callbacks where a fit is; made when it starts.
+
+    Their hooks get the rows as `Blocks`, so that a monitor that predicts in every epoch decodes nothing again, and a
+    fitted estimator that is made only if a callback asks for it.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The one that is being fitted.
+    max_epochs : int
+        Number of epochs at most.
+    """
+
+    def __init__(self, estimator, max_epochs):
+        self.estimator = estimator
+        self.root = estimator._init_callback_context(max_subtasks=max_epochs)
+
+    def begin_fit(self, rows):
+        """Tell of the rows that are trained with."""
+        weight = rows.sample_weight
+        metadata = None if weight is None else {"sample_weight": weight}
+        self.seen = {"estimator": self.estimator, "X": rows.blocks, "y": rows.y, "metadata": metadata}
+        self.root.call_on_fit_task_begin(**self.seen)
+
+    def begin_epoch(self):
+        """Tell that an epoch begins."""
+        self.epoch = self.root.subcontext(task_name="epoch").call_on_fit_task_begin(**self.seen)
+
+    def end_epoch(self):
+        """Tell that an epoch has ended; returns whether a callback wants training to end."""
+        return self.epoch.call_on_fit_task_end(
+            **self.seen, reconstruction_attributes=self.estimator._fitted_attributes_by_now
+        )
+
+    def end_fit(self):
+        """Tell that the estimator is fitted."""
+        self.root.call_on_fit_task_end(**self.seen, reconstruction_attributes={})

@@ -1,0 +1,42 @@
+"""What early stopping goes by: a scikit-learn scorer on the validation rows."""
+
+import inspect
+from numbers import Real
+
+from sklearn.metrics import check_scoring
+
+__all__ = ["ValidationScore"]
+
+# By name, positive scores end at 1 and those of errors ("neg_…") at 0, but for these.
+_WITHOUT_BOUND = {"mutual_info_score", "positive_likelihood_ratio"}
+
+
+class ValidationScore:
+    """A scikit-learn scorer with the name under which its scores are kept.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Whom it is for.
+    scoring : str or callable
+        Name of a scorer, or ``scorer(estimator, X, y)``.
+    """
+
+    def __init__(self, estimator, scoring):
+        self.scorer = check_scoring(estimator, scoring=scoring)
+        self.key = f"valid_{scoring}" if isinstance(scoring, str) else "valid_scoring"
+        self.best_possible = None  # of a callable nothing is known
+        if isinstance(scoring, str) and scoring not in _WITHOUT_BOUND:
+            self.best_possible = 0.0 if scoring.startswith("neg_") else 1.0
+        scores = getattr(self.scorer, "_score_func", self.scorer)
+        self.takes_weights = "sample_weight" in inspect.signature(scores).parameters
+
+    def __call__(self, estimator, X, y, sample_weight=None):
+        """Return the score of a fitted estimator; weights are handed on where the scorer takes them."""
+        weights = {} if sample_weight is None or not self.takes_weights else {"sample_weight": sample_weight}
+        score = self.scorer(estimator, X, y, **weights)
+        if not isinstance(score, Real):
+            raise ValueError(
+                f"scoring of {type(estimator).__name__} must give one number, got {score!r} ({type(score).__name__})."
+            )
+        return float(score)

@@ -1,0 +1,53 @@
+import sys
+
+import pytest
+import torch
+
+from sklearn_mm.training._net import _is_of_a_callback, parameter_groups
+
+
+def raised_by(function):
+    with pytest.raises(KeyboardInterrupt) as caught:
+        function()
+    return caught.value
+
+
+def test_a_raise_statement_is_told_from_a_signal():
+    import signal
+
+    def on_purpose():
+        raise KeyboardInterrupt
+
+    def deeper():
+        try:
+            on_purpose()
+        finally:
+            sys.getrefcount(None)
+
+    def pressed():
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise
+
+    assert _is_of_a_callback(raised_by(on_purpose))
+    assert _is_of_a_callback(raised_by(deeper))
+    assert not _is_of_a_callback(raised_by(pressed))
+
+
+def test_every_trained_parameter_is_in_one_group():
+    class Network(torch.nn.Sequential):
+        def components(self):
+            return [(self[0], ["a"])]
+
+    class Slow(torch.nn.Linear):
+        def parameter_groups(self):
+            return [{"params": self.parameters(), "lr_scale": 0.5}]
+
+    network = Network(Slow(2, 2), torch.nn.Linear(2, 2), torch.nn.Linear(2, 2).requires_grad_(False))
+    groups = parameter_groups(network, lr=0.1, weight_decay=0.3)
+    assert [(group.get("lr"), group["weight_decay"], len(group["params"])) for group in groups] == [
+        (0.05, 0.3, 2),
+        (None, 0.3, 1),
+        (None, 0.0, 1),
+    ]
