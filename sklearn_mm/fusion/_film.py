@@ -5,7 +5,7 @@ from numbers import Integral
 import torch.nn as nn
 
 from sklearn_mm.fusion._base import Fusion
-from sklearn_mm.fusion._parts import make_parts
+from sklearn_mm.fusion._parts import make_parts, masked_mean
 from sklearn_mm.utils._registry import did_you_mean
 from sklearn_mm.utils._validation import Interval
 
@@ -16,10 +16,9 @@ class FiLMFusion(Fusion):
     """Let one block decide how the others are read: it scales and shifts, unit by unit, what they say.
 
     The feature-wise linear modulation of Perez et al. (2018), for questions about pictures and for readings that depend
-    on a table. As there, scale and shift act on the parts of the other blocks (their tokens and their pooled vector,
-    at a common width), followed by a rectifier and the maximum over the parts, so that the condition can also choose
-    which parts count; acting on pooled vectors, it could not. The results of the blocks, and what the condition says
-    itself, are added up.
+    on a table. As there, scale and shift act on the tokens of the other blocks, followed by a rectifier, so that the
+    condition can also choose which tokens count; and they act on the pooled vector likewise. The pooled vector and the
+    mean over the tokens are added up over the blocks, the condition among them, unchanged.
 
     Parameters
     ----------
@@ -37,7 +36,8 @@ class FiLMFusion(Fusion):
     Notes
     -----
     In rows without the condition the other blocks are neither scaled nor shifted. An absent block adds nothing. If
-    there is one block only, it is read as it is.
+    there is one block only, it is read as it is. The paper takes the maximum over the places of a picture; here the
+    pooled vector stands apart from the tokens, or it would be lost among many.
 
     References
     ----------
@@ -84,5 +84,6 @@ class FiLMFusion(Fusion):
             if place != self._place:
                 scale, shift = (self.films[str(place)](condition).unsqueeze(1) * here).chunk(2, 2)
                 parts = (1 + scale) * parts + shift
-            fused = fused + parts.relu().masked_fill(~mask.unsqueeze(2), 0.0).amax(1)
+            parts = parts.relu()
+            fused = fused + masked_mean(parts[:, :1], mask[:, :1]) + masked_mean(parts[:, 1:], mask[:, 1:])
         return fused  # (batch, width)

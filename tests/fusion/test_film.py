@@ -1,5 +1,3 @@
-import math
-
 import pytest
 import torch
 
@@ -29,21 +27,13 @@ def without(blocks, name):
     return {**blocks, name: blocks[name]._replace(mask=torch.zeros_like(blocks[name].mask))}
 
 
-def parts_by_hand(read, block, row):
-    """Yield the vectors of what a row has in a block, each as a list of numbers: mean 0 and variance 1."""
-    layers = [(read.pooled, block.pooled[row])]
-    layers += [(read.tokens, token) for token, there in zip(block.tokens[row], block.mask[row], strict=True) if there]
-    for layer, vector in layers:
-        units = [
-            sum(w * x for w, x in zip(weights.tolist(), vector.tolist(), strict=True)) + bias.item()
-            for weights, bias in zip(layer.weight, layer.bias, strict=True)
-        ]
-        mean = sum(units) / len(units)
-        variance = sum((unit - mean) ** 2 for unit in units) / len(units)
-        yield [(unit - mean) / math.sqrt(variance + 1e-5) for unit in units]
+def pooled(values):
+    """Return the first value, the pooled vector's, and the mean of the others, the tokens', all rectified."""
+    first, *others = (max(0.0, value) for value in values)
+    return first + sum(others) / len(others)
 
 
-def test_by_hand():
+def test_by_hand(by_hand):
     fusion = FiLMFusion(width=2).build(WIDTHS, 3, TOKEN_WIDTHS)
     film = fusion.films["0"]
     with torch.no_grad():
@@ -54,22 +44,22 @@ def test_by_hand():
     for row in range(4):
         a, b = blocks["title"].pooled[row].tolist()
         scale, shift = [1 + a, 1 + 2 * b + 0.1], [0.5 * a + 0.2, -b + 0.3]
-        image = list(parts_by_hand(fusion.parts[0], blocks["image"], row))
-        title = list(parts_by_hand(fusion.parts[1], blocks["title"], row))
+        image = list(by_hand.parts(fusion.parts[0], blocks["image"], row))
+        title = list(by_hand.parts(fusion.parts[1], blocks["title"], row))
         assert len(image) == (2 if row == 0 else 3)
         for unit in range(2):
-            expected = max(0.0, *(scale[unit] * part[unit] + shift[unit] for part in image))
-            expected += max(0.0, *(part[unit] for part in title))
+            expected = pooled([scale[unit] * part[unit] + shift[unit] for part in image])
+            expected += pooled([part[unit] for part in title])
             assert fused[row, unit].item() == pytest.approx(expected, abs=1e-5)
 
 
-def test_without_the_condition_the_others_are_read_as_they_are():
+def test_without_the_condition_the_others_are_read_as_they_are(by_hand):
     fusion = FiLMFusion(width=2).build(WIDTHS, 3, TOKEN_WIDTHS)
     blocks = without(features(), "title")
     fused = fusion(blocks, torch.tensor([[True, False]] * 4))
     for row in range(4):
-        image = list(parts_by_hand(fusion.parts[0], blocks["image"], row))
-        expected = [max(0.0, *(part[unit] for part in image)) for unit in range(2)]
+        image = list(by_hand.parts(fusion.parts[0], blocks["image"], row))
+        expected = [pooled([part[unit] for part in image]) for unit in range(2)]
         assert fused[row].tolist() == pytest.approx(expected, abs=1e-5)
 
 
