@@ -28,8 +28,8 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
         The long way, as in scikit-learn's ColumnTransformer: named Inputs, several of one modality or of one's own.
         Then only these are used.
     fusion : str or Fusion, default="auto"
-        How blocks become one vector: "concat" (which "auto" stands for), "sum", "product", "max", "gated", "late", or
-        a `Fusion`.
+        How blocks become one vector: "concat" (which "auto" stands for), "sum", "product", "max", "gated", "late",
+        "film", "bilinear", "lowrank", "attention", "bottleneck", or a `Fusion`.
     head : str or Head, default="auto"
         What maps the fused vector to the targets: "mlp" (which "auto" stands for), "linear", or a `Head`.
     modality_dropout : float, default=0.0

@@ -3,7 +3,13 @@
 import difflib
 import inspect
 
-__all__ = ["Registry"]
+__all__ = ["Registry", "did_you_mean"]
+
+
+def did_you_mean(name, known):
+    """Return the sentence " Did you mean …?" about the known name closest to ``name``, or nothing."""
+    close = difflib.get_close_matches(name, known, n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
 
 
 class Registry:
@@ -43,8 +49,7 @@ class Registry:
         if isinstance(component, str):
             if component in self._factories:
                 return self._factories[component]()
-            close = difflib.get_close_matches(component, self.names, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
+            hint = did_you_mean(component, self.names)
             raise ValueError(f"Unknown {self.what} {component!r}.{hint} Known names: {', '.join(self.names)}.")
         got = (
             f"the class {component.__name__}; write {component.__name__}()"

@@ -6,10 +6,25 @@ from sklearn_mm.fusion import Fusion
 from sklearn_mm.fusion._registry import fusions, resolve_fusion
 
 
-@pytest.mark.parametrize("name", ["concat", "sum", "product", "max", "gated", "late"])
-def test_names(name):
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("attention", fusion.AttentionFusion),
+        ("bilinear", fusion.BilinearFusion),
+        ("bottleneck", fusion.BottleneckFusion),
+        ("concat", fusion.ConcatFusion),
+        ("film", fusion.FiLMFusion),
+        ("gated", fusion.GatedFusion),
+        ("late", fusion.LateFusion),
+        ("lowrank", fusion.LowRankTensorFusion),
+        ("max", fusion.MaxFusion),
+        ("product", fusion.ProductFusion),
+        ("sum", fusion.SumFusion),
+    ],
+)
+def test_names(name, expected):
     resolved = resolve_fusion(name)
-    assert type(resolved).__name__ == f"{name.capitalize()}Fusion"
+    assert type(resolved) is expected
     assert resolve_fusion(resolved) is resolved
 
 
