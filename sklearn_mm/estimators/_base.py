@@ -28,7 +28,7 @@ from sklearn_mm.training._seeding import draw_seed, seeded
 from sklearn_mm.training._split import split_validation
 from sklearn_mm.utils._validation import Interval, StrOptions, _check_sample_weight, _fit_context, _num_samples
 
-__all__ = ["BaseMultimodal"]
+__all__ = ["BaseMultimodal", "_checked_clone"]
 
 _OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 
@@ -36,10 +36,10 @@ _OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torc
 class BaseMultimodal(ClassNamePrefixFeaturesOutMixin, TransformerMixin, InputsMixin):
     """Base of the estimators that learn from labelled rows.
 
-    A subclass owes ``_fit_target(y)``, which learns the form of ``y`` and returns it as an array,
-    ``_encode_target(y)``, which does so for other rows, ``_start_target(target, weight)``, which learns from the rows
-    that are trained with, ``_loss_target(target)`` and ``_element_weight(target, sample_weight)``, what the loss gets,
-    ``_criterion()``, and ``_n_outputs``.
+    A subclass owes ``_fit_target(y)``, which learns the form of ``y``, builds ``_loss`` for it and returns it as an
+    array, ``_encode_target(y)``, which does so for other rows, ``_start_target(target, weight)``, which learns from the
+    rows that are trained with, and ``_loss_target(target)`` and ``_element_weight(target, sample_weight)``, what the
+    loss gets.
     """
 
     _parameter_constraints = {
@@ -185,7 +185,7 @@ class BaseMultimodal(ClassNamePrefixFeaturesOutMixin, TransformerMixin, InputsMi
             train_set = self._dataset(network, blocks, target, weight)
             self.net_ = MultimodalNet(
                 network,
-                self._criterion(),
+                self._loss,
                 max_epochs=self.max_epochs,
                 batch_size=batch_size,
                 lr=self.lr,
@@ -213,7 +213,7 @@ class BaseMultimodal(ClassNamePrefixFeaturesOutMixin, TransformerMixin, InputsMi
             {name: encoders[_sharing(spec)] for name, spec in self.specs_.items()},
             _checked_clone(resolve_fusion(self.fusion)),
             _checked_clone(resolve_head(self.head)),
-            self._n_outputs,
+            self._loss.n_outputs,
             modality_dropout=self.modality_dropout,
         )
         for name, spec in self.specs_.items():
@@ -312,6 +312,7 @@ class BaseMultimodal(ClassNamePrefixFeaturesOutMixin, TransformerMixin, InputsMi
 
 
 def _checked_clone(component):
+    """Return a copy of a component, to build and train, whose parameters have been checked."""
     component = clone(component)
     component._validate_params()
     return component

@@ -2,13 +2,13 @@
 
 import numpy as np
 from scipy import sparse
-from scipy.special import expit, softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-from sklearn_mm.estimators._base import BaseMultimodal
-from sklearn_mm.networks._losses import BinaryCrossEntropy, CrossEntropy
+from sklearn_mm.estimators._base import BaseMultimodal, _checked_clone
+from sklearn_mm.networks import ClassifierLoss
+from sklearn_mm.networks._loss_registry import resolve_classifier_loss
 from sklearn_mm.utils._validation import StrOptions, _check_y
 
 __all__ = ["MultimodalClassifier"]
@@ -35,6 +35,10 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
         a `Fusion`.
     head : str or Head, default="auto"
         What maps the fused vector to the classes: "mlp" (which "auto" stands for), "linear", or a `Head`.
+    loss : str or ClassifierLoss, default="cross_entropy"
+        What the network is trained by: "cross_entropy", "focal" (rows that are told well count less), "ordinal"
+        (classes in an order, such as negative, neutral, positive), or a `ClassifierLoss`:
+        ``CrossEntropyLoss(label_smoothing=0.1)``, ``OrdinalLoss(order=["low", "high"])``.
     modality_dropout : float, default=0.0
         Probability that a block of a row is hidden in training. Larger makes the network cope better with rows that
         lack a modality, and learn more slowly.
@@ -112,6 +116,7 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
 
     _parameter_constraints = {
         **BaseMultimodal._parameter_constraints,
+        "loss": [str, ClassifierLoss],
         "class_weight": [StrOptions({"balanced"}), dict, list, None],
     }
 
@@ -124,6 +129,7 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
         inputs=None,
         fusion="auto",
         head="auto",
+        loss="cross_entropy",
         modality_dropout=0.0,
         class_weight=None,
         max_epochs=40,
@@ -145,6 +151,7 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
         self.inputs = inputs
         self.fusion = fusion
         self.head = head
+        self.loss = loss
         self.modality_dropout = modality_dropout
         self.class_weight = class_weight
         self.max_epochs = max_epochs
@@ -161,7 +168,7 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
         self.verbose = verbose
 
     def decision_function(self, X):
-        """Return the logits of the rows of ``X``.
+        """Return what the classes are decided by: logits, or logarithms of probabilities with the ordinal loss.
 
         Parameters
         ----------
@@ -173,8 +180,7 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
         scores : ndarray of shape (n_rows,), (n_rows, n_classes) or (n_rows, n_labels)
             One column for each class or label; for two classes the logit of ``classes_[1]``.
         """
-        outputs = self._map(X)
-        return outputs[:, 0] if self._is_binary else outputs
+        return self._loss.decision_function(self._map(X))
 
     def predict_proba(self, X):
         """Return the probability of each class, or of each label, for the rows of ``X``.
@@ -189,12 +195,7 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
         probabilities : ndarray of shape (n_rows, n_classes) or (n_rows, n_labels)
             Columns in the order of ``classes_``. Rows sum to one, except for multi-label targets.
         """
-        outputs = self._map(X)
-        if self._is_multilabel:
-            return expit(outputs)
-        if self._is_binary:
-            return np.hstack([expit(-outputs), expit(outputs)])
-        return softmax(outputs, axis=1)
+        return self._loss.predict_proba(self._map(X))
 
     def predict(self, X):
         """Return the label of each row of ``X``.
@@ -209,38 +210,30 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
         y : ndarray of shape (n_rows,) or (n_rows, n_labels)
             The likeliest class; for multi-label targets 1 where a label's probability is above 0.5, else 0.
         """
-        outputs = self._map(X)
+        scores = self.decision_function(X)
         if self._is_multilabel:
-            return (outputs > 0).astype(np.int64)
-        return self.classes_[(outputs[:, 0] > 0).astype(int) if self._is_binary else outputs.argmax(axis=1)]
-
-    @property
-    def _is_binary(self):
-        return not self._is_multilabel and len(self.classes_) == 2
+            return (scores > 0).astype(np.int64)
+        return self.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)]
 
     @property
     def _stratify(self):
         return not self._is_multilabel
 
-    @property
-    def _n_outputs(self):
-        return 1 if self._is_binary else len(self.classes_)
-
-    def _criterion(self):
-        return BinaryCrossEntropy() if self._is_multilabel or self._is_binary else CrossEntropy()
-
     def _fit_target(self, y):
         check_classification_targets(y)
         self._is_multilabel = type_of_target(y, input_name="y") == "multilabel-indicator"
-        y = self._checked(y)
+        order = _declared_order(y)
+        target = self._checked(y)
         if self._is_multilabel:
-            self.classes_ = np.arange(y.shape[1])
-            return y
-        self.classes_, target = np.unique(y, return_inverse=True)
+            self.classes_ = np.arange(target.shape[1])
+        else:
+            self.classes_, target = np.unique(target, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
                 f"{type(self).__name__} needs at least two classes in y, got one class: {self.classes_.tolist()}."
             )
+        loss = _checked_clone(resolve_classifier_loss(self.loss))
+        self._loss = loss.build(self.classes_, self._is_multilabel, order)
         return target
 
     def _encode_target(self, y):
@@ -270,6 +263,10 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
                 f"{type(self).__name__} needs at least two classes in the rows with a weight above 0, got one class: "
                 f"{self.classes_[used].tolist()}."
             )
+        self._fit_class_weight(target, used)
+        self._loss.fit_target(target, self._element_weight(target, weight))
+
+    def _fit_class_weight(self, target, used):
         if not self._is_multilabel:
             if isinstance(self.class_weight, list):
                 raise ValueError("class_weight takes a list of dicts for multi-label targets only; pass a dict.")
@@ -299,18 +296,23 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
             raise ValueError(f"class_weight names {unknown}, which is not among the labels {list(labels)}.")
 
     def _loss_target(self, target):
-        if self._is_multilabel:
-            return target.astype(np.float32)
-        return target.astype(np.float32)[:, np.newaxis] if self._is_binary else target.astype(np.int64)
+        return self._loss.encode(target)
 
     def _element_weight(self, target, sample_weight):
         if self._is_multilabel:
             labels = np.arange(len(self.classes_))
             return sample_weight[:, np.newaxis] * self._class_weight[labels, target]
-        weight = sample_weight * self._class_weight[target]
-        return weight[:, np.newaxis] if self._is_binary else weight
+        return (sample_weight * self._class_weight[target]).reshape(self._loss.encode(target).shape)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+def _declared_order(y):
+    """Return the classes that occur in an ordered pandas Categorical, from low to high; None for any other target."""
+    if not getattr(getattr(y, "dtype", None), "ordered", False):
+        return None
+    occurring = set(y)
+    return [label for label in y.dtype.categories if label in occurring]

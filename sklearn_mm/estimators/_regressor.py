@@ -3,8 +3,9 @@
 import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin
 
-from sklearn_mm.estimators._base import BaseMultimodal
-from sklearn_mm.networks._losses import SquaredError
+from sklearn_mm.estimators._base import BaseMultimodal, _checked_clone
+from sklearn_mm.networks import RegressorLoss
+from sklearn_mm.networks._loss_registry import resolve_regressor_loss
 from sklearn_mm.utils._validation import _check_y
 
 __all__ = ["MultimodalRegressor"]
@@ -15,7 +16,7 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
 
     Each column of pictures or texts, and the table of all other columns, is read by an encoder of its own; a fusion
     makes one vector of what they say, a head maps it to the targets, and all are trained together. Targets are
-    standardised inside.
+    shifted and scaled inside, as the loss wants it.
 
     Parameters
     ----------
@@ -31,6 +32,10 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
         a `Fusion`.
     head : str or Head, default="auto"
         What maps the fused vector to the targets: "mlp" (which "auto" stands for), "linear", or a `Head`.
+    loss : str or RegressorLoss, default="squared_error"
+        What the network is trained by: "squared_error" (predicts means), "absolute_error" (medians), "huber" (between
+        the two), "quantile" (the median, unless ``QuantileLoss(quantile=0.9)`` says otherwise), "poisson" (rates of
+        counts; needs ``y >= 0``), or a `RegressorLoss`.
     modality_dropout : float, default=0.0
         Probability that a block of a row is hidden in training. Larger makes the network cope better with rows that
         lack a modality, and learn more slowly.
@@ -63,8 +68,9 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
 
     Attributes
     ----------
-    target_mean_, target_scale_ : ndarray of shape (n_targets,)
-        Mean and standard deviation of the targets in training.
+    target_center_, target_scale_ : ndarray of shape (n_targets,)
+        What is subtracted from the targets in training, and what they are divided by then: mean and standard deviation
+        for the squared error; other losses say theirs.
     transformer_ : ModalityTransformer or None
         What reads the table; None if fitted on `Blocks`.
     specs_ : dict of str to BlockSpec
@@ -72,8 +78,8 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
     net_ : skorch.NeuralNet
         The fitted net; ``net_.module_`` is the torch module.
     history_ : list of dict
-        Epoch, losses, scores and seconds of each epoch; ``pandas.DataFrame`` takes it. Losses are squared errors of
-        standardised targets.
+        Epoch, losses, scores and seconds of each epoch; ``pandas.DataFrame`` takes it. Losses are those of
+        shifted and scaled targets.
     n_epochs_ : int
         Epochs trained.
     best_epoch_ : int
@@ -101,6 +107,8 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
     (2,)
     """
 
+    _parameter_constraints = {**BaseMultimodal._parameter_constraints, "loss": [str, RegressorLoss]}
+
     def __init__(
         self,
         image="auto",
@@ -110,6 +118,7 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
         inputs=None,
         fusion="auto",
         head="auto",
+        loss="squared_error",
         modality_dropout=0.0,
         max_epochs=40,
         batch_size="auto",
@@ -130,6 +139,7 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
         self.inputs = inputs
         self.fusion = fusion
         self.head = head
+        self.loss = loss
         self.modality_dropout = modality_dropout
         self.max_epochs = max_epochs
         self.batch_size = batch_size
@@ -157,19 +167,14 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
         y : ndarray of shape (n_rows,) or (n_rows, n_targets), dtype float64
             Predictions in the units of the targets.
         """
-        y = self._map(X) * self.target_scale_ + self.target_mean_
+        y = self._loss.predict(self._map(X))
         return y if self._target_shape else y[:, 0]
 
-    @property
-    def _n_outputs(self):
-        return len(self.target_mean_)
-
-    def _criterion(self):
-        return SquaredError()
-
     def _fit_target(self, y):
+        self._loss = _checked_clone(resolve_regressor_loss(self.loss))
         target = self._checked(y)
         self._target_shape = target.shape[1:]
+        self._loss.build(target[:1].size)
         return target
 
     def _encode_target(self, y):
@@ -180,17 +185,16 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
         return target
 
     def _checked(self, y):
-        return _check_y(y, multi_output=True, y_numeric=True, estimator=self).astype(np.float64)
+        target = _check_y(y, multi_output=True, y_numeric=True, estimator=self).astype(np.float64)
+        self._loss.check(target)
+        return target
 
     def _start_target(self, target, weight):
-        target = target.reshape(len(target), -1)
-        self.target_mean_ = np.average(target, axis=0, weights=weight)
-        deviation = np.sqrt(np.average((target - self.target_mean_) ** 2, axis=0, weights=weight))
-        self.target_scale_ = np.where(deviation > 0, deviation, 1.0)
+        self._loss.fit_target(target.reshape(len(target), -1), weight)
+        self.target_center_, self.target_scale_ = self._loss.center_, self._loss.scale_
 
     def _loss_target(self, target):
-        target = target.reshape(len(target), -1)
-        return ((target - self.target_mean_) / self.target_scale_).astype(np.float32)
+        return self._loss.encode(target.reshape(len(target), -1))
 
     def _element_weight(self, target, sample_weight):
-        return np.repeat(sample_weight[:, np.newaxis], self._n_outputs, axis=1)
+        return np.repeat(sample_weight[:, np.newaxis], self._loss.n_outputs, axis=1)
