@@ -16,7 +16,7 @@ from sklearn_mm.fusion import Fusion
 from sklearn_mm.fusion._registry import resolve_fusion
 from sklearn_mm.inputs import InputsMixin, ModalityTransformer, respecify
 from sklearn_mm.networks._heads import Head, resolve_head
-from sklearn_mm.networks._network import MultimodalNetwork
+from sklearn_mm.networks._network import BALANCING, MultimodalNetwork
 from sklearn_mm.preprocessing import Blocks
 from sklearn_mm.training._augment import resolve_augment
 from sklearn_mm.training._callbacks import BestWeights, DivergenceGuard, Progress
@@ -46,6 +46,7 @@ class BaseMultimodal(ClassNamePrefixFeaturesOutMixin, TransformerMixin, InputsMi
         "fusion": [str, Fusion],
         "head": [str, Head],
         "modality_dropout": [Interval(Real, 0, 1, closed="left")],
+        "balancing": [StrOptions({"auto", *BALANCING}), None],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
@@ -215,6 +216,7 @@ class BaseMultimodal(ClassNamePrefixFeaturesOutMixin, TransformerMixin, InputsMi
             _checked_clone(resolve_head(self.head)),
             self._loss.n_outputs,
             modality_dropout=self.modality_dropout,
+            balancing=None if self.balancing == "auto" else self.balancing,
         )
         for name, spec in self.specs_.items():
             if spec.augment is not None:

@@ -42,6 +42,11 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
     modality_dropout : float, default=0.0
         Probability that a block of a row is hidden in training. Larger makes the network cope better with rows that
         lack a modality, and learn more slowly.
+    balancing : {"auto", "heads", "modulation"} or None, default="auto"
+        What keeps modalities that learn slowly from being left behind by those that learn fast, if there are several:
+        "modulation" slows down the encoder of the block that is ahead (OGM-GE), "heads" also trains each block to
+        predict by itself; neither changes how rows are predicted. None does nothing, and "auto" stands for it: worth
+        trying where one block alone predicts better than all together.
     class_weight : dict, list of dict, "balanced" or None, default=None
         Weights of the classes in the loss; "balanced" gives each class the same total. For multi-label targets the
         zeros and ones of each label are weighted within that label's own loss: a dict holds for all labels, a list
@@ -131,6 +136,7 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
         head="auto",
         loss="cross_entropy",
         modality_dropout=0.0,
+        balancing="auto",
         class_weight=None,
         max_epochs=40,
         batch_size="auto",
@@ -153,6 +159,7 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
         self.head = head
         self.loss = loss
         self.modality_dropout = modality_dropout
+        self.balancing = balancing
         self.class_weight = class_weight
         self.max_epochs = max_epochs
         self.batch_size = batch_size

@@ -39,6 +39,11 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
     modality_dropout : float, default=0.0
         Probability that a block of a row is hidden in training. Larger makes the network cope better with rows that
         lack a modality, and learn more slowly.
+    balancing : {"auto", "heads", "modulation"} or None, default="auto"
+        What keeps modalities that learn slowly from being left behind by those that learn fast, if there are several:
+        "modulation" slows down the encoder of the block that is ahead (OGM-GE), "heads" also trains each block to
+        predict by itself; neither changes how rows are predicted. None does nothing, and "auto" stands for it: worth
+        trying where one block alone predicts better than all together.
     max_epochs : int, default=40
         How often the training rows are gone through. More fits closer and takes longer; the learning-rate schedule
         spans all of them.
@@ -120,6 +125,7 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
         head="auto",
         loss="squared_error",
         modality_dropout=0.0,
+        balancing="auto",
         max_epochs=40,
         batch_size="auto",
         lr=2e-3,
@@ -141,6 +147,7 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
         self.head = head
         self.loss = loss
         self.modality_dropout = modality_dropout
+        self.balancing = balancing
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.lr = lr
