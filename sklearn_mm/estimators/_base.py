@@ -19,6 +19,7 @@ from sklearn_mm.networks._heads import Head, resolve_head
 from sklearn_mm.networks._network import BALANCING, MultimodalNetwork
 from sklearn_mm.preprocessing import Blocks
 from sklearn_mm.training._augment import resolve_augment
+from sklearn_mm.training._averaging import WeightAveraging
 from sklearn_mm.training._callbacks import BestWeights, DivergenceGuard, Progress
 from sklearn_mm.training._dataset import BlockDataset
 from sklearn_mm.training._device import resolve_device
@@ -53,6 +54,7 @@ class BaseMultimodal(ClassNamePrefixFeaturesOutMixin, TransformerMixin, InputsMi
         "lr_schedule": [StrOptions(set(SCHEDULES)), callable],
         "optimizer": [StrOptions(set(_OPTIMIZERS)), callable],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "weight_averaging": [StrOptions({"auto", "ema"}), None],
         "early_stopping": [StrOptions({"auto"}), "boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
@@ -246,6 +248,8 @@ class BaseMultimodal(ClassNamePrefixFeaturesOutMixin, TransformerMixin, InputsMi
             ),
             DivergenceGuard(owner),
         ]
+        if self.weight_averaging == "ema" or (self.weight_averaging == "auto" and self.lr_schedule == "constant"):
+            callbacks.append(WeightAveraging())
         if self.verbose:
             callbacks.append(Progress(owner, int(self.verbose)))
         if early_stopping:

@@ -57,6 +57,10 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
         Optimiser; "sgd" has Nesterov momentum 0.9. A callable takes parameter groups and ``lr``.
     weight_decay : float, default=1e-2
         Decay of weight matrices. Larger regularises more.
+    weight_averaging : {"auto", "ema"} or None, default="auto"
+        "ema" validates and predicts with an exponential moving average of the weights, which looks back over about a
+        tenth of the steps and evens out rough ones; None takes the weights as they are. "auto" is "ema" for
+        ``lr_schedule="constant"`` and None for schedules that calm down by themselves.
     early_stopping : bool or "auto", default="auto"
         Whether to stop when the validation loss no longer falls, and to restore the best epoch's weights. "auto" does
         so if validation rows are passed to `fit`.
@@ -132,6 +136,7 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
         lr_schedule="one_cycle",
         optimizer="adamw",
         weight_decay=1e-2,
+        weight_averaging="auto",
         early_stopping="auto",
         validation_fraction=0.1,
         n_iter_no_change=10,
@@ -154,6 +159,7 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
         self.lr_schedule = lr_schedule
         self.optimizer = optimizer
         self.weight_decay = weight_decay
+        self.weight_averaging = weight_averaging
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
