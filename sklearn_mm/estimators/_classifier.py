@@ -193,7 +193,8 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
         scores : ndarray of shape (n_rows,), (n_rows, n_classes) or (n_rows, n_labels)
             One column for each class or label; for two classes the logit of ``classes_[1]``.
         """
-        return self._loss.decision_function(self._map(X))
+        outputs = self._map(X)
+        return self._loss.decision_function(outputs)
 
     def predict_proba(self, X):
         """Return the probability of each class, or of each label, for the rows of ``X``.
@@ -208,7 +209,8 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
         probabilities : ndarray of shape (n_rows, n_classes) or (n_rows, n_labels)
             Columns in the order of ``classes_``. Rows sum to one, except for multi-label targets.
         """
-        return self._loss.predict_proba(self._map(X))
+        outputs = self._map(X)
+        return self._loss.predict_proba(outputs)
 
     def predict(self, X):
         """Return the label of each row of ``X``.

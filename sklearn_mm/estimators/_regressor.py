@@ -180,7 +180,8 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
         y : ndarray of shape (n_rows,) or (n_rows, n_targets), dtype float64
             Predictions in the units of the targets.
         """
-        y = self._loss.predict(self._map(X))
+        outputs = self._map(X)
+        y = self._loss.predict(outputs)
         return y if self._target_shape else y[:, 0]
 
     def _fit_target(self, y):
