@@ -66,7 +66,8 @@ class GradientModulation(UnimodalHeads):
     def _modulate(gradient, factor):
         if factor == 1:
             return gradient
-        return gradient * factor + torch.randn_like(gradient) * gradient.std()
+        spread = gradient.std(correction=min(1, gradient.numel() - 1))  # that of one number is 0
+        return gradient * factor + torch.randn_like(gradient) * spread
 
 
 def _factors(scores):
