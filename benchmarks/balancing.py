@@ -189,23 +189,24 @@ def table(task, results):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--emoji-splits", type=int, default=3)
-    parser.add_argument("--hint-splits", type=int, default=6)
-    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--hint-splits", type=int, default=4)
+    parser.add_argument("--hint-epochs", type=int, default=40)
+    parser.add_argument("--emoji-splits", type=int, default=2)
+    parser.add_argument("--emoji-epochs", type=int, default=25)
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
 
     rows = []
     tasks = (
-        ("hint", hint(arguments.hint_splits), _SMALL),
-        ("emoji", emoji(arguments.emoji_splits), "image"),
+        ("hint", hint(arguments.hint_splits), _SMALL, arguments.hint_epochs),
+        ("emoji", emoji(arguments.emoji_splits), "image", arguments.emoji_epochs),
     )
-    for task, splits, image in tasks:
+    for task, splits, image, max_epochs in tasks:
         results = {variant: [] for variant in arguments.variants}
         for seed, split in enumerate(splits):
             for variant in arguments.variants:
-                results[variant].append(evaluate(variant, split, seed, arguments.epochs, image))
+                results[variant].append(evaluate(variant, split, seed, max_epochs, image))
                 accuracy, loss, seconds = results[variant][-1]
                 print(f"{task} {seed} {variant}: {accuracy:.3f} {loss:.3f} {seconds:.0f} s", flush=True)
         if any(results.values()):
