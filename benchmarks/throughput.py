@@ -74,7 +74,9 @@ def main():
     seconds = {"train": ([], []), "predict": ([], []), "one row": ([], [])}
     for repeat in range(arguments.repeats + 1):
         blocks = ModalityTransformer().fit_transform(X)
-        clf = MultimodalClassifier(max_epochs=arguments.epochs, lr_schedule="constant", random_state=repeat)
+        clf = MultimodalClassifier(
+            max_epochs=arguments.epochs, lr_schedule="constant", weight_averaging=None, random_state=repeat
+        )
         clf.fit(blocks, y)
         network, batch, one = clf.net_.module_, preload(blocks), blocks[:1]
         target = torch.from_numpy(clf._encode_target(y))

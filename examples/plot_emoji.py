@@ -49,6 +49,7 @@ convolutional_lstm = MultimodalClassifier(
     lr=1e-3,
     lr_schedule="constant",
     weight_decay=0,
+    weight_averaging=None,
     batch_size=32,
     max_epochs=8,
 )

@@ -15,6 +15,7 @@ from sklearn_mm.estimators._tasks import FitTasks
 from sklearn_mm.estimators._training import TrainingMixin
 from sklearn_mm.fusion import Fusion
 from sklearn_mm.networks._heads import Head
+from sklearn_mm.networks._network import BALANCING
 from sklearn_mm.training._dataset import BlockDataset
 from sklearn_mm.training._device import resolve_device
 from sklearn_mm.training._precision import resolve_precision
@@ -22,7 +23,7 @@ from sklearn_mm.training._scoring import ValidationScore
 from sklearn_mm.training._seeding import draw_seed
 from sklearn_mm.training._split import split_validation
 from sklearn_mm.utils._callbacks import CallbackSupportMixin
-from sklearn_mm.utils._validation import Interval, _fit_context
+from sklearn_mm.utils._validation import Interval, StrOptions, _fit_context
 
 __all__ = ["BaseMultimodal"]
 
@@ -32,15 +33,16 @@ class BaseMultimodal(
 ):
     """Base of the estimators that learn from labelled rows.
 
-    A subclass owes ``_fit_target(y)``, which learns the form of ``y`` and returns it as an array,
-    ``_encode_target(y, name, complete)``, which does so for other rows, ``_loss_target(target)`` and
-    ``_element_weight(target, sample_weight)``, what the loss gets, ``_criterion()``, and ``_n_outputs``.
+    A subclass owes ``_fit_target(y)``, which learns the form of ``y``, builds ``_loss`` for it and returns it as an
+    array, ``_encode_target(y, name, complete)``, which does so for other rows, and ``_loss_target(target)`` and
+    ``_element_weight(target, sample_weight)``, what the loss gets.
     """
 
     _parameter_constraints = {
         "fusion": [str, Fusion],
         "head": [str, Head],
         "modality_dropout": [Interval(Real, 0, 1, closed="left")],
+        "balancing": [StrOptions({"auto", *BALANCING}), None],
         **TrainingMixin._parameter_constraints,
     }
     _stratify = False
@@ -85,9 +87,9 @@ class BaseMultimodal(
             kept, held_out = split_validation(rows.target, self.validation_fraction, seed, stratify=self._stratify)
             validation, rows = rows.take(held_out), rows.take(kept)
         rows = rows.with_weight()
+        self._weigh_target(rows.target)
         if not goes_on:
             self._start_target(rows.target, rows.weight)
-        self._weigh_target(rows.target)
         tasks.begin_fit(rows)
         end = None if self.max_time is None else started + self.max_time
         self._train(
@@ -110,9 +112,9 @@ class BaseMultimodal(
         tasks = FitTasks(self, 1)
         goes_on = self.__sklearn_is_fitted__()
         rows = self._read_rows(X, y, target, sample_weight, goes_on).with_weight()
+        self._weigh_target(rows.target, partial=True)
         if not goes_on:
             self._start_target(rows.target, rows.weight)
-        self._weigh_target(rows.target, partial=True)
         tasks.begin_fit(rows)
         self._train(rows, None, tasks, seed=draw_seed(self.random_state), goes_on=goes_on, partial=True)
         tasks.end_fit()

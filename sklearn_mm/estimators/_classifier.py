@@ -6,13 +6,14 @@ from numbers import Real
 import numpy as np
 import pandas as pd
 from scipy import sparse
-from scipy.special import expit, softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from sklearn_mm.estimators._base import BaseMultimodal
-from sklearn_mm.networks._losses import BinaryCrossEntropy, CrossEntropy
+from sklearn_mm.estimators._network import checked_clone
+from sklearn_mm.networks import ClassifierLoss
+from sklearn_mm.networks._loss_registry import resolve_classifier_loss
 from sklearn_mm.utils._validation import StrOptions, _check_partial_fit_first_call, _check_y, _fit_context
 
 __all__ = ["MultimodalClassifier"]
@@ -39,9 +40,18 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
         "film", "bilinear", "lowrank", "attention", "bottleneck", or a `Fusion`.
     head : str or Head, default="auto"
         What maps the fused vector to the classes: "mlp" (which "auto" stands for), "linear", or a `Head`.
+    loss : str or ClassifierLoss, default="cross_entropy"
+        What the network is trained by: "cross_entropy", "focal" (rows that are told well count less), "ordinal"
+        (classes in an order, such as negative, neutral, positive), or a `ClassifierLoss`:
+        ``CrossEntropyLoss(label_smoothing=0.1)``, ``OrdinalLoss(order=["low", "high"])``.
     modality_dropout : float, default=0.0
         Probability that a block of a row is hidden in training. Larger makes the network cope better with rows that
         lack a modality, and learn more slowly.
+    balancing : {"auto", "heads", "modulation"} or None, default="auto"
+        What keeps modalities that learn slowly from being left behind by those that learn fast, if there are several:
+        "modulation" slows down the encoder of the block that is ahead (OGM-GE), "heads" also trains each block to
+        predict by itself; neither changes how rows are predicted. None does nothing, and "auto" stands for it: worth
+        trying where one block alone predicts better than all together.
     class_weight : dict, list of dict, "balanced" or None, default=None
         Weights of the classes in the loss; "balanced" gives each class the same total. For multi-label targets the
         zeros and ones of each label are weighted within that label's own loss: a dict holds for all labels, a list
@@ -63,6 +73,10 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
         Optimiser; "sgd" has Nesterov momentum 0.9. A callable takes parameter groups and ``lr``.
     weight_decay : float, default=1e-2
         Decay of weight matrices. Larger regularises more.
+    weight_averaging : {"auto", "ema"} or None, default="auto"
+        "ema" validates and predicts with an exponential moving average of the weights, which looks back over about a
+        tenth of the steps and evens out rough ones; None takes the weights as they are. "auto" is "ema" for
+        ``lr_schedule="constant"`` and None for schedules that calm down by themselves. Not in `partial_fit`.
     warm_start : bool, default=False
         Whether another call of `fit` goes on from the weights that are there, with the same way of reading, network
         and classes, and new settings of training; ``history_`` goes on too.
@@ -139,6 +153,7 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
 
     _parameter_constraints = {
         **BaseMultimodal._parameter_constraints,
+        "loss": [str, ClassifierLoss],
         "class_weight": [StrOptions({"balanced"}), dict, list, None],
     }
 
@@ -151,7 +166,9 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
         inputs=None,
         fusion="auto",
         head="auto",
+        loss="cross_entropy",
         modality_dropout=0.0,
+        balancing="auto",
         class_weight=None,
         max_epochs=40,
         batch_size="auto",
@@ -160,6 +177,7 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
         lr_schedule="one_cycle",
         optimizer="adamw",
         weight_decay=1e-2,
+        weight_averaging="auto",
         warm_start=False,
         early_stopping="auto",
         validation_fraction=0.1,
@@ -179,7 +197,9 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
         self.inputs = inputs
         self.fusion = fusion
         self.head = head
+        self.loss = loss
         self.modality_dropout = modality_dropout
+        self.balancing = balancing
         self.class_weight = class_weight
         self.max_epochs = max_epochs
         self.batch_size = batch_size
@@ -188,6 +208,7 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
         self.lr_schedule = lr_schedule
         self.optimizer = optimizer
         self.weight_decay = weight_decay
+        self.weight_averaging = weight_averaging
         self.warm_start = warm_start
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
@@ -242,10 +263,11 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
                     f"classes of multi-label targets are the numbers of their columns, range({len(self.classes_)}), "
                     f"got {self.classes_.tolist()}."
                 )
+            self._build_loss(y)
         return self._partial_fit(X, y, self._encode_target(y, "y"), sample_weight)
 
     def decision_function(self, X):
-        """Return the logits of the rows of ``X``.
+        """Return what the classes are decided by: logits, or logarithms of probabilities with the ordinal loss.
 
         Parameters
         ----------
@@ -258,7 +280,7 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
             One column for each class or label; for two classes the logit of ``classes_[1]``.
         """
         outputs = self._map(X)
-        return outputs[:, 0] if self._is_binary else outputs
+        return self._loss.decision_function(outputs)
 
     def predict_proba(self, X):
         """Return the probability of each class, or of each label, for the rows of ``X``.
@@ -274,11 +296,7 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
             Columns in the order of ``classes_``. Rows sum to one, except for multi-label targets.
         """
         outputs = self._map(X)
-        if self._is_multilabel:
-            return expit(outputs)
-        if self._is_binary:
-            return np.hstack([expit(-outputs), expit(outputs)])
-        return softmax(outputs, axis=1)
+        return self._loss.predict_proba(outputs)
 
     def predict(self, X):
         """Return the label of each row of ``X``.
@@ -293,40 +311,34 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
         y : ndarray of shape (n_rows,) or (n_rows, n_labels)
             The likeliest class; for multi-label targets 1 where a label's probability is above 0.5, else 0.
         """
-        outputs = self._map(X)
+        scores = self.decision_function(X)
         if self._is_multilabel:
-            return (outputs > 0).astype(np.int64)
-        return self.classes_[(outputs[:, 0] > 0).astype(int) if self._is_binary else outputs.argmax(axis=1)]
-
-    @property
-    def _is_binary(self):
-        return not self._is_multilabel and len(self.classes_) == 2
+            return (scores > 0).astype(np.int64)
+        return self.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)]
 
     @property
     def _stratify(self):
         return not self._is_multilabel
 
-    @property
-    def _n_outputs(self):
-        return 1 if self._is_binary else len(self.classes_)
-
-    def _criterion(self):
-        return BinaryCrossEntropy() if self._is_multilabel or self._is_binary else CrossEntropy()
-
     def _fit_target(self, y):
         _check_labels(y, "y")
         check_classification_targets(y)
         self._is_multilabel = type_of_target(y, input_name="y") == "multilabel-indicator"
-        y = self._checked(y)
+        target = self._checked(y)
         if self._is_multilabel:
-            self.classes_ = np.arange(y.shape[1])
-            return y
-        self.classes_, target = np.unique(y, return_inverse=True)
+            self.classes_ = np.arange(target.shape[1])
+        else:
+            self.classes_, target = np.unique(target, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
                 f"{type(self).__name__} needs at least two classes in y, got one class: {self.classes_.tolist()}."
             )
+        self._build_loss(y)
         return target
+
+    def _build_loss(self, y):
+        loss = checked_clone(resolve_classifier_loss(self.loss))
+        self._loss = loss.build(self.classes_, self._is_multilabel, _declared_order(y))
 
     def _encode_target(self, y, name="y_val", complete=False):
         _check_labels(y, name)
@@ -358,6 +370,9 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
             return y.astype(np.int64)
         return _check_y(y, estimator=self)
 
+    def _start_target(self, target, weight):
+        self._loss.fit_target(target, self._element_weight(target, weight))
+
     def _weigh_target(self, target, partial=False):
         """Learn the weights of the classes, or of the zeros and ones of each label, from ``class_weight``."""
         if self._is_multilabel:
@@ -382,16 +397,13 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
         self._class_weight = _class_weight(self.class_weight, self.classes_, target)
 
     def _loss_target(self, target):
-        if self._is_multilabel:
-            return target.astype(np.float32)
-        return target.astype(np.float32)[:, np.newaxis] if self._is_binary else target.astype(np.int64)
+        return self._loss.encode(target)
 
     def _element_weight(self, target, sample_weight):
         if self._is_multilabel:
             labels = np.arange(len(self.classes_))
             return sample_weight[:, np.newaxis] * self._class_weight[labels, target]
-        weight = sample_weight * self._class_weight[target]
-        return weight[:, np.newaxis] if self._is_binary else weight
+        return (sample_weight * self._class_weight[target]).reshape(self._loss.encode(target).shape)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -437,3 +449,11 @@ def _check_class_weight(weights, labels):
         raise ValueError(f"class_weight must have numbers from 0 on, got {weights}.")
     if len(weights) == len(labels) and not any(weights.values()):
         raise ValueError(f"class_weight must leave a class that counts, got only zeros: {weights}.")
+
+
+def _declared_order(y):
+    """Return the classes that occur in an ordered pandas Categorical, from low to high; None for any other target."""
+    if not getattr(getattr(y, "dtype", None), "ordered", False):
+        return None
+    occurring = set(y)
+    return [label for label in y.dtype.categories if label in occurring]

@@ -8,23 +8,24 @@ from sklearn_mm.networks._heads import resolve_head
 from sklearn_mm.networks._network import MultimodalNetwork
 from sklearn_mm.training._augment import resolve_augment
 
-__all__ = ["build_network"]
+__all__ = ["build_network", "checked_clone"]
 
 
-def build_network(specs, fusion, head, n_outputs, modality_dropout):
+def build_network(specs, fusion, head, n_outputs, modality_dropout, balancing):
     """Return a `MultimodalNetwork` built from clones of the components that specs and parameters name."""
     encoders = {}
     for spec in specs.values():
         key = _sharing(spec)
         if key not in encoders:
-            encoders[key] = _checked_clone(resolve_encoder(spec.encoder, spec.kind))
+            encoders[key] = checked_clone(resolve_encoder(spec.encoder, spec.kind))
     network = MultimodalNetwork(
         specs,
         {name: encoders[_sharing(spec)] for name, spec in specs.items()},
-        _checked_clone(resolve_fusion(fusion)),
-        _checked_clone(resolve_head(head)),
+        checked_clone(resolve_fusion(fusion)),
+        checked_clone(resolve_head(head)),
         n_outputs,
         modality_dropout=modality_dropout,
+        balancing=balancing,
     )
     for name, spec in specs.items():
         if spec.augment is not None:
@@ -34,7 +35,8 @@ def build_network(specs, fusion, head, n_outputs, modality_dropout):
     return network
 
 
-def _checked_clone(component):
+def checked_clone(component):
+    """Return a copy of a component, to build and train, whose parameters have been checked."""
     component = clone(component)
     component._validate_params()
     return component

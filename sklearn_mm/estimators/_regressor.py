@@ -5,7 +5,9 @@ from scipy import sparse
 from sklearn.base import MultiOutputMixin, RegressorMixin
 
 from sklearn_mm.estimators._base import BaseMultimodal
-from sklearn_mm.networks._losses import SquaredError
+from sklearn_mm.estimators._network import checked_clone
+from sklearn_mm.networks import RegressorLoss
+from sklearn_mm.networks._loss_registry import resolve_regressor_loss
 from sklearn_mm.utils._validation import _check_y, _fit_context
 
 __all__ = ["MultimodalRegressor"]
@@ -16,7 +18,7 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
 
     Each column of pictures or texts, and the table of all other columns, is read by an encoder of its own; a fusion
     makes one vector of what they say, a head maps it to the targets, and all are trained together. Targets are
-    standardised inside.
+    shifted and scaled inside, as the loss wants it.
 
     Parameters
     ----------
@@ -32,9 +34,18 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
         "film", "bilinear", "lowrank", "attention", "bottleneck", or a `Fusion`.
     head : str or Head, default="auto"
         What maps the fused vector to the targets: "mlp" (which "auto" stands for), "linear", or a `Head`.
+    loss : str or RegressorLoss, default="squared_error"
+        What the network is trained by: "squared_error" (predicts means), "absolute_error" (medians), "huber" (between
+        the two), "quantile" (the median, unless ``QuantileLoss(quantile=0.9)`` says otherwise), "poisson" (rates of
+        counts; needs ``y >= 0``), or a `RegressorLoss`.
     modality_dropout : float, default=0.0
         Probability that a block of a row is hidden in training. Larger makes the network cope better with rows that
         lack a modality, and learn more slowly.
+    balancing : {"auto", "heads", "modulation"} or None, default="auto"
+        What keeps modalities that learn slowly from being left behind by those that learn fast, if there are several:
+        "modulation" slows down the encoder of the block that is ahead (OGM-GE), "heads" also trains each block to
+        predict by itself; neither changes how rows are predicted. None does nothing, and "auto" stands for it: worth
+        trying where one block alone predicts better than all together.
     max_epochs : int, default=40
         How often the training rows are gone through. More fits closer and takes longer; the learning-rate schedule
         spans all of them.
@@ -52,6 +63,10 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
         Optimiser; "sgd" has Nesterov momentum 0.9. A callable takes parameter groups and ``lr``.
     weight_decay : float, default=1e-2
         Decay of weight matrices. Larger regularises more.
+    weight_averaging : {"auto", "ema"} or None, default="auto"
+        "ema" validates and predicts with an exponential moving average of the weights, which looks back over about a
+        tenth of the steps and evens out rough ones; None takes the weights as they are. "auto" is "ema" for
+        ``lr_schedule="constant"`` and None for schedules that calm down by themselves. Not in `partial_fit`.
     warm_start : bool, default=False
         Whether another call of `fit` goes on from the weights that are there, with the same way of reading, network
         and target scaling, and new settings of training; ``history_`` goes on too.
@@ -87,8 +102,9 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
 
     Attributes
     ----------
-    target_mean_, target_scale_ : ndarray of shape (n_targets,)
-        Mean and standard deviation of the targets in training.
+    target_center_, target_scale_ : ndarray of shape (n_targets,)
+        What is subtracted from the targets in training, and what they are divided by then: mean and standard deviation
+        for the squared error; other losses say theirs.
     transformer_ : ModalityTransformer or None
         What reads the table; None if fitted on `Blocks`.
     specs_ : dict of str to BlockSpec
@@ -96,8 +112,8 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
     net_ : skorch.NeuralNet
         The fitted net; ``net_.module_`` is the torch module.
     history_ : list of dict
-        Epoch, losses, scores and seconds of each epoch; ``pandas.DataFrame`` takes it. Losses are squared errors of
-        standardised targets.
+        Epoch, losses, scores and seconds of each epoch; ``pandas.DataFrame`` takes it. Losses are those of
+        shifted and scaled targets.
     n_epochs_ : int
         Epochs trained.
     best_epoch_ : int
@@ -125,6 +141,8 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
     (2,)
     """
 
+    _parameter_constraints = {**BaseMultimodal._parameter_constraints, "loss": [str, RegressorLoss]}
+
     def __init__(
         self,
         image="auto",
@@ -134,7 +152,9 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
         inputs=None,
         fusion="auto",
         head="auto",
+        loss="squared_error",
         modality_dropout=0.0,
+        balancing="auto",
         max_epochs=40,
         batch_size="auto",
         gradient_accumulation_steps=1,
@@ -142,6 +162,7 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
         lr_schedule="one_cycle",
         optimizer="adamw",
         weight_decay=1e-2,
+        weight_averaging="auto",
         warm_start=False,
         early_stopping="auto",
         validation_fraction=0.1,
@@ -161,7 +182,9 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
         self.inputs = inputs
         self.fusion = fusion
         self.head = head
+        self.loss = loss
         self.modality_dropout = modality_dropout
+        self.balancing = balancing
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.gradient_accumulation_steps = gradient_accumulation_steps
@@ -169,6 +192,7 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
         self.lr_schedule = lr_schedule
         self.optimizer = optimizer
         self.weight_decay = weight_decay
+        self.weight_averaging = weight_averaging
         self.warm_start = warm_start
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
@@ -220,19 +244,15 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
         y : ndarray of shape (n_rows,) or (n_rows, n_targets), dtype float64
             Predictions in the units of the targets.
         """
-        y = self._map(X) * self.target_scale_ + self.target_mean_
+        outputs = self._map(X)
+        y = self._loss.predict(outputs)
         return y if self._target_shape else y[:, 0]
 
-    @property
-    def _n_outputs(self):
-        return len(self.target_mean_)
-
-    def _criterion(self):
-        return SquaredError()
-
     def _fit_target(self, y):
+        self._loss = checked_clone(resolve_regressor_loss(self.loss))
         target = self._checked(y)
         self._target_shape = target.shape[1:]
+        self._loss.build(target[:1].size)
         return target
 
     def _encode_target(self, y, name="y_val", complete=False):
@@ -246,20 +266,16 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
     def _checked(self, y):
         if sparse.issparse(y):
             raise TypeError(f"{type(self).__name__} needs a dense target, got a sparse one. Pass y.toarray().")
-        return _check_y(y, multi_output=True, y_numeric=True, estimator=self).astype(np.float64)
+        target = _check_y(y, multi_output=True, y_numeric=True, estimator=self).astype(np.float64)
+        self._loss.check(target)
+        return target
 
     def _start_target(self, target, weight):
-        target = target.reshape(len(target), -1)
-        self.target_mean_ = np.average(target, axis=0, weights=weight)
-        distance = target - self.target_mean_
-        largest = np.abs(distance).max(axis=0)
-        largest = np.where(largest > 0, largest, 1.0)  # out of the square, which may lie beyond float64
-        deviation = largest * np.sqrt(np.average((distance / largest) ** 2, axis=0, weights=weight))
-        self.target_scale_ = np.where(deviation > 0, deviation, 1.0)
+        self._loss.fit_target(target.reshape(len(target), -1), weight)
+        self.target_center_, self.target_scale_ = self._loss.center_, self._loss.scale_
 
     def _loss_target(self, target):
-        target = target.reshape(len(target), -1)
-        return ((target - self.target_mean_) / self.target_scale_).astype(np.float32)
+        return self._loss.encode(target.reshape(len(target), -1))
 
     def _element_weight(self, target, sample_weight):
-        return np.repeat(sample_weight[:, np.newaxis], self._n_outputs, axis=1)
+        return np.repeat(sample_weight[:, np.newaxis], self._loss.n_outputs, axis=1)

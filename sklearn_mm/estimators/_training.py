@@ -8,6 +8,7 @@ import torch
 
 from sklearn_mm.encoders import TabularEncoder
 from sklearn_mm.estimators._network import build_network
+from sklearn_mm.training._averaging import WeightAveraging
 from sklearn_mm.training._callbacks import BestWeights, DivergenceGuard, LearningRate, Progress, clone_callbacks
 from sklearn_mm.training._compile import compile_network
 from sklearn_mm.training._dataset import BlockDataset
@@ -35,6 +36,7 @@ class TrainingMixin:
         "lr_schedule": [StrOptions(set(SCHEDULES)), callable],
         "optimizer": [StrOptions(set(_OPTIMIZERS)), callable],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "weight_averaging": [StrOptions({"auto", "ema"}), None],
         "warm_start": ["boolean"],
         "early_stopping": [StrOptions({"auto"}), "boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
@@ -99,7 +101,10 @@ class TrainingMixin:
         self._finish(stopping)
 
     def _start_network(self, rows, seed):
-        network = build_network(self.specs_, self.fusion, self.head, self._n_outputs, self.modality_dropout)
+        balancing = None if self.balancing == "auto" else self.balancing
+        network = build_network(
+            self.specs_, self.fusion, self.head, self._loss.n_outputs, self.modality_dropout, balancing
+        )
         generator = torch.Generator().manual_seed(seed)
         network.start(rows.blocks, self._loss_target(rows.target), rows.weight, generator)
         return network
@@ -111,9 +116,12 @@ class TrainingMixin:
         n_steps = max_epochs * -(-n_rows // (batch_size * self.gradient_accumulation_steps))
         schedule = "constant" if partial else self.lr_schedule
         schedule = Schedule(SCHEDULES[schedule] if isinstance(schedule, str) else schedule, n_steps, time_limit)
+        averaging = self.weight_averaging == "ema" or (
+            self.weight_averaging == "auto" and self.lr_schedule == "constant"
+        )
         return MultimodalNet(
             network,
-            self._criterion(),
+            self._loss,
             max_epochs=max_epochs,
             batch_size=batch_size,
             gradient_accumulation_steps=self.gradient_accumulation_steps,
@@ -123,17 +131,19 @@ class TrainingMixin:
             precision=resolve_precision(self.precision, device),
             time_limit=time_limit,
             verbose=0,
-            callbacks=self._callbacks(schedule, stopping, score),
+            callbacks=self._callbacks(schedule, stopping, score, averaging and not partial),
             **self._optimizer(device),
         ).initialize()
 
-    def _callbacks(self, schedule, stopping, score):
+    def _callbacks(self, schedule, stopping, score, averaging):
         """Return the skorch callbacks; those that end training before those of the user, which see what they did."""
         owner = type(self).__name__
         callbacks = [
             LearningRate(torch.optim.lr_scheduler.LambdaLR, lr_lambda=schedule, step_every="batch", event_name=None),
             DivergenceGuard(owner),
         ]
+        if averaging:
+            callbacks.append(WeightAveraging())
         if self.verbose:
             callbacks.append(Progress(owner, int(self.verbose), "valid_loss" if score is None else score.key))
         if stopping is not None:

@@ -1,43 +1,80 @@
-"""Losses, element by element, so that weights can be applied before the mean; and the score shown in training."""
+"""What every loss owes: outputs and targets in, one number per row or element out; and what outputs mean."""
 
-import torch
-import torch.nn as nn
-import torch.nn.functional as F
+import numpy as np
+from scipy.special import expit, softmax
 
-__all__ = ["BinaryCrossEntropy", "CrossEntropy", "SquaredError"]
+from sklearn_mm.utils._component import Component
+
+__all__ = ["ClassifierLoss", "Loss"]
 
 
-class CrossEntropy(nn.Module):
-    """Cross-entropy of one class among many: outputs (batch, n_classes), target int64 (batch,)."""
+class Loss(Component):
+    """Base of all losses: what a network is trained by, and how its outputs are read.
+
+    A loss says how many outputs it needs (``n_outputs``, set by `build`), what ``forward`` gets of the targets
+    (``encode``), and what outputs mean. It keeps rows apart, so that weights can be applied before the mean.
+
+    Attributes
+    ----------
+    n_outputs : int
+        Width of the network's outputs, set by `build`.
+    """
+
+    def fit_target(self, target, sample_weight):
+        """Learn from the targets of the training rows and the weights of their losses, after `build`."""
+
+    def encode(self, target):
+        """Return an array of targets as the one that `forward` gets as a tensor."""
+        raise NotImplementedError
 
     def forward(self, outputs, target):
-        """Return the loss of each row, (batch,)."""
-        return F.cross_entropy(outputs, target, reduction="none")
+        """Return the loss of each element, of the shape of ``target``."""
+        raise NotImplementedError
 
     def row_scores(self, outputs, target):
-        """Return 1 where the likeliest class is the target; the mean is the accuracy."""
+        """Return a score of each row, (batch,); its mean is shown in training."""
+        raise NotImplementedError
+
+
+class ClassifierLoss(Loss):
+    """Base of the losses of classifiers: one logit for two classes, else one for each class or label.
+
+    A subclass owes ``forward(outputs, target)``. Where outputs are not logits of this kind it overrides the methods
+    that read them, too.
+
+    Attributes
+    ----------
+    n_outputs : int
+        Width of the network's outputs, set by `build`.
+    """
+
+    def build(self, classes, multilabel=False, order=None):
+        """Take the classes, or the labels of a multi-label target, and their order if the target declares one."""
+        self.multilabel = multilabel
+        self.yes_or_no = multilabel or len(classes) == 2  # else one class among many
+        self.n_outputs = 1 if self.yes_or_no and not multilabel else len(classes)
+        return self
+
+    def encode(self, target):
+        """Return float32 (n_rows, n_outputs) of zeros and ones, or int64 (n_rows,) for one class among many."""
+        if self.yes_or_no:
+            return target.reshape(len(target), -1).astype(np.float32)
+        return target.astype(np.int64)
+
+    def row_scores(self, outputs, target):
+        """Return 1 where the class, or all labels of a row, are right; the mean is the (subset) accuracy."""
+        if self.yes_or_no:
+            return ((outputs > 0) == (target > 0.5)).all(1).float()
         return (outputs.argmax(1) == target).float()
 
+    def decision_function(self, outputs):
+        """Return scores (n_rows,) of the second of two classes, above 0 where it is likelier, else (n_rows, n)."""
+        return outputs[:, 0] if self.n_outputs == 1 else outputs
 
-class BinaryCrossEntropy(nn.Module):
-    """Cross-entropy of yes or no, per label: outputs and target float32 (batch, n_labels)."""
-
-    def forward(self, outputs, target):
-        """Return the loss of each row and label, (batch, n_labels)."""
-        return F.binary_cross_entropy_with_logits(outputs, target, reduction="none")
-
-    def row_scores(self, outputs, target):
-        """Return 1 where all labels of a row are right; the mean is the (subset) accuracy."""
-        return ((outputs > 0) == (target > 0.5)).all(1).float()
-
-
-class SquaredError(nn.Module):
-    """Squared error of standardised targets: outputs and target float32 (batch, n_targets)."""
-
-    def forward(self, outputs, target):
-        """Return the loss of each row and target, (batch, n_targets)."""
-        return (outputs - target).square()
-
-    def row_scores(self, outputs, target):
-        """Return one minus the squared error in units of the training variance; the mean is close to R²."""
-        return 1 - torch.mean((outputs - target).square(), dim=1)
+    def predict_proba(self, outputs):
+        """Return the probabilities of the classes or labels, (n_rows, n)."""
+        if self.multilabel:
+            return expit(outputs)
+        if self.yes_or_no:
+            return np.hstack([expit(-outputs), expit(outputs)])
+        return softmax(outputs, axis=1)

@@ -5,8 +5,12 @@ import torch.nn as nn
 
 from sklearn_mm.encoders import Features
 from sklearn_mm.encoders._pooling import ItemPooling
+from sklearn_mm.networks._modulation import GradientModulation
+from sklearn_mm.networks._unimodal import UnimodalHeads
 
-__all__ = ["MultimodalNetwork"]
+__all__ = ["BALANCING", "MultimodalNetwork"]
+
+BALANCING = {"heads": UnimodalHeads, "modulation": GradientModulation}
 
 
 class MultimodalNetwork(nn.Module):
@@ -31,9 +35,12 @@ class MultimodalNetwork(nn.Module):
         Width of the outputs.
     modality_dropout : float, default=0.0
         Probability that a block of a row is treated as absent in training. A row keeps at least one block.
+    balancing : {"heads", "modulation"} or None, default=None
+        How blocks are kept from leaving each other behind in training: by a loss of their own (`UnimodalHeads`), or by
+        slowing down the one that is ahead (`GradientModulation`).
     """
 
-    def __init__(self, specs, encoders, fusion, head, n_outputs, *, modality_dropout=0.0):
+    def __init__(self, specs, encoders, fusion, head, n_outputs, *, modality_dropout=0.0, balancing=None):
         super().__init__()
         self.names = list(specs)
         self._kinds = {name: spec.kind for name, spec in specs.items()}
@@ -54,6 +61,8 @@ class MultimodalNetwork(nn.Module):
         self.stand_ins = nn.ParameterList([nn.Parameter(torch.zeros(width)) for width in widths.values()])
         self.fusion = fusion.build(widths, n_outputs, token_widths)
         self.head = None if fusion.gives_outputs else head.build(fusion.out_features, widths, n_outputs)
+        alone = balancing is None or len(specs) == 1
+        self.unimodal = None if alone else BALANCING[balancing](widths, n_outputs)
 
     @staticmethod
     def _spec_of(encoder, encoders, specs):
@@ -117,8 +126,18 @@ class MultimodalNetwork(nn.Module):
         return self.fusion(features, present)
 
     def forward(self, batch):
-        """Return the outputs of each row, (batch, n_outputs)."""
+        """Return the outputs of each row, (batch, n_outputs).
+
+        With ``balancing``, and in training only, they come with those of each block, (batch, n_blocks, n_outputs),
+        and with which blocks count as present, (batch, n_blocks).
+        """
         features, present = self.encode(batch)
+        if self.unimodal is None or not self.training:
+            return self._outputs(features, present)
+        features, unimodal = self.unimodal(features)
+        return self._outputs(features, present), unimodal, present
+
+    def _outputs(self, features, present):
         fused = self.fusion(features, present)
         return fused if self.head is None else self.head(fused, features, present)
 

@@ -218,9 +218,14 @@ class MultimodalNet(NeuralNet):
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Return the weighted mean of the losses, and note the batch's score."""
         target, weight = to_tensor(y_true, device=self.device)
-        score = self.criterion_.row_scores(y_pred.detach(), target).mean()
+        outputs, *unimodal = y_pred if isinstance(y_pred, tuple) else (y_pred,)
+        score = self.criterion_.row_scores(outputs.detach(), target).mean()
         self.history.record_batch("train_score" if training else "valid_score", score.item())
-        return (self.criterion_(y_pred, target) * weight).mean()
+        loss = (self.criterion_(outputs, target) * weight).mean()
+        if unimodal:
+            own = self.module_.unimodal.loss(*unimodal, self.criterion_, target, weight)
+            loss = loss + (own - own.detach())  # adds to the gradient; what is shown stays the loss of the outputs
+        return loss
 
     def initialize_optimizer(self, triggered_directly=None):
         """Make the optimiser over the components' own parameter groups and the rest of the network."""

@@ -35,7 +35,7 @@ def numeric(y):
 
 def test_training_ends_in_time_with_the_rate_down(yes_no):
     X, y = yes_no
-    clf = MultimodalClassifier(max_time=1.5, max_epochs=100_000, random_state=0)
+    clf = MultimodalClassifier(max_time=1.5, max_epochs=100_000, n_iter_no_change=100_000, random_state=0)
     clone(clf).set_params(max_epochs=1).fit(X, y)  # what is loaded once
     start = time.perf_counter()
     clf.fit(X, y, X_val=X, y_val=y)
