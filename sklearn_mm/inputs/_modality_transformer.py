@@ -51,7 +51,7 @@ class ModalityTransformer(TransformerMixin, InputsMixin, auto_wrap_output_keys=N
         Why, for the same columns.
     n_features_in_ : int
         Number of columns seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,), dtype object
+    feature_names_in_ : ndarray of shape (``n_features_in_``,), dtype object
         Their names, if all are strings.
 
     See Also
