@@ -17,7 +17,7 @@ class Features(NamedTuple):
     pooled : torch.Tensor of shape (batch, out_features)
         One vector per row.
     tokens : torch.Tensor of shape (batch, n_tokens, token_features)
-        The parts of each row: words, places in a picture, columns of a table.
+        The parts of each row: words, places in a picture, columns of a table; the items, where a row has several.
     mask : torch.Tensor of shape (batch, n_tokens), dtype bool
         Which tokens are there; False for padding.
     """

@@ -168,7 +168,9 @@ class BaseMultimodal(ClassNamePrefixFeaturesOutMixin, TransformerMixin, InputsMi
         blocks = X.select(self.specs_)
         for block, spec in self.specs_.items():
             theirs = blocks.specs[block]
-            if replace(theirs, encoder=spec.encoder, augment=spec.augment, group=spec.group) != spec:
+            # Of lists, it counts that they are lists, and not what the Blocks say about pooling.
+            pool = spec.pool if theirs.pool and spec.pool else theirs.pool
+            if replace(theirs, encoder=spec.encoder, augment=spec.augment, group=spec.group, pool=pool) != spec:
                 raise ValueError(
                     f"Block {block!r} was read with other settings than the one {name} was fitted on: got {theirs}, "
                     f"expected {spec}. Use the ModalityTransformer that made the training rows."

@@ -2,14 +2,17 @@
 
 import os
 import re
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
-from sklearn_mm.preprocessing._cells import missing_rows
+from sklearn_mm.preprocessing._cells import is_missing
 from sklearn_mm.preprocessing._columns import detect_column_kind
+from sklearn_mm.preprocessing._lists import empty_rows, holds_nothing, is_list
+from sklearn_mm.preprocessing._vectors import is_vector
 
 __all__ = [
     "Detected",
@@ -23,6 +26,7 @@ __all__ = [
 
 _BYTES = (bytes, bytearray, memoryview)
 _FLAT = (str, *_BYTES)  # what can be iterated, but is one thing
+_LISTS = {list, tuple, np.ndarray}
 _N_SAMPLED = 1000
 _MANY = 30  # distinct values, above which a column of single words is no longer a list of categories
 _REPEATS = 10  # cells per distinct value, from which on even sentences are categories
@@ -55,7 +59,7 @@ class Detected(NamedTuple):
 
     Parameters
     ----------
-    kind : {"image", "text", "numeric", "categorical", "datetime", "ignored"}
+    kind : {"image", "text", "numeric", "categorical", "datetime", "vector", "ignored"}
         What the column holds.
     reason : str
         Why, for people.
@@ -77,9 +81,11 @@ def detect_kinds(frame, who="detect_kinds"):
     =========================================================================================== ===========
     no cell with anything in it                                                                 ignored
     the category dtype, even if its categories are sentences                                    categorical
-    a dict, list, or other container, or an array that is no picture, in any cell               TypeError
+    in most cells a vector: a 1-D array of numbers, a tensor, or a list or tuple of numbers     vector
     in most cells a PIL image, a 2-D or 3-D uint8 array, a picture's bytes, or a path of one    image
     in most cells other bytes or path objects                                                   ignored
+    lists of strings, in most cells these or strings, that by the rules below are text          text
+    another dict, list, or other container, or an array that is no picture, in any cell         TypeError
     the same value in each of two or more cells, none missing                                   ignored
     numbers (also whole ones that look like labels), durations, decimals                        numeric
     dates, or strings that all are ISO 8601 dates                                               datetime
@@ -91,6 +97,10 @@ def detect_kinds(frame, who="detect_kinds"):
     strings of fewer words, less than 2 cells per distinct value, more than 30 distinct values  text
     other strings                                                                               categorical
     =========================================================================================== ===========
+
+    A list, a tuple or an array of pictures counts as a picture, so that single ones and lists may mix; what is
+    missing in it is left out, and an empty one is missing. Lists are lists of texts if their strings are: tags of one
+    word each must be named in an Input.
 
     In Chinese, Japanese, Thai and other scripts without spaces, two characters count as a word. The rules for
     strings see the cells that are looked at, so that they do not depend on how many more rows there are.
@@ -124,16 +134,14 @@ def detect_kind(column, label, who):
         return Detected("ignored", f"all of its {len(column)} cells are missing")
     if column.dtype.type is pd.CategoricalDtype.type:  # pandas's own, or pyarrow's dictionary
         return Detected("categorical", "category dtype")
-    check_no_containers(column, label, who)
     cells = column.dropna()
     if holds_strings(cells):
         cells = _sample(cells)
-        pictures = sum(map(_is_picture, cells))
-        if 2 * pictures > len(cells):
-            return Detected("image", f"{_share(pictures, cells)} are pictures or paths of pictures")
-        media = sum(isinstance(cell, (*_BYTES, os.PathLike)) for cell in cells)
-        if 2 * media > len(cells):
-            return Detected("ignored", f"{_share(media, cells)} are bytes or paths, but not of pictures")
+        has_lists = _holds_objects(column) and not _LISTS.isdisjoint(map(type, column.to_numpy(dtype=object)))
+        detected = _detect_objects(cells, has_lists)
+        check_no_containers(column, label, who, detected)
+        if detected is not None:
+            return detected
     if _is_constant(column):
         return Detected("ignored", f"all of its {len(column)} cells are the same")
     kind = detect_table_kind(column)
@@ -143,7 +151,7 @@ def detect_kind(column, label, who):
 
 
 def detect_table_kind(column):
-    """Return "numeric", "categorical" or "datetime" for a column that is known to belong to the table.
+    """Return "numeric", "categorical", "datetime" or "vector" for a column that is known to belong to the table.
 
     The rules are those of `detect_kinds`, as far as these kinds go: strings are numeric if all are numbers and one of
     them has a point, a sign or an exponent, datetime if all are ISO 8601 dates, else categorical, however long.
@@ -157,8 +165,8 @@ def detect_table_kind(column):
 
 
 def is_all_missing(column):
-    """Return whether no cell of a column has anything in it; blank strings have not."""
-    return all(isinstance(cell, str) and not cell.strip() for cell in column.dropna())  # mostly over at once
+    """Return whether no cell of a column has anything in it; blank strings and empty lists have not."""
+    return all(map(holds_nothing, column.dropna()))  # mostly over at once
 
 
 def holds_strings(column):
@@ -167,22 +175,53 @@ def holds_strings(column):
     return isinstance(dtype, pd.StringDtype) or dtype.kind == "U" or _holds_objects(column)
 
 
-def check_no_containers(column, label, who):
-    """Raise TypeError, in scikit-learn's wording, where a cell is a container, or an array that is no picture."""
+def check_no_containers(column, label, who, detected=None):
+    """Raise TypeError, in scikit-learn's wording, where a cell is a container that no one reads.
+
+    Vectors and lists are read in columns that were ``detected`` as such.
+    """
     if not _holds_objects(column):
         return
     cells = column.to_numpy(dtype=object)
+    is_read = _READS.get(detected and detected.kind, _is_picture)
     suspects = {kind for kind in set(map(type, cells)) if hasattr(kind, "__iter__") and not issubclass(kind, _FLAT)}
     if not suspects:
         return
     for row, cell in enumerate(cells):
-        if type(cell) in suspects and not _is_picture(cell):
+        if type(cell) in suspects and not is_read(cell):
             shape = f" of shape {cell.shape} and dtype {cell.dtype}" if isinstance(cell, np.ndarray) else ""
             raise TypeError(
                 f"{who} cannot read column {label!r}: argument must be a string or a number, not "
                 f"{type(cell).__name__!r}{shape} (row {row}). Spread such cells over columns of their own, drop the "
-                f"column, or name it in an Input that can read it."
+                f"column, or name it in an Input that can read it (lists of strings: TextInput)."
             )
+
+
+def _detect_objects(cells, has_lists):
+    """Vectors, pictures, other media and lists of texts, or None."""
+    vectors = sum(map(is_vector, cells))
+    if 2 * vectors > len(cells):
+        return Detected("vector", f"{_share(vectors, cells)} are vectors")
+    lists = [cell for cell in cells if is_list(cell)]
+    pictures = sum(map(_is_picture, cells)) + sum(map(_are_pictures, lists))
+    if 2 * pictures > len(cells):
+        listed = f", {len(lists)} of them lists" if lists else ""
+        return Detected("image", f"{_share(pictures, cells)} are pictures or paths of pictures{listed}")
+    media = sum(isinstance(cell, (*_BYTES, os.PathLike)) for cell in cells)
+    if 2 * media > len(cells):
+        return Detected("ignored", f"{_share(media, cells)} are bytes or paths, but not of pictures")
+    return _detect_texts(cells, lists) if has_lists else None
+
+
+def _detect_texts(cells, lists):
+    """Texts, where some cells of the column are lists, or None."""
+    lists_of_strings = [items for items in map(_filled, lists) if all(isinstance(item, str) for item in items)]
+    strings = [cell for cell in cells if isinstance(cell, str)]
+    if 2 * (len(strings) + len(lists_of_strings)) <= len(cells):
+        return None
+    strings += chain.from_iterable(lists_of_strings)
+    kind, reason = _detect_words(strings, len(strings))
+    return Detected("text", f"{_share(len(lists), cells)} are lists; {reason}") if kind == "text" else None
 
 
 def _detect_words(strings, n_sampled):
@@ -231,12 +270,22 @@ def _is_picture(cell):
     return isinstance(cell, Image.Image)
 
 
+def _filled(cell):
+    """What is in a list, without what is missing."""
+    return [item for item in cell if not is_missing(item)]
+
+
+def _are_pictures(cell):
+    items = _filled(cell)
+    return bool(items) and all(map(_is_picture, items))
+
+
 def _sample(cells):
     """Up to 1,000 of the cells with something in them, always the same ones."""
     cells = cells.to_numpy(dtype=object)
     drawn = _draw(cells)
-    filled = drawn[~missing_rows(drawn)]
-    return filled if 2 * len(filled) > len(drawn) else _draw(cells[~missing_rows(cells)])
+    filled = drawn[~empty_rows(drawn)]
+    return filled if 2 * len(filled) > len(drawn) else _draw(cells[~empty_rows(cells)])
 
 
 def _draw(cells):
@@ -260,3 +309,10 @@ def _holds_objects(column):
 
 def _share(n, cells):
     return f"{n} of {len(cells)} cells looked at"
+
+
+_READS = {  # which containers the transformer of a kind of columns reads, or complains of more precisely
+    "vector": lambda cell: is_vector(cell) or holds_nothing(cell),
+    "image": lambda cell: is_list(cell) or _is_picture(cell),
+    "text": is_list,
+}

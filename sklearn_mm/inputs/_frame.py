@@ -53,7 +53,7 @@ def _polars_column(column):
     cells = column.to_numpy()
     if str(column.dtype).startswith(("Categorical", "Enum")):
         return pd.Categorical(cells)
-    return pd.Series(cells)
+    return pd.Series(list(cells) if cells.ndim > 1 else cells)  # of vectors of one length, polars makes a matrix
 
 
 def _frame_of_array(X, who):

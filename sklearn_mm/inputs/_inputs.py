@@ -41,6 +41,8 @@ class Input(BaseEstimator):
         columns must be named.
     together : bool
         Whether all columns form one block, named after the Input. By default each column is a block, named after it.
+    pool : str
+        How the vectors of several items in a cell become one, as of `ImageInput`.
     """
 
     kind = None
@@ -48,12 +50,14 @@ class Input(BaseEstimator):
     together = False
     augment = None
     shared = False
+    pool = "auto"
 
     _parameter_constraints = {
         "columns": [str, Integral, tuple, list],
         "transformer": [BlockTransformer],
         "augment": [str, nn.Module, None],
         "shared": ["boolean"],
+        "pool": [StrOptions({"auto", "mean", "max", "attention"})],
     }
 
     def check(self):
@@ -85,7 +89,7 @@ class Input(BaseEstimator):
         transformer : BlockTransformer
             A clone. It is handed a Series, or a DataFrame if ``together``.
         """
-        return clone(self.transformer)
+        return self._reading_lists(clone(self.transformer))
 
     def make_spec(self, spec, name, block, columns):
         """Return what the network must know of a block.
@@ -104,10 +108,16 @@ class Input(BaseEstimator):
         Returns
         -------
         spec : BlockSpec
-            The same with these names, and with the encoder and augmentation of this Input.
+            The same with these names, and with the encoder, augmentation and pooling of this Input.
         """
+        if self.pool != "auto" and spec.pool is None:
+            raise ValueError(
+                f"`{name}` has pool={self.pool!r}, but its transformer reads column {block!r} as single cells. Let it "
+                f"read lists (lists=True), or leave pool='auto'."
+            )
         group = name if self.shared else None
-        return replace(spec, name=block, columns=columns, encoder=self.encoder, augment=self.augment, group=group)
+        spec = replace(spec, name=block, columns=columns, encoder=self.encoder, augment=self.augment, group=group)
+        return spec if self.pool == "auto" else replace(spec, pool=self.pool)
 
     def has_default_transformer(self):
         """Return whether the transformer reads as the default one of this class does.
@@ -130,6 +140,12 @@ class Input(BaseEstimator):
         who : str
             Whose encoder it is, for error messages.
         """
+
+    def _reading_lists(self, transformer):
+        """Return the transformer, which reads cells as lists even if none is one, if the Input says how to pool."""
+        if self.pool != "auto" and getattr(transformer, "lists", None) == "auto":
+            transformer.set_params(lists=True)
+        return transformer
 
     def set_params(self, **params):
         """Set parameters of this Input, or below its transformer and encoder (``encoder__cell``).
@@ -181,6 +197,21 @@ class ImageInput(Input):
     shared : bool, default=False
         Whether all columns are read with the same settings learnt from all of them, and encoded with the same
         weights: for pictures of the same sort, such as front and back. Needs fewer rows.
+    pool : {"auto", "mean", "max", "attention"}, default="auto"
+        For columns whose cells are lists of pictures (several photos of one thing): how the vectors that the encoder
+        makes of the pictures of a row become one vector. Their order does not matter. "mean" and "max" go element by
+        element; "max" hears what a single picture shows among many. "attention" learns which pictures count [1]_, and
+        needs more rows. "auto" is "mean" where there are lists in ``fit``, and else reads single pictures; naming a
+        way also reads lists later that ``fit`` had none of.
+
+    Notes
+    -----
+    Of lists, all pictures are encoded by the one encoder, as many at a time as the rows of a batch have, and varied in
+    training each by itself. To fusions, the vectors of a row's pictures are the tokens of the block.
+
+    References
+    ----------
+    .. [1] Ilse, Tomczak, Welling: Attention-based Deep Multiple Instance Learning. ICML 2018.
 
     Examples
     --------
@@ -188,17 +219,36 @@ class ImageInput(Input):
     >>> from sklearn_mm.preprocessing import ImageTransformer
     >>> ImageInput(["front", "back"], transformer=ImageTransformer(size=32), shared=True).transformer.size
     32
+
+    Two products, one with three photos:
+
+    >>> import numpy as np, pandas as pd
+    >>> from sklearn_mm import ModalityTransformer
+    >>> dark, light = np.zeros((2, 40, 40, 3), dtype=np.uint8) + np.uint8([[[[20]]], [[[230]]]])
+    >>> X = pd.DataFrame({"photos": [[dark, light, dark], light]})
+    >>> ModalityTransformer(image=ImageInput("photos", pool="attention")).fit_transform(X)["photos"].counts
+    array([3, 1])
     """
 
     kind = "image"
     detects = ("image",)
 
-    def __init__(self, columns="auto", *, transformer=_IMAGE_TRANSFORMER, encoder="auto", augment="auto", shared=False):
+    def __init__(
+        self,
+        columns="auto",
+        *,
+        transformer=_IMAGE_TRANSFORMER,
+        encoder="auto",
+        augment="auto",
+        shared=False,
+        pool="auto",
+    ):
         self.columns = columns
         self.transformer = _own(transformer, _IMAGE_TRANSFORMER)
         self.encoder = encoder
         self.augment = augment
         self.shared = shared
+        self.pool = pool
 
 
 class TextInput(Input):
@@ -219,6 +269,9 @@ class TextInput(Input):
     shared : bool, default=False
         Whether all columns have one vocabulary, learnt from all of them, and are encoded with the same weights: for
         texts of the same sort, such as question and answer. Needs fewer rows.
+    pool : {"auto", "mean", "max", "attention"}, default="auto"
+        For columns whose cells are lists of texts (such as several reviews of one thing): how the vectors that the
+        encoder makes of the texts of a row become one vector, as of `ImageInput`.
 
     Examples
     --------
@@ -236,14 +289,15 @@ class TextInput(Input):
         "transformer": [StrOptions({"auto"}), BlockTransformer],
     }
 
-    def __init__(self, columns="auto", *, transformer="auto", encoder="auto", shared=False):
+    def __init__(self, columns="auto", *, transformer="auto", encoder="auto", shared=False, pool="auto"):
         self.columns = columns
         self.transformer = transformer
         self.encoder = encoder
         self.shared = shared
+        self.pool = pool
 
     def make_transformer(self, columns):
-        return clone(self.transformer) if self.transformer != "auto" else self._auto_transformer()
+        return self._reading_lists(clone(self.transformer) if self.transformer != "auto" else self._auto_transformer())
 
     def make_spec(self, spec, name, block, columns):
         spec = super().make_spec(spec, name, block, columns)
@@ -267,14 +321,15 @@ class TextInput(Input):
 
 
 class TabularInput(Input):
-    """Columns of numbers, categories and dates, how they are read and encoded.
+    """Columns of numbers, categories, dates and ready-made vectors, how they are read and encoded.
 
     All columns together are one block, named "tabular" or, in ``inputs=``, as the Input is.
 
     Parameters
     ----------
     columns : "auto", str, int or list of these, default="auto"
-        Names or positions of the columns; "auto" finds all columns of numbers, categories and dates.
+        Names or positions of the columns; "auto" finds all columns of numbers, categories, dates and vectors
+        (embeddings computed elsewhere: 1-D arrays, or lists or tuples of numbers, all of one length).
     transformer : transformer, default=TabularTransformer()
         How cells become numbers and codes. Any transformer of scikit-learn's kind that maps a DataFrame to numbers
         does. A `TabularTransformer` is told the kind of each column by the rules of `detect_kinds`, unless its own
@@ -289,10 +344,18 @@ class TabularInput(Input):
     >>> TabularInput(["width", "height"], transformer=SimpleImputer()).set_params(transformer__strategy="median")
     TabularInput(columns=['width', 'height'],
                  transformer=SimpleImputer(strategy='median'))
+
+    Vectors are numbers of the table:
+
+    >>> import pandas as pd
+    >>> from sklearn_mm import ModalityTransformer
+    >>> X = pd.DataFrame({"embedding": [[0.1, 0.7, 0.2], [0.3, 0.1, 0.9]]})
+    >>> ModalityTransformer(tabular=TabularInput("embedding")).fit_transform(X)["tabular"]["numbers"].shape
+    (2, 3)
     """
 
     kind = "tabular"
-    detects = ("numeric", "categorical", "datetime")
+    detects = ("numeric", "categorical", "datetime", "vector")
     together = True
 
     _parameter_constraints = {**Input._parameter_constraints, "transformer": [HasMethods(["fit", "transform"])]}

@@ -20,16 +20,16 @@ __all__ = ["ModalityTransformer"]
 class ModalityTransformer(TransformerMixin, InputsMixin, auto_wrap_output_keys=None):
     """Read a table with columns of pictures, texts, numbers and categories into `Blocks`.
 
-    Each column of pictures or texts becomes a block, named after it; all columns of numbers, categories and dates
-    together become the block "tabular". What the columns are is found out in `fit` (by the rules of `detect_kinds`)
-    or told, and never guessed again. It is the first of two steps, before an estimator in a Pipeline; the estimators
-    do the same when they are handed a table.
+    Each column of pictures or texts, or of lists of these, becomes a block, named after it; all columns of numbers,
+    categories, dates and vectors together become the block "tabular". What the columns are is found out in `fit` (by
+    the rules of `detect_kinds`) or told, and never guessed again. It is the first of two steps, before an estimator in
+    a Pipeline; the estimators do the same when they are handed a table.
 
     Parameters
     ----------
     image, text, tabular : "auto", None, str, int, list or Input, default="auto"
-        Which columns hold pictures, texts, and numbers, categories or dates: "auto" finds them, None ignores the
-        modality, a name, a position or a list of these says so. An `ImageInput`, `TextInput` or `TabularInput` also
+        Which columns hold pictures, texts, and numbers, categories, dates or vectors: "auto" finds them, None ignores
+        the modality, a name, a position or a list of these says so. An `ImageInput`, `TextInput` or `TabularInput` also
         says how they are read, and which encoder an estimator uses that does not say otherwise.
     inputs : list of (str, Input), default=None
         The long way, as in scikit-learn's ColumnTransformer: named Inputs, several of one modality or of one's own.
@@ -46,7 +46,8 @@ class ModalityTransformer(TransformerMixin, InputsMixin, auto_wrap_output_keys=N
     specs_ : dict of str to BlockSpec
         What a network must know of each block.
     column_kinds_ : dict
-        For the columns that no Input names: "image", "text", "numeric", "categorical", "datetime" or "ignored".
+        For the columns that no Input names: "image", "text", "numeric", "categorical", "datetime", "vector" or
+        "ignored".
     column_reasons_ : dict
         Why, for the same columns.
     n_features_in_ : int

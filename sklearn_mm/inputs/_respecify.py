@@ -12,8 +12,8 @@ __all__ = ["respecify"]
 def respecify(blocks, inputs, owner):
     """Return the `Blocks` that an estimator's Inputs select, with the encoders and augmentations that they name.
 
-    Columns of Inputs are read as names of blocks; "auto" stands for all blocks of the Input's kind. "auto" as encoder
-    or augmentation leaves what was named when the blocks were read.
+    Columns of Inputs are read as names of blocks; "auto" stands for all blocks of the Input's kind. "auto" as encoder,
+    augmentation or pooling leaves what was named when the blocks were read.
 
     Parameters
     ----------
@@ -41,8 +41,9 @@ def respecify(blocks, inputs, owner):
         raise ValueError(f"{owner} has no block left to read: its Inputs take none of the blocks {list(blocks)}.")
     specs = {}
     for block, name in chosen.items():
-        specs[block] = blocks.specs[block] if name is None else _respecified(blocks.specs[block], name, inputs[name])
+        specs[block] = blocks.specs[block]
         if name is not None:
+            specs[block] = _respecified(specs[block], name, inputs[name], owner)
             inputs[name].check_spec(specs[block], owner)
     _check_groups(specs, inputs, owner)
     blocks = blocks.select(chosen)
@@ -89,13 +90,18 @@ def _find(column, blocks, name, input_, owner):
     return block
 
 
-def _respecified(spec, name, input_):
+def _respecified(spec, name, input_, owner):
     params = input_.get_params(deep=False)
     changes = {
         what: params[what]
-        for what in ("encoder", "augment")
+        for what in ("encoder", "augment", "pool")
         if what in params and not (isinstance(params[what], str) and params[what] == "auto")
     }
+    if "pool" in changes and spec.pool is None:
+        raise ValueError(
+            f"{owner}: `{name}` has pool={input_.pool!r}, but block {spec.name!r} was read as single cells. Name it "
+            f"where they are read: ModalityTransformer({_written(name, input_, f'pool={input_.pool!r}')})."
+        )
     if input_.shared:
         changes["group"] = name
     return replace(spec, **changes)

@@ -4,6 +4,7 @@ import torch
 import torch.nn as nn
 
 from sklearn_mm.encoders import Features
+from sklearn_mm.encoders._pooling import ItemPooling
 
 __all__ = ["MultimodalNetwork"]
 
@@ -13,7 +14,8 @@ class MultimodalNetwork(nn.Module):
 
     A batch is a dict with ``blocks`` (the tensors of each block, by name) and ``present`` (batch, n_blocks), which
     says whether the row has something in the block. A block that a row lacks is not encoded: a learnt vector stands
-    in for it.
+    in for it. The tensors of a block whose rows hold several items are a dict of ``items`` (n_items, ...) of all rows,
+    and ``counts`` (batch,), how many each row has: the encoder sees the items, and their vectors are pooled by row.
 
     Parameters
     ----------
@@ -41,9 +43,14 @@ class MultimodalNetwork(nn.Module):
         self.encoders = nn.ModuleList(built.values())
         places = {key: place for place, key in enumerate(built)}
         self._place = {name: places[id(encoders[name])] for name in self.names}
+        pools = {self._place[name]: specs[name].pool for name in self.names}
+        self.poolings = nn.ModuleList(
+            nn.Identity() if pools[place] is None else ItemPooling(pools[place]).build(encoder.out_features)
+            for place, encoder in enumerate(self.encoders)
+        )
         self.augment = nn.ModuleList([nn.Identity() for _ in self.names])
         widths = {name: self.encoder(name).out_features for name in self.names}
-        token_widths = {name: self.encoder(name).token_features for name in self.names}
+        token_widths = {name: (self.pooling(name) or self.encoder(name)).token_features for name in self.names}
         self.stand_ins = nn.ParameterList([nn.Parameter(torch.zeros(width)) for width in widths.values()])
         self.fusion = fusion.build(widths, n_outputs, token_widths)
         self.head = None if fusion.gives_outputs else head.build(fusion.out_features, widths, n_outputs)
@@ -55,6 +62,11 @@ class MultimodalNetwork(nn.Module):
     def encoder(self, name):
         """Return the built encoder of a block."""
         return self.encoders[self._place[name]]
+
+    def pooling(self, name):
+        """Return the built `ItemPooling` of a block whose rows hold several items, else None."""
+        pooling = self.poolings[self._place[name]]
+        return pooling if isinstance(pooling, ItemPooling) else None
 
     def set_augment(self, name, augment):
         """Let a module change the prepared tensors of a block in training; None leaves them as they are."""
@@ -83,10 +95,14 @@ class MultimodalNetwork(nn.Module):
         present = self._drop_blocks(batch["present"])
         features = {}
         for column, name in enumerate(self.names):
-            x = self.encoder(name).prepare(batch["blocks"][name])
+            block, pooling = batch["blocks"][name], self.pooling(name)
+            x = self.encoder(name).prepare(block if pooling is None else block["items"])
             if self.training:
                 x = self.augment[column](x)
-            features[name] = self._encode_present(name, x, batch["present"][:, column])
+            if pooling is None:
+                features[name] = self._encode_present(name, x, batch["present"][:, column])
+            else:
+                features[name] = pooling(self._encode_items(name, x), block["counts"])
             here = present[:, column].unsqueeze(1)  # (batch, 1)
             features[name] = Features(
                 pooled=torch.where(here, features[name].pooled, self.stand_ins[column]),
@@ -112,11 +128,25 @@ class MultimodalNetwork(nn.Module):
         rows = present.nonzero().squeeze(1)
         if len(rows) == len(present) or len(rows) < 2:  # batch statistics need two rows
             return encoder(x)
-        some = encoder({key: part[rows] for key, part in x.items()} if isinstance(x, dict) else x[rows])
+        some = encoder(_take(x, rows))
         return Features(*(part.new_zeros(len(present), *part.shape[1:]).index_copy(0, rows, part) for part in some))
+
+    def _encode_items(self, name, x):
+        """Return the vectors (n_items, out_features) of the items of a batch, of which there may be none."""
+        encoder = self.encoder(name)
+        n_items = len(next(iter(x.values())) if isinstance(x, dict) else x)
+        if n_items == 0:
+            return self.stand_ins[self.names.index(name)].new_zeros(0, encoder.out_features)
+        if n_items == 1 and self.training:  # batch statistics need two
+            x = _take(x, [0, 0])
+        return encoder(x).pooled[:n_items]
 
     def _drop_blocks(self, present):
         if not self.training or self.modality_dropout == 0:
             return present
         kept = present & (torch.rand(present.shape, device=present.device) >= self.modality_dropout)
         return torch.where(kept.any(1, keepdim=True), kept, present)
+
+
+def _take(x, rows):
+    return {key: part[rows] for key, part in x.items()} if isinstance(x, dict) else x[rows]

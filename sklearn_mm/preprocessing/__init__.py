@@ -3,6 +3,7 @@
 from sklearn_mm.preprocessing._base import BlockTransformer
 from sklearn_mm.preprocessing._blocks import Blocks
 from sklearn_mm.preprocessing._image import ImageTransformer
+from sklearn_mm.preprocessing._ragged import Ragged
 from sklearn_mm.preprocessing._specs import BlockSpec, ImageSpec, TabularSpec, TextSpec
 from sklearn_mm.preprocessing._tabular import TabularTransformer
 from sklearn_mm.preprocessing._text import TextTransformer
@@ -13,6 +14,7 @@ __all__ = [
     "Blocks",
     "ImageSpec",
     "ImageTransformer",
+    "Ragged",
     "TabularSpec",
     "TabularTransformer",
     "TextSpec",

@@ -9,7 +9,8 @@ class BlockTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
     """A scikit-learn transformer from cells to one array with one row per cell.
 
     A subclass owes two methods, both of which return ``(array, present)``, where ``present`` (n_rows,) is False for
-    cells with nothing in them (missing, or unreadable and ignored); their rows of the array are zeros:
+    cells with nothing in them (missing, or unreadable and ignored); their rows of the array are zeros. Where cells are
+    lists of any length the array is a `Ragged`, and ``spec_.pool`` is not None:
 
     - ``fit_read(X, y=None)`` learns, sets ``spec_`` (a `BlockSpec`), and reads each cell once;
     - ``read(X)`` reads with what was learnt and changes no attribute.

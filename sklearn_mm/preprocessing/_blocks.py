@@ -14,7 +14,8 @@ class Blocks(dict):
     Parameters
     ----------
     arrays : dict of str to array
-        The blocks. Each supports ``len``, ``shape``, ``dtype`` and indexing by rows.
+        The blocks. Each supports ``len``, ``shape``, ``dtype`` and indexing by rows, as a `Ragged` does whose rows
+        hold several items.
     specs : dict of str to BlockSpec
         Description of each block.
     present : array of shape (n_rows, n_blocks), dtype bool, default=None

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-__all__ = ["as_cells", "is_missing", "missing_rows"]
+__all__ = ["as_cells", "is_missing", "missing_rows", "object_array"]
 
 
 def as_cells(X, who="This transformer"):
@@ -36,14 +36,14 @@ def as_cells(X, who="This transformer"):
         _check_one_column(X.columns, who)
         X = X.to_series()
     if library == "polars" and hasattr(X, "to_list"):
-        return _object_array(X.to_list()), X.name or None
+        return object_array(X.to_list()), X.name or None
     if library == "pyarrow" and hasattr(X, "column_names"):
         _check_one_column(X.column_names, who)
-        return _object_array(X.column(0).to_pylist()), X.column_names[0]
+        return object_array(X.column(0).to_pylist()), X.column_names[0]
     if library == "pyarrow" and hasattr(X, "to_pylist"):
-        return _object_array(X.to_pylist()), None
+        return object_array(X.to_pylist()), None
     if isinstance(X, (list, tuple)):
-        return _object_array(X), None
+        return object_array(X), None
     # NumPy's own scalars have `__array__` too, and are cells rather than columns.
     if hasattr(X, "__array__") and not isinstance(X, np.generic):
         return _cells_of_array(X, who), None
@@ -78,10 +78,10 @@ def _cells_of_array(X, who):
     if array.ndim == 2:
         _check_one_column(list(range(array.shape[1])), who)
         array = array[:, 0]
-    return array.astype(object) if array.ndim == 1 else _object_array(array)
+    return array.astype(object) if array.ndim == 1 else object_array(array)
 
 
-def _object_array(cells):
+def object_array(cells):
     array = np.empty(len(cells), dtype=object)
     for row, cell in enumerate(cells):  # one by one: a slice assignment would unpack cells that are arrays
         array[row] = cell

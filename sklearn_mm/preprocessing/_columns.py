@@ -10,13 +10,17 @@ import numpy as np
 import pandas as pd
 from sklearn.preprocessing import QuantileTransformer
 
+from sklearn_mm.preprocessing._vectors import are_vectors
+
 __all__ = ["KINDS", "CategoricalReader", "DatetimeReader", "NumericReader", "detect_column_kind"]
 
-KINDS = ("numeric", "categorical", "datetime")
+KINDS = ("numeric", "categorical", "datetime", "vector")
 
 _UNSEEN, _MISSING, _FIRST_LEVEL = 0, 1, 2  # codes, as TabularSpec says
 _NUMERIC = {"integer", "floating", "mixed-integer-float", "decimal", "complex", "timedelta", "timedelta64"}
 _DATETIME = {"datetime", "datetime64", "date", "period"}
+_OBJECTS = {"mixed", "unknown-array"}
+_N_SAMPLED = 1000
 _ISO_DATE = re.compile(r"\s*\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?\s*")
 _EPOCH = pd.Timestamp(0).as_unit("s")
 _N_QUANTILES = 1000
@@ -24,11 +28,12 @@ _LARGEST = 1e9  # of a scaled number; its square is still far from the end of fl
 
 
 def detect_column_kind(column):
-    """Return "numeric", "categorical" or "datetime" for a column of a pandas table.
+    """Return "numeric", "categorical", "datetime" or "vector" for a column of a pandas table.
 
     Numbers and durations are numeric. Dates, and strings that all are ISO 8601 dates (2024-03-31, 2024-03-31T12:00),
-    are datetime. Everything else is categorical: other strings (those of digits too, which may be codes), booleans,
-    the category dtype, mixtures, and object columns without any value.
+    are datetime. Columns with vectors in most cells (1-D arrays, lists or tuples of numbers) are vectors. Everything
+    else is categorical: other strings (those of digits too, which may be codes), booleans, the category dtype,
+    mixtures, and object columns without any value.
 
     Parameters
     ----------
@@ -37,7 +42,7 @@ def detect_column_kind(column):
 
     Returns
     -------
-    kind : {"numeric", "categorical", "datetime"}
+    kind : {"numeric", "categorical", "datetime", "vector"}
         What the column is read as.
     """
     inferred = pd.api.types.infer_dtype(column, skipna=True)
@@ -49,6 +54,8 @@ def detect_column_kind(column):
         levels = [level for level in pd.unique(column.dropna()) if level.strip()]
         if levels and all(map(_ISO_DATE.fullmatch, levels)) and pd.NaT not in _parse_dates(levels):
             return "datetime"
+    if inferred in _OBJECTS and are_vectors(column.dropna().iloc[:_N_SAMPLED]):
+        return "vector"
     return "categorical"
 
 

@@ -13,6 +13,7 @@ from sklearn_mm.preprocessing._base import BlockTransformer
 from sklearn_mm.preprocessing._cells import as_cells, is_missing, missing_rows
 from sklearn_mm.preprocessing._decode import CELL_TYPES, Framing, UnreadableError, decode, describe_cell
 from sklearn_mm.preprocessing._keys import hash_cells
+from sklearn_mm.preprocessing._lists import spread, spread_as
 from sklearn_mm.preprocessing._specs import ImageSpec
 from sklearn_mm.utils._validation import Interval, StrOptions, _fit_context
 
@@ -32,6 +33,11 @@ class ImageTransformer(BlockTransformer):
     (H, W, 3) or (H, W, 4) that is uint8, uint16, bool or float in [0, 1]. Kinds may mix. Pictures are set upright by
     their EXIF orientation, transparent ones are laid on ``background``, deep ones are scaled to 8 bits, and of
     animated ones the first frame is read. Cells with nothing in them (None, NaN, empty strings) give zeros.
+
+    A cell may also be a list of these (or a tuple, a 1-D array of objects, or an array of shape (n, H, W, C)): several
+    pictures of one thing. Then the result is a `Ragged`, which holds the pictures of all rows in one array, and a
+    single picture counts as a list of one. An empty list is a missing cell, and what is missing in a list is left out
+    of it.
 
     Parameters
     ----------
@@ -65,6 +71,9 @@ class ImageTransformer(BlockTransformer):
         or None for "missing". It is the way to read URLs or archives, of which nothing is fetched otherwise. What it
         raises as OSError or ValueError counts as an unreadable cell. It is called from several threads, unless
         ``n_jobs=1``.
+    lists : bool or "auto", default="auto"
+        Whether cells are lists of pictures. "auto" says yes if there is a list in `fit`; else a list of more than one
+        is an error later. With False, lists are cells like others, which only a ``loader`` can read.
     on_error : {"raise", "warn", "ignore"}, default="raise"
         What to do with cells that cannot be read: one error that counts and names them, one such warning, or nothing.
         In the latter two cases they are like missing ones. It is an error in any case if all cells that are not
@@ -76,13 +85,13 @@ class ImageTransformer(BlockTransformer):
     Attributes
     ----------
     spec_ : ImageSpec
-        Shape of a row, mean and standard deviation.
+        Shape of a picture, mean and standard deviation.
     mean_ : ndarray of shape (n_channels,)
         Mean per channel, for pixels in [0, 1].
     std_ : ndarray of shape (n_channels,)
         Standard deviation per channel, for pixels in [0, 1]; 1 for a channel that is constant in ``"dataset"``.
     unreadable_rows_ : ndarray of shape (n_unreadable,), dtype int
-        Positions of the rows that could not be read in `fit`; empty under ``on_error="raise"``.
+        Positions of the rows where something could not be read in `fit`; empty under ``on_error="raise"``.
 
     Notes
     -----
@@ -104,6 +113,8 @@ class ImageTransformer(BlockTransformer):
     ((2, 32, 32, 3), dtype('uint8'))
     >>> pictures[:, 0, 0].tolist()
     [[255, 0, 0], [0, 0, 0]]
+    >>> transformer.fit_transform([[red, red], red, []])
+    Ragged(uint8[3, 32, 32, 3] in 3 rows)
     """
 
     _parameter_constraints = {
@@ -117,6 +128,7 @@ class ImageTransformer(BlockTransformer):
         "std": [StrOptions({"imagenet", "dataset"}), Real, "array-like"],
         "root": [str, os.PathLike, None],
         "loader": [callable, None],
+        "lists": ["boolean", StrOptions({"auto"})],
         "on_error": [StrOptions({"raise", "warn", "ignore"})],
         "n_jobs": [Integral, None],
     }
@@ -134,6 +146,7 @@ class ImageTransformer(BlockTransformer):
         std="imagenet",
         root=None,
         loader=None,
+        lists="auto",
         on_error="raise",
         n_jobs=-1,
     ):
@@ -147,6 +160,7 @@ class ImageTransformer(BlockTransformer):
         self.std = std
         self.root = root
         self.loader = loader
+        self.lists = lists
         self.on_error = on_error
         self.n_jobs = n_jobs
 
@@ -163,7 +177,7 @@ class ImageTransformer(BlockTransformer):
 
         Returns
         -------
-        pictures : ndarray of shape (n_rows, height, width, channels), dtype uint8
+        pictures : ndarray of shape (n_rows, height, width, channels) or Ragged, dtype uint8
             The pictures; zeros where there is none.
         present : ndarray of shape (n_rows,), dtype bool
             Where there is one.
@@ -173,8 +187,9 @@ class ImageTransformer(BlockTransformer):
             raise ValueError(f"{type(self).__name__} needs at least one row to fit, got none.")
         framing = self._check_framing()
         statistics = {what: self._check_statistic(what) for what in ("mean", "std")}
-        pictures, present, failures = self._read(cells, name, framing)
-        self._report(failures, present, name, n_may_be_all=0)
+        items = spread(cells, name, self.lists)
+        pictures, present, failures = self._read(items, framing)
+        self._report(failures, present, items, n_may_be_all=0)
         if "dataset" in statistics.values():
             if not present.any():
                 raise ValueError(
@@ -186,9 +201,14 @@ class ImageTransformer(BlockTransformer):
         self._framing = framing
         self.mean_ = np.array(statistics["mean"], dtype=float)
         self.std_ = np.array(statistics["std"], dtype=float)
-        self.unreadable_rows_ = np.array([row for row, _, _ in failures], dtype=int)
-        self.spec_ = ImageSpec(shape=pictures.shape[1:], mean=tuple(self.mean_.tolist()), std=tuple(self.std_.tolist()))
-        return pictures, present
+        self.unreadable_rows_ = np.unique([items.row_of(item) for item, _ in failures]).astype(int)
+        self.spec_ = ImageSpec(
+            shape=pictures.shape[1:],
+            mean=tuple(self.mean_.tolist()),
+            std=tuple(self.std_.tolist()),
+            pool="mean" if items.are_lists else None,
+        )
+        return items.gather(pictures, present)
 
     def read(self, X):
         """Return the array of a column of pictures.
@@ -200,16 +220,17 @@ class ImageTransformer(BlockTransformer):
 
         Returns
         -------
-        pictures : ndarray of shape (n_rows, height, width, channels), dtype uint8
+        pictures : ndarray of shape (n_rows, height, width, channels) or Ragged, dtype uint8
             The pictures; zeros where there is none.
         present : ndarray of shape (n_rows,), dtype bool
             Where there is one.
         """
         check_is_fitted(self)
         cells, name = as_cells(X, type(self).__name__)
-        pictures, present, failures = self._read(cells, name, self._framing)
-        self._report(failures, present, name, n_may_be_all=1)
-        return pictures, present
+        items = spread_as(cells, name, self.lists, self.spec_, type(self).__name__)
+        pictures, present, failures = self._read(items, self._framing)
+        self._report(failures, present, items, n_may_be_all=1)
+        return items.gather(pictures, present)
 
     def content_keys(self, X):
         """Return what identifies the content of each cell, without decoding any.
@@ -227,39 +248,39 @@ class ImageTransformer(BlockTransformer):
         """
         return hash_cells(as_cells(X, type(self).__name__)[0], self.root)
 
-    def _read(self, cells, name, framing):
-        """Return the pictures, whether each is present, and (row, cell, cause) of those that cannot be read."""
-        present = ~missing_rows(cells)
-        rows = np.flatnonzero(present)
+    def _read(self, items, framing):
+        """Return the pictures, whether each is present, and (item, cause) of those that cannot be read."""
+        present = ~missing_rows(items.cells)
+        filled = np.flatnonzero(present)
         if self.loader is None:  # a cell of the wrong type is known before hours of decoding
-            for row in rows:
-                _check_kind(cells[row], row, name, f"{type(self).__name__} reads")
-        pictures = np.zeros((len(cells), *framing.size, len(framing.color)), dtype=np.uint8)
-        n_threads = min(joblib.effective_n_jobs(self.n_jobs), len(rows))
+            for item in filled:
+                _check_kind(items.cells[item], items, item, f"{type(self).__name__} reads")
+        pictures = np.zeros((len(items.cells), *framing.size, len(framing.color)), dtype=np.uint8)
+        n_threads = min(joblib.effective_n_jobs(self.n_jobs), len(filled))
         # Threads fill the one array in place: a few tasks per thread even out slow and fast pictures.
-        n_tasks = 1 if n_threads <= 1 else max(4 * n_threads, len(rows) // 32)
+        n_tasks = 1 if n_threads <= 1 else max(4 * n_threads, len(filled) // 32)
         Image.preinit()  # the common formats first, so that the others are not tried on every file
         Image.init()  # now, because threads that do it at the same time may miss formats
         failures = joblib.Parallel(n_jobs=n_threads if n_threads > 1 else 1, require="sharedmem")(
-            joblib.delayed(self._fill)(pictures, present, cells, task, name, framing)
-            for task in np.array_split(rows, n_tasks)
+            joblib.delayed(self._fill)(pictures, present, items, task, framing)
+            for task in np.array_split(filled, n_tasks)
         )
         return pictures, present, [failure for found in failures for failure in found]
 
-    def _fill(self, pictures, present, cells, rows, name, framing):
-        """Decode some rows into their places; return (row, cell, cause) of those that cannot be read."""
+    def _fill(self, pictures, present, items, some, framing):
+        """Decode some items into their places; return (item, cause) of those that cannot be read."""
         failures = []
-        for row in rows:
+        for item in some:
             try:
-                cell = cells[row] if self.loader is None else self._load(cells[row])
+                cell = items.cells[item] if self.loader is None else self._load(items.cells[item])
                 if is_missing(cell):
-                    present[row] = False
+                    present[item] = False
                     continue
-                _check_kind(cell, row, name, f"The loader of {type(self).__name__} must return")
-                pictures[row] = decode(cell, framing, self.root)
+                _check_kind(cell, items, item, f"The loader of {type(self).__name__} must return")
+                pictures[item] = decode(cell, framing, self.root)
             except UnreadableError as error:
-                present[row] = False
-                failures.append((row, cells[row], str(error)))
+                present[item] = False
+                failures.append((item, str(error)))
         return failures
 
     def _load(self, cell):
@@ -268,20 +289,18 @@ class ImageTransformer(BlockTransformer):
         except (OSError, ValueError) as error:
             raise UnreadableError(f"the loader raised {type(error).__name__}: {error}") from error
 
-    def _report(self, failures, present, name, n_may_be_all):
-        """Raise or warn about unreadable cells; more than ``n_may_be_all`` must not be all that there are."""
+    def _report(self, failures, present, items, n_may_be_all):
+        """Raise or warn about what is unreadable; more rows than ``n_may_be_all`` must not be all that there are."""
         if not failures:
             return
-        count = f"{len(failures)} of {len(present)} cells"
-        rows = "row " if len(failures) == 1 else "rows "  # positions, from 0
-        rows += ", ".join(str(row) for row, _, _ in failures[:5]) + (", ..." if len(failures) > 5 else "")
-        lines = [f"  row {row}: {describe_cell(cell)}: {cause}" for row, cell, cause in failures[:5]]
-        message = "\n".join([f"{type(self).__name__} cannot read {count} of{_of(name)} ({rows}):", *lines, ""])
+        found = f"{len(failures)} of {len(present)} {items.noun} ({items.which_rows(item for item, _ in failures)})"
+        lines = [f"  {items.where(item)}: {describe_cell(items.cells[item])}: {cause}" for item, cause in failures[:5]]
+        message = "\n".join([f"{type(self).__name__} cannot read {found}:", *lines, ""])
         if self.on_error == "raise":
             raise ValueError(
                 f'{message}Fix these cells, drop these rows, or pass on_error="warn" to read them as missing.'
             )
-        if not present.any() and len(failures) > n_may_be_all:
+        if not present.any() and len({items.row_of(item) for item, _ in failures}) > n_may_be_all:
             raise ValueError(
                 f"{message}These are all that are not missing, too many for on_error={self.on_error!r}. Check the "
                 f"paths and root={self.root!r}."
@@ -359,13 +378,13 @@ def _of(name):
     return " the column" if name is None else f" column {name!r}"
 
 
-def _check_kind(cell, row, name, who_does):
+def _check_kind(cell, items, item, who_does):
     if not isinstance(cell, CELL_TYPES):
         text = repr(cell)
         raise TypeError(
-            f"{who_does} paths (str or pathlib.Path), bytes, PIL images and arrays; got {type(cell).__name__} in row "
-            f"{row} of{_of(name)}: {text if len(text) <= 60 else text[:57] + '...'}. Convert such cells, or let "
-            f"loader= do it, a function from such a cell to one of these."
+            f"{who_does} paths (str or pathlib.Path), bytes, PIL images and arrays; got {type(cell).__name__} in "
+            f"{items.where(item)} of{_of(items.name)}: {text if len(text) <= 60 else text[:57] + '...'}. Convert such "
+            f"cells, or let loader= do it, a function from such a cell to one of these."
         )
 
 

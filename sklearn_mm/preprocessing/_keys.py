@@ -7,8 +7,10 @@ import joblib
 import numpy as np
 from PIL import Image
 
-from sklearn_mm.preprocessing._cells import missing_rows
+from sklearn_mm.preprocessing._cells import is_missing, object_array
 from sklearn_mm.preprocessing._decode import ORIENTATION_TAG, READ_ERRORS, file_path
+from sklearn_mm.preprocessing._lists import empty_rows, is_list
+from sklearn_mm.preprocessing._ragged import Ragged
 
 __all__ = ["hash_cells", "hash_rows"]
 
@@ -18,7 +20,7 @@ def hash_rows(array):
 
     Parameters
     ----------
-    array : numpy.ndarray of shape (n, ...)
+    array : numpy.ndarray of shape (n, ...) or Ragged
         Numbers or records; not objects.
 
     Returns
@@ -26,7 +28,7 @@ def hash_rows(array):
     keys : numpy.ndarray of shape (n,), dtype V16
         BLAKE2b of the bytes of each row.
     """
-    array = np.asarray(array)
+    array = array if isinstance(array, Ragged) else np.asarray(array)
     if array.dtype.hasobject:
         raise TypeError(f"hash_rows needs an array of numbers or records, got dtype {array.dtype}. Use hash_cells.")
     return _keys((row.tobytes(),) for row in array)
@@ -36,7 +38,8 @@ def hash_cells(cells, root=None):
     """Return one key per cell of a column of pictures or other media.
 
     A path is known by where it leads and by the file's size and time of change, so that no file is read; bytes, PIL
-    images and arrays by their content. A path that leads nowhere is known by its text.
+    images and arrays by their content. A path that leads nowhere is known by its text. A list is known by what is in
+    it, in its order, without what is missing.
 
     Parameters
     ----------
@@ -50,7 +53,7 @@ def hash_cells(cells, root=None):
     keys : numpy.ndarray of shape (n,), dtype V16
         BLAKE2b of each cell's kind and content; zeros where the cell is missing.
     """
-    missing = missing_rows(cells)
+    missing = empty_rows(cells)
     keys = _keys(() if nothing else _content(cell, root) for cell, nothing in zip(cells, missing, strict=True))
     keys[missing] = bytes(16)
     return keys
@@ -76,6 +79,9 @@ def _content(cell, root):
         return b"image\0", *_content_of_image(cell)
     if isinstance(cell, np.ndarray) and not cell.dtype.hasobject:
         return b"array\0", repr((cell.shape, cell.dtype.str)).encode(), cell.tobytes()
+    if is_list(cell):
+        items = object_array([item for item in cell if not is_missing(item)])
+        return b"list\0", hash_cells(items, root).tobytes()
     return b"object\0", joblib.hash(cell).encode()  # what only a user's loader understands
 
 

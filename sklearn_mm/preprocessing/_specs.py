@@ -14,7 +14,7 @@ class BlockSpec:
     kind : str
         Modality: "image", "text", "tabular", "audio", "video" or one of a user's own.
     shape : tuple of int
-        Shape of one row of the block's array.
+        Shape of one row of the block's array; of one item, if the array is a `Ragged`.
     name : str, default=""
         Name of the block: its column's, or "tabular".
     columns : tuple of str, default=()
@@ -25,6 +25,9 @@ class BlockSpec:
         What the Input named as the block's augmentation.
     group : str or None, default=None
         Blocks of the same group share one encoder with one set of weights.
+    pool : {"mean", "max", "attention"} or None, default=None
+        How the vectors of a row's items become one, where the block's array is a `Ragged`, whose rows hold several
+        items. None where each row is one item, as usual.
     """
 
     kind: str
@@ -34,6 +37,7 @@ class BlockSpec:
     encoder: object = "auto"
     augment: object = None
     group: str | None = None
+    pool: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

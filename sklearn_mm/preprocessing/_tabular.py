@@ -18,6 +18,7 @@ from sklearn_mm.preprocessing._columns import (
     detect_column_kind,
 )
 from sklearn_mm.preprocessing._specs import TabularSpec
+from sklearn_mm.preprocessing._vectors import VectorReader
 from sklearn_mm.utils._validation import Interval, StrOptions, _fit_context
 
 __all__ = ["TabularTransformer"]
@@ -39,23 +40,30 @@ class TabularTransformer(BlockTransformer):
       levels, sorted. Levels that Python calls equal are one (1, 1.0 and True); a value that equals none but reads like
       one (``"1"`` where ``fit`` saw 1) is taken for it. Nothing is said about unseen levels: they are normal.
 
-    None, NaN, NaT, pd.NA and blank strings are missing. Columns are found by name in ``transform``: their order does
-    not matter, and further columns are ignored.
+    - *Vectors*, such as embeddings computed elsewhere (1-D arrays, lists or tuples of numbers, tensors; all of one
+      length), become one number per element. Their mean is subtracted, and all are divided by the same number, after
+      which the elements have variance 1 on average: unlike ``scaling`` of each element, this keeps the directions and
+      relative distances that an embedding stands for. Missing elements become 0, the mean; a cell without any is
+      missing, which a column of 0 and 1 says if it occurs in ``fit``.
+
+    None, NaN, NaT, pd.NA, blank strings and empty lists are missing. Columns are found by name in ``transform``: their
+    order does not matter, and further columns are ignored.
 
     Parameters
     ----------
     kinds : "auto" or dict, default="auto"
         What each column is: a dict from the column's name (its position in an array without names) to "numeric",
-        "categorical" or "datetime". Columns that it does not name, and all with "auto", are decided by their content
-        in ``fit``: numbers and durations are numeric; dates and strings of ISO 8601 dates are dates; the rest are
-        categories, strings of digits and booleans among them.
+        "categorical", "datetime" or "vector". Columns that it does not name, and all with "auto", are decided by their
+        content in ``fit``: numbers and durations are numeric; dates and strings of ISO 8601 dates are dates; where
+        most cells are vectors, all are; the rest are categories, strings of digits and booleans among them.
     scaling : {"robust", "standard", "quantile"}, default="robust"
-        How numbers are scaled. "robust": the median goes to 0 and the distance of the quartiles to 1 (half the range if
-        they coincide), then x / sqrt(1 + (x / 3)²) keeps outliers within ±3. "standard": mean 0 and standard deviation
-        1, outliers as far out as they are. "quantile": to a normal distribution by rank, which forgets distances.
+        How numbers and dates are scaled. "robust": the median goes to 0 and the distance of the quartiles to 1 (half
+        the range if they coincide), then x / sqrt(1 + (x / 3)²) keeps outliers within ±3. "standard": mean 0 and
+        standard deviation 1, outliers as far out as they are. "quantile": to a normal distribution by rank, which
+        forgets distances.
     add_indicator : bool, default=True
-        Whether a numeric or date column with missing values in ``fit`` gets a column that says where. Without, the
-        network cannot tell a missing value from a central one.
+        Whether a numeric, date or vector column with missing values in ``fit`` gets a column that says where. Without,
+        the network cannot tell a missing value from a central one.
     max_categories : int or None, default=1000
         Most levels of a column that get codes of their own, the most frequent ones. Fewer make a smaller network that
         knows less of rare levels. None sets no limit.
@@ -68,7 +76,7 @@ class TabularTransformer(BlockTransformer):
     spec_ : TabularSpec
         Number of numbers and codes per row, and number of codes per categorical column.
     kinds_ : dict
-        Kind of each column: "numeric", "categorical" or "datetime".
+        Kind of each column: "numeric", "categorical", "datetime" or "vector".
     categories_ : dict of list
         The levels of each categorical column; the first has code 2.
     n_features_in_ : int
@@ -180,7 +188,8 @@ class TabularTransformer(BlockTransformer):
         Returns
         -------
         names : ndarray of shape (``spec_.shape[0]``,), dtype object
-            One name per number ("age", "age_missing", "when_seconds", "when_hour_sin") and per code ("city").
+            One name per number ("age", "age_missing", "when_seconds", "when_hour_sin", "embedding_0") and per
+            code ("city").
         """
         check_is_fitted(self)
         numbers, codes = [], []
@@ -219,6 +228,8 @@ class TabularTransformer(BlockTransformer):
     def _make_reader(self, label, kind):
         if kind == "categorical":
             return CategoricalReader(label, self.max_categories, self.min_frequency)
+        if kind == "vector":
+            return VectorReader(label, self.add_indicator)
         reader = NumericReader if kind == "numeric" else DatetimeReader
         return reader(label, self.scaling, self.add_indicator)
 

@@ -11,8 +11,10 @@ from sklearn.utils.validation import check_is_fitted
 from tokenizers import Tokenizer
 
 from sklearn_mm.preprocessing._base import BlockTransformer
-from sklearn_mm.preprocessing._cells import as_cells, missing_rows
+from sklearn_mm.preprocessing._cells import as_cells, missing_rows, object_array
+from sklearn_mm.preprocessing._lists import spread, spread_as
 from sklearn_mm.preprocessing._ngrams import NGramTokenizer
+from sklearn_mm.preprocessing._ragged import Ragged
 from sklearn_mm.preprocessing._specs import TextSpec
 from sklearn_mm.preprocessing._tokenizers import (
     PADDING,
@@ -38,6 +40,10 @@ class TextTransformer(BlockTransformer):
     Id 0 is padding, at the end of a row; id 1 is any token that the vocabulary does not know. A missing cell (None,
     NaN, ``pd.NA``, an empty or blank string) gives a row of zeros, and a text without a single known token gives at
     least one 1.
+
+    A cell may also be a list of texts (or a tuple, or a 1-D array of strings), such as the reviews of one thing. Then
+    the result is a `Ragged`, which holds the ids of all texts in one array, and a single text counts as a list of one.
+    An empty list is a missing cell, and what is missing in a list is left out of it.
 
     Texts are brought into Unicode's form NFKC first, and white space of any length and kind counts as one space.
     Words are runs of letters and digits; every other sign, each emoji among them, is a word of its own, and so is
@@ -93,13 +99,16 @@ class TextTransformer(BlockTransformer):
         numerous. None for no character n-grams.
     word_ngram_range : tuple (shortest, longest) or None, default=(1, 2)
         Lengths of the word n-grams of "ngram", in words. (1, 1) gives words alone, None leaves them out too.
+    lists : bool or "auto", default="auto"
+        Whether cells are lists of texts. "auto" says yes if there is a list in `fit`; else a list of more than one is
+        an error later. With False any list is an error.
 
     Attributes
     ----------
     vocabulary_ : dict of str to int
         The id of each token.
     spec_ : TextSpec
-        Length of a row, number of ids and kind of tokenizer: its name, or "custom".
+        Length of a text, number of ids and kind of tokenizer: its name, or "custom".
 
     References
     ----------
@@ -118,6 +127,8 @@ class TextTransformer(BlockTransformer):
            [0, 0, 0, 0]], dtype=int32)
     >>> transformer.inverse_transform([[7, 3, 1, 2]])
     array(['the dog [UNK] .'], dtype=object)
+    >>> transformer.fit_transform([["A dog runs.", "Fast!"], "The dog sleeps.", []]).counts
+    array([2, 1, 0])
     """
 
     _parameter_constraints = {
@@ -130,6 +141,7 @@ class TextTransformer(BlockTransformer):
         "max_length": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "char_ngram_range": [tuple, None],
         "word_ngram_range": [tuple, None],
+        "lists": ["boolean", StrOptions({"auto"})],
     }
 
     def __init__(
@@ -144,6 +156,7 @@ class TextTransformer(BlockTransformer):
         max_length="auto",
         char_ngram_range=(3, 6),
         word_ngram_range=(1, 2),
+        lists="auto",
     ):
         self.tokenizer = tokenizer
         self.lowercase = lowercase
@@ -154,6 +167,7 @@ class TextTransformer(BlockTransformer):
         self.max_length = max_length
         self.char_ngram_range = char_ngram_range
         self.word_ngram_range = word_ngram_range
+        self.lists = lists
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit_read(self, X, y=None):
@@ -162,19 +176,20 @@ class TextTransformer(BlockTransformer):
         Parameters
         ----------
         X : Series, table of one column, list, or array of shape (n,) or (n, 1)
-            Strings and missing cells.
+            Strings, lists of strings, and missing cells.
         y : None
             Ignored.
 
         Returns
         -------
-        ids : numpy.ndarray of shape (n, length), dtype int32
+        ids : numpy.ndarray of shape (n, length) or Ragged, dtype int32
             Token ids, 0 for padding.
         present : numpy.ndarray of shape (n,), dtype bool
             False for missing cells.
         """
         cells, column = as_cells(X, type(self).__name__)
-        present = _check_texts(cells, column)
+        items = spread(cells, column, self.lists)
+        present = _check_texts(items)
         if not present.any():
             raise ValueError(
                 f"TextTransformer needs at least one text to learn from, but all {len(cells)} cells{_of(column)} are "
@@ -182,7 +197,7 @@ class TextTransformer(BlockTransformer):
             )
         kind = self._check_tokenizer()
         self._normalizer, stop_words = self._make_normalizer(kind)
-        texts = [self._normalizer(text) for text in cells[present]]
+        texts = [self._normalizer(text) for text in items.cells[present]]
         self._token_ids = self._make_token_ids(kind, texts, stop_words)
         self.vocabulary_ = self._token_ids.vocabulary
         if self._token_ids.n_ids <= 2:
@@ -198,8 +213,9 @@ class TextTransformer(BlockTransformer):
             shape=(max_length,),
             vocab_size=self._token_ids.n_ids,
             tokenizer=kind if kind in _NAMES else "custom",
+            pool="mean" if items.are_lists else None,
         )
-        return _pad(flat, lengths, present, max_length), present
+        return items.gather(_pad(flat, lengths, present, max_length), present)
 
     def read(self, X):
         """Return the ids and which cells are there.
@@ -207,22 +223,23 @@ class TextTransformer(BlockTransformer):
         Parameters
         ----------
         X : Series, table of one column, list, or array of shape (n,) or (n, 1)
-            Strings and missing cells.
+            Strings, lists of strings, and missing cells.
 
         Returns
         -------
-        ids : numpy.ndarray of shape (n, length), dtype int32
+        ids : numpy.ndarray of shape (n, length) or Ragged, dtype int32
             Token ids, 0 for padding.
         present : numpy.ndarray of shape (n,), dtype bool
             False for missing cells.
         """
         check_is_fitted(self)
         cells, column = as_cells(X, type(self).__name__)
-        present = _check_texts(cells, column)
+        items = spread_as(cells, column, self.lists, self.spec_, type(self).__name__)
+        present = _check_texts(items)
         flat, lengths = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int64)
         if present.any():
-            flat, lengths = self._token_ids.encode([self._normalizer(text) for text in cells[present]])
-        return _pad(flat, lengths, present, self.spec_.shape[0]), present
+            flat, lengths = self._token_ids.encode([self._normalizer(text) for text in items.cells[present]])
+        return items.gather(_pad(flat, lengths, present, self.spec_.shape[0]), present)
 
     def inverse_transform(self, X):
         """Return the strings that rows of ids stand for, as far as the tokenizer keeps them.
@@ -233,15 +250,19 @@ class TextTransformer(BlockTransformer):
 
         Parameters
         ----------
-        X : array-like of shape (n, any length), dtype int
+        X : array-like of shape (n, any length) or Ragged, dtype int
             Token ids. Zeros are left out.
 
         Returns
         -------
         texts : numpy.ndarray of shape (n,), dtype object
-            Strings; empty for rows of zeros. An unknown token reads "[UNK]", or as a ready-made tokenizer calls it.
+            Strings, or lists of strings of a `Ragged`; empty for rows of zeros. An unknown token reads "[UNK]", or as a
+            ready-made tokenizer calls it.
         """
         check_is_fitted(self)
+        if isinstance(X, Ragged):
+            texts = Ragged(self.inverse_transform(X.items), X.offsets)
+            return object_array([row.tolist() for row in texts])
         ids = np.asarray(X)
         if ids.ndim != 2 or ids.dtype.kind not in "iu":
             raise ValueError(
@@ -319,22 +340,21 @@ def _check_range(ngram_range, name):
         raise ValueError(f"TextTransformer needs 1 <= shortest <= longest in {name}, got {ngram_range!r}.")
 
 
-def _check_texts(cells, column):
+def _check_texts(items):
     """Return where there are texts; raise where there is anything but texts and missing cells."""
-    if not len(cells):
+    if not items.n_rows:
         raise ValueError(
             "Found array with 0 sample(s) (shape=(0,)) while a minimum of 1 is required by TextTransformer."
         )
-    present = ~missing_rows(cells)
-    bad = [row for row in np.flatnonzero(present) if not isinstance(cells[row], str)]
+    present = ~missing_rows(items.cells)
+    bad = [item for item in np.flatnonzero(present) if not isinstance(items.cells[item], str)]
     if bad:
-        rows = ", ".join(map(str, bad[:5])) + (", ..." if len(bad) > 5 else "")
-        first = cells[bad[0]]
+        first = items.cells[bad[0]]
         shown = repr(first) if len(repr(first)) <= 60 else repr(first)[:57] + "..."
         raise TypeError(
-            f"TextTransformer reads strings, but {len(bad)} of {len(cells)} cells{_of(column)} are something else "
-            f"(rows {rows}). First: {shown} of type {type(first).__name__}. Turn the column into strings, for example "
-            f"with X[column].astype('string'), which leaves missing cells missing."
+            f"TextTransformer reads strings, but {len(bad)} of {len(present)} {items.noun} are something else "
+            f"({items.which_rows(bad)}). First, {items.where(bad[0])}: {shown} of type {type(first).__name__}. Turn "
+            f"them into strings, for example with X[column].astype('string'), which leaves missing cells missing."
         )
     return present
 

@@ -4,6 +4,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from sklearn_mm.preprocessing import Ragged
+
 __all__ = ["BatchIterator", "BlockDataset"]
 
 
@@ -19,7 +21,7 @@ class BlockDataset(Dataset):
     weight : torch.Tensor of shape (n_rows,) or (n_rows, n_outputs), default=None
         Weight of each element of the loss.
     trim : collection of str, default=()
-        Blocks of padded ids (n_rows, length) that are cut to the longest row of a batch.
+        Blocks of padded ids (n_rows, length) that are cut to the longest row, or item, of a batch.
     """
 
     def __init__(self, blocks, target=None, weight=None, trim=()):
@@ -40,6 +42,8 @@ class BlockDataset(Dataset):
         return batch, tuple(part[rows] for part in (self.target, self.weight) if part is not None)
 
     def _tensors(self, name, rows):
+        if isinstance(rows, Ragged):
+            return {"items": self._tensors(name, rows.items), "counts": torch.from_numpy(rows.counts)}
         if rows.dtype.names:  # a table: one tensor per field
             return {field: torch.from_numpy(np.ascontiguousarray(rows[field])) for field in rows.dtype.names}
         if name in self.trim:

@@ -58,6 +58,11 @@ class MultimodalNet(NeuralNet):
         """Return the batches of a data set, in a new random order per epoch when training."""
         return BatchIterator(dataset, self.batch_size, shuffle=training)
 
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        """Go once through the batches of an iterator, which may be None."""
+        batches = None if iterator is None else map(_Batch, iterator)
+        super().run_single_epoch(batches, training=training, prefix=prefix, step_fn=step_fn, **fit_params)
+
     def infer(self, x, **fit_params):
         """Return the network's outputs for a batch."""
         return self.module_(to_tensor(x, device=self.device))
@@ -76,6 +81,25 @@ class MultimodalNet(NeuralNet):
             parameter_groups(self.module_, self.lr, self.weight_decay), lr=self.lr, **options
         )
         return self
+
+
+class _Batch:
+    """A batch and its targets that know how many rows they have.
+
+    skorch would take that from the tensors, but those of items of which a row may have several are longer.
+    """
+
+    def __init__(self, parts):
+        self.parts = parts
+
+    def __len__(self):
+        return len(self.parts[0]["present"])
+
+    def __getitem__(self, place):
+        return self.parts[place]
+
+    def __iter__(self):
+        return iter(self.parts)
 
 
 def parameter_groups(network, lr, weight_decay):

@@ -9,6 +9,8 @@ import pandas as pd
 import torch
 from sklearn.base import clone, is_classifier
 
+from sklearn_mm.preprocessing._lists import is_list
+
 __all__ = ["yield_estimator_checks", "yield_transformer_checks"]
 
 METHODS = ("predict", "predict_proba", "decision_function", "transform")
@@ -23,6 +25,7 @@ def yield_estimator_checks(estimator, X, y):
         check_rows_are_independent,
         check_one_output_per_row,
         check_kinds_of_missing_cells_are_one,
+        check_order_in_lists_does_not_matter,
         check_columns_are_found_by_name,
         check_prediction_changes_no_attribute,
         check_pickle,
@@ -55,6 +58,12 @@ def _assert_close(first, second, what):
             np.testing.assert_allclose(first[name], second[name], rtol=1e-3, atol=1e-4, err_msg=f"{what}: {name}")
         else:  # labels, which may differ where two are equally likely
             assert np.mean(first[name] == second[name]) > 0.9, f"{what}: {name}"
+
+
+def _assert_equal_rows(first, second):
+    """Compare arrays, or `Ragged` rows, of which each is an array."""
+    for row, (one, other) in enumerate(zip(first, second, strict=True)):
+        np.testing.assert_array_equal(one, other, err_msg=f"row {row}")
 
 
 def _frozen(value):
@@ -128,6 +137,19 @@ def check_kinds_of_missing_cells_are_one(estimator, X, y):
                 np.testing.assert_array_equal(other[name], outputs[0][name], err_msg=f"{column}: {name}")
 
 
+def check_order_in_lists_does_not_matter(estimator, X, y):
+    """Where cells are lists, the order of what is in them changes no output."""
+    if not X.map(is_list).any(axis=None):
+        return
+    estimator.fit(X, y)
+    turned = X.copy()
+    for block, spec in estimator.specs_.items():
+        if spec.pool is not None:
+            column = turned[block]
+            turned[block] = pd.Series([c[::-1] if is_list(c) else c for c in column], index=X.index, dtype=object)
+    _assert_close(_outputs(estimator, turned), _outputs(estimator, X), "order in lists")
+
+
 def check_columns_are_found_by_name(estimator, X, y):
     """Columns may come in another order, with others beside them; one that is missing is named."""
     estimator.fit(X, y)
@@ -186,16 +208,16 @@ def check_transformer_fit_changes_no_parameter(transformer, column):
 
 def check_transformer_fit_transform_is_fit_then_transform(transformer, column):
     """Both ways give one row per cell, and the same."""
-    array = np.asarray(clone(transformer).fit_transform(column))
+    array = clone(transformer).fit_transform(column)
     assert len(array) == len(column)
-    np.testing.assert_array_equal(array, np.asarray(transformer.fit(column).transform(column)))
+    _assert_equal_rows(array, transformer.fit(column).transform(column))
 
 
 def check_transformer_rows_are_independent(transformer, column):
     """Order and subset of the cells do not matter."""
-    array = np.asarray(transformer.fit(column).transform(column))
+    array = transformer.fit(column).transform(column)
     order = np.random.default_rng(0).permutation(len(column))[:-1]
-    np.testing.assert_array_equal(np.asarray(transformer.transform(column.iloc[order])), array[order])
+    _assert_equal_rows(transformer.transform(column.iloc[order]), array[order])
 
 
 def check_transformer_missing_cells(transformer, column):
@@ -207,8 +229,8 @@ def check_transformer_missing_cells(transformer, column):
         emptied.iloc[1] = missing
         other, present = transformer.read(emptied)
         np.testing.assert_array_equal(present, np.arange(len(column)) != 1)
-        assert not np.asarray(other)[1].any()
-        np.testing.assert_array_equal(np.asarray(other)[2:], np.asarray(array)[2:])
+        assert not other[1].any()
+        _assert_equal_rows(other[2:], array[2:])
 
 
 def check_transformer_transform_changes_no_attribute(transformer, column):
@@ -223,7 +245,7 @@ def check_transformer_pickle(transformer, column):
     """A copy through pickle reads the same."""
     transformer.fit(column)
     twin = pickle.loads(pickle.dumps(transformer))
-    np.testing.assert_array_equal(np.asarray(twin.transform(column)), np.asarray(transformer.transform(column)))
+    _assert_equal_rows(twin.transform(column), transformer.transform(column))
     assert twin.spec_ == transformer.spec_
 
 

@@ -6,6 +6,7 @@ import pathlib
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 from sklearn_mm.inputs import detect_kinds
@@ -147,6 +148,60 @@ def test_containers_are_refused_wherever_they_are(cell, type_name):
         kind_of(cells, object)
 
 
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    {
+        "vectors": ([np.zeros(3), None, np.ones(3)], "vector"),
+        "lists of numbers": ([[1.5, 2], [3, 4], []], "vector"),
+        "tuples of numbers": ([(1, 2), (3, 4)], "vector"),
+        "tensors": (list(torch.eye(3)), "vector"),
+        "vectors of several lengths, about which the reader complains": ([[1], [1, 2], [1, 2, 3]], "vector"),
+        "lists of paths": ([["a.png", "b.jpg"], ["c.png"], None], "image"),
+        "tuples of paths": ([("a.png", "b.jpg"), ("c.png",)], "image"),
+        "arrays of paths": ([np.array(["a.png", "b.png"]), np.array(["c.png", None], dtype=object)], "image"),
+        "lists of arrays": ([[np.zeros((4, 4), np.uint8)] * 2, [np.zeros((4, 4, 3), np.uint8)]], "image"),
+        "stacks of arrays": ([np.zeros((2, 4, 4, 3), np.uint8), np.zeros((1, 4, 4, 3), np.uint8)], "image"),
+        "lists with PIL images and bytes": ([[Image.new("L", (2, 2)), b"\x89PNG\r\n..."]], "image"),
+        "lists of pictures beside single ones": (["a.png", ["b.png", None], [], "c.png"], "image"),
+        "few lists of pictures": (["a.png"] * 5000 + [["b.png", "c.png"]], "image"),
+        "lists of texts": ([SENTENCES, SENTENCES[:1], []], "text"),
+        "lists of texts beside single ones": ([*SENTENCES, SENTENCES[:2], [None, SENTENCES[0]]], "text"),
+        "few lists of texts": ([f"a text of number {number}" for number in range(5000)] + [SENTENCES], "text"),
+        "empty lists": ([[], [None], None], "ignored"),
+    }.values(),
+)
+def test_vectors_and_lists(cells, kind):
+    assert kind_of(pd.Series(cells, dtype=object)) == kind
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [["red", "blue"], ["green"], ["red"]],  # tags
+        [["1", "2"], ["3", "4"]],
+        [["red"], [1, 2], ["green"]],
+        [[["a.png"]], [["b.png"]]],
+        [["a.png", {"a": 1}], ["b.png", {"a": 1}]],
+        [np.zeros((2, 3)), np.ones((2, 3))],
+        ["red", "blue", ["red", "blue"]],
+        [*SENTENCES, {"a": 1}, SENTENCES],
+        [np.zeros(3), np.zeros(3), {"a": 1}],
+        [np.zeros(3), np.zeros(3), ["a", "b"]],
+        ["a.png", ["b.png"], {"a": 1}],
+    ],
+    ids=str,
+)
+def test_other_containers(cells):
+    with pytest.raises(TypeError, match="'c': argument must be a string or a number, not"):
+        kind_of(pd.Series(cells, dtype=object))
+
+
+def test_the_reason_tells_of_lists():
+    detected = detect_kinds(pd.DataFrame({"a": [["a.png"], "b.png", None], "b": [[1, 2], [3, 4], None]}))
+    assert detected["a"].reason == "2 of 2 cells looked at are pictures or paths of pictures, 1 of them lists"
+    assert detected["b"].reason == "2 of 2 cells looked at are vectors"
+
+
 def test_the_sample_is_always_the_same_and_sees_the_whole_column():
     cells = ["red", "blue"] * 100 + [f"photo/{number}.png" for number in range(5000)]
     first = detect_kinds(pd.DataFrame({"c": cells}))
@@ -182,14 +237,17 @@ def test_each_column_has_a_reason():
         (["2024-01-31", None], "datetime"),
         ([1, 1], "numeric"),
         ([True, False], "categorical"),
-        ([np.zeros(2), np.ones(2)], "categorical"),
+        ([np.zeros(2), np.ones(2), None], "vector"),
+        ([["a", "b"], ["c"]], "categorical"),
     ],
 )
 def test_kinds_within_a_table(cells, kind):
     assert detect_table_kind(pd.Series(cells)) == kind
 
 
-@pytest.mark.parametrize(("cells", "expected"), [([None, "", " "], True), ([None, "a"], False), ([0], False)])
+@pytest.mark.parametrize(
+    ("cells", "expected"), [([None, "", " "], True), ([None, "a"], False), ([0], False), ([[], [None]], True)]
+)
 def test_all_missing(cells, expected):
     assert is_all_missing(pd.Series(cells, dtype=object)) is expected
 

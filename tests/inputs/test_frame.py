@@ -53,6 +53,36 @@ def test_pyarrow_keeps_its_columns_and_types():
     assert set(as_frame(indexed, "Someone")[0]) == {"a", "b"}
 
 
+def test_pyarrow_lists_are_cells():
+    table = pa.table(
+        {
+            "list": [[1.0, None], None],
+            "large": pa.array([[1, 2], [3]], pa.large_list(pa.int64())),
+            "fixed": pa.array([[1.0, 2.0], None], pa.list_(pa.float32(), 2)),
+            "texts": [["x", None], []],
+        }
+    )
+    frame, _ = as_frame(table, "Someone")
+    np.testing.assert_array_equal(frame["list"][0], [1, np.nan])
+    np.testing.assert_array_equal(frame["large"][1], [3])
+    np.testing.assert_array_equal(frame["fixed"][0], [1, 2])
+    assert [frame["texts"][row].tolist() for row in range(2)] == [["x", None], []]
+    assert frame["list"].isna().tolist() == frame["fixed"].isna().tolist() == [False, True]
+    for other in (table.to_batches()[0], table.slice(0, 2)):
+        assert as_frame(other, "Someone")[0].shape == (2, 4)
+
+
+def test_polars_lists_are_cells():
+    X = pl.DataFrame({"list": [[1.0, 2.0], None], "texts": [["x", None], []]}).with_columns(
+        array=pl.Series([[1.0, 2.0], [3.0, None]], dtype=pl.Array(pl.Float32, 2)),
+    )
+    frame, _ = as_frame(X, "Someone")
+    np.testing.assert_array_equal(frame["list"][0], [1, 2])
+    np.testing.assert_array_equal(frame["array"][1], [3, np.nan])
+    assert frame["list"].isna().tolist() == [False, True]
+    assert [frame["texts"][row].tolist() for row in range(2)] == [["x", None], []]
+
+
 def test_numeric_arrays_are_not_copied():
     X = np.random.default_rng(0).normal(size=(5, 3))
     frame, has_labels = as_frame(X, "Someone")

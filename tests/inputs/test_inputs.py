@@ -128,3 +128,27 @@ def test_encoders_are_held_against_the_tokenizer(tokenizer, is_auto, encoder, fi
             ValueError, match=r"Classifier cannot use .*Encoder for block 'title'.*ModalityTransformer\("
         ):
             TextInput().check_spec(spec, "Classifier")
+
+
+def test_a_pool_makes_transformers_read_lists():
+    for input_ in (ImageInput(pool="max"), TextInput(pool="max"), TextInput(pool="max", transformer=TextTransformer())):
+        assert input_.make_transformer(None).lists is True
+    assert ImageInput().make_transformer(None).lists == "auto"
+    transformer = ImageTransformer()
+    ImageInput(transformer=transformer, pool="mean").make_transformer(None)
+    assert transformer.lists == "auto"
+
+
+def test_the_pool_goes_into_the_spec_of_lists():
+    spec = TextSpec(shape=(3,), vocab_size=5, tokenizer="word", pool="mean")
+    assert TextInput().make_spec(spec, "text", "title", ("title",)).pool == "mean"
+    assert TextInput(pool="max").make_spec(spec, "text", "title", ("title",)).pool == "max"
+    single = TextSpec(shape=(3,), vocab_size=5, tokenizer="word")
+    assert TextInput().make_spec(single, "text", "title", ("title",)).pool is None
+    with pytest.raises(ValueError, match=r"`text` has pool='max', but its transformer reads column 'title' as single"):
+        TextInput(pool="max").make_spec(single, "text", "title", ("title",))
+
+
+def test_unknown_pool():
+    with pytest.raises(ValueError, match="'pool' parameter of ImageInput must be"):
+        ImageInput(pool="median").check()

@@ -19,7 +19,7 @@ from sklearn.utils import get_tags
 
 from sklearn_mm.encoders import CNNEncoder, ModuleEncoder, RNNEncoder
 from sklearn_mm.inputs import ImageInput, ModalityTransformer, TabularInput, TextInput
-from sklearn_mm.preprocessing import Blocks, ImageTransformer, TabularTransformer, TextTransformer
+from sklearn_mm.preprocessing import Blocks, ImageTransformer, Ragged, TabularTransformer, TextTransformer
 
 
 def assert_same(first, second):
@@ -567,3 +567,47 @@ def test_errors_can_carry_the_name_of_the_estimator_it_works_for():
         transformer.transform(np.ones((3, 2)))
     with pytest.raises(ValueError, match="The 'image' parameter of Classifier must be"):
         transformer.set_params(image=1.5).fit(np.eye(3))
+
+
+def test_lists_and_vectors_are_found(X, small):
+    titles = X["title"]
+    X = X.assign(
+        photo=[[path] * (row % 3) for row, path in enumerate(X["photo"])],
+        title=[[title, None] for title in titles],
+        embedding=[np.full(3, row) if row else None for row in range(12)],
+    )
+    transformer = ModalityTransformer(image=small)
+    blocks = transformer.fit_transform(X)
+    kinds = {"photo": "image", "title": "text", "embedding": "vector"}
+    assert {label: kind for label, kind in transformer.column_kinds_.items() if label in kinds} == kinds
+    assert isinstance(blocks["photo"], Ragged)
+    assert blocks["photo"].counts.tolist() == [0, 1, 2] * 4
+    assert blocks["title"].counts.tolist() == titles.notna().astype(int).tolist()
+    assert blocks.present[:, 0].tolist() == [False, True, True] * 4
+    names = transformer.transformers_["tabular"].get_feature_names_out().tolist()
+    assert {"embedding_0", "embedding_1", "embedding_2", "embedding_missing"} <= set(names)
+    keys = blocks.content_keys[:, 0]
+    assert keys[0] == keys[3] == np.void(bytes(16))
+    assert len({key.tobytes() for key in keys}) == 9  # nothing, or one of four pictures once or twice
+
+
+def test_shared_columns_of_lists_and_single_cells(X, small):
+    X = X.assign(back=[[path, path] for path in X["photo"]])
+    transformer = ModalityTransformer(image=small.set_params(shared=True), text=None, tabular=None)
+    blocks = transformer.fit_transform(X)
+    assert blocks["photo"].counts.tolist() == [1] * 12
+    assert blocks["back"].counts.tolist() == [2] * 12
+    np.testing.assert_array_equal(blocks["back"].items[::2], blocks["photo"].items)
+    again = transformer.transform(X)
+    np.testing.assert_array_equal(again["back"].items, blocks["back"].items)
+    assert blocks.specs["photo"].pool == blocks.specs["back"].pool == "mean"
+
+
+def test_told_vectors(X):
+    X = X.assign(embedding=[[float(row), 1.0] for row in range(12)])
+    for tabular in (
+        TabularInput("embedding"),
+        TabularInput("embedding", transformer=TabularTransformer(kinds={"embedding": "vector"})),
+    ):
+        blocks = ModalityTransformer(image=None, text=None, tabular=tabular).fit_transform(X)
+        assert blocks["tabular"]["numbers"].shape == (12, 2)

@@ -159,3 +159,23 @@ def test_what_does_not_fit(blocks, parameters, message):
 def test_rows_are_kept(blocks):
     chosen = respecify(blocks[[3, 1]], resolved(image="photo"), "Classifier")
     np.testing.assert_array_equal(chosen["photo"], blocks["photo"][[3, 1]])
+
+
+@pytest.fixture
+def list_blocks(X, small):
+    X = X.assign(photo=[[path, path] for path in X["photo"]])
+    return ModalityTransformer(image=small, text=TextInput(encoder="lstm")).fit_transform(X)
+
+
+def test_a_pool_is_taken_over(list_blocks):
+    assert respecify(list_blocks, resolved(), "Classifier").specs["photo"].pool == "mean"
+    chosen = respecify(list_blocks, resolved(image=ImageInput(pool="attention")), "Classifier")
+    assert chosen.specs["photo"].pool == "attention"
+    assert chosen["photo"] is list_blocks["photo"]
+
+
+def test_a_pool_for_single_cells(list_blocks):
+    with pytest.raises(ValueError) as error:
+        respecify(list_blocks, resolved(text=TextInput(pool="max")), "Classifier")
+    assert "`text` has pool='max', but block 'title' was read as single cells" in str(error.value)
+    assert "ModalityTransformer(text=TextInput(pool='max'))" in str(error.value)

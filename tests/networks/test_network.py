@@ -83,6 +83,78 @@ def test_a_block_that_hardly_a_row_has_gives_finite_outputs(n_present):
     assert torch.isfinite(network(make_batch(present=present, a=4, b=2))).all()
 
 
+def make_list_network(pool="mean", **kwargs):
+    specs = {
+        "a": BlockSpec(kind="toy", shape=(4,), name="a", pool=pool),
+        "b": BlockSpec(kind="toy", shape=(2,), name="b"),
+    }
+    encoders = {"a": Recorder(), "b": Recorder()}
+    return MultimodalNetwork(specs, kwargs.get("encoders", encoders), ConcatFusion(), MLPHead(), 3)
+
+
+def make_list_batch(counts):
+    torch.manual_seed(0)
+    items = torch.randn(sum(counts), 4)
+    return {
+        "blocks": {"a": {"items": items, "counts": torch.tensor(counts)}, "b": torch.randn(len(counts), 2)},
+        "present": torch.tensor([[count > 0, True] for count in counts]),
+    }
+
+
+def test_items_are_encoded_together_and_pooled_by_row():
+    network = make_list_network().eval()
+    batch = make_list_batch([2, 0, 1])
+    items = batch["blocks"]["a"]["items"]
+    features, _ = network.encode(batch)
+    assert network.encoder("a").seen == [3]
+    torch.testing.assert_close(features["a"].pooled[0], items[:2].mean(0))
+    torch.testing.assert_close(features["a"].pooled[1], network.stand_ins[0].detach())
+    torch.testing.assert_close(features["a"].tokens[2, 0], items[2])
+    assert features["a"].mask.tolist() == [[True, True], [False, False], [True, False]]
+
+
+def test_a_row_that_is_hidden_has_no_items():
+    network = make_list_network().eval()
+    batch = make_list_batch([2, 1])
+    batch["present"][0, 0] = False
+    features, _ = network.encode(batch)
+    torch.testing.assert_close(features["a"].pooled[0], network.stand_ins[0].detach())
+    assert not features["a"].mask[0].any()
+
+
+@pytest.mark.parametrize("pool", ["mean", "max", "attention"])
+@pytest.mark.parametrize("counts", [[0, 0, 0], [0, 1, 0], [3, 0, 0], [1, 1, 5]])
+def test_any_number_of_items_trains(counts, pool):
+    class Normed(Recorder):
+        def build(self, spec):
+            self.norm = nn.BatchNorm1d(4)
+            return super().build(spec)
+
+        def forward(self, x):
+            return super().forward(self.norm(x))
+
+    network = make_list_network(pool, encoders={"a": Normed(), "b": Recorder()}).train()
+    outputs = network(make_list_batch(counts))
+    assert outputs.isfinite().all()
+    outputs.sum().backward()
+    assert all(weight.grad is None or weight.grad.isfinite().all() for weight in network.parameters())
+    assert all(buffer.isfinite().all() for buffer in network.buffers())
+
+
+def test_augmentation_sees_the_items():
+    network = make_list_network().train()
+    seen = []
+
+    class Watch(nn.Module):
+        def forward(self, x):
+            seen.append(x.shape)
+            return x
+
+    network.set_augment("a", Watch())
+    network(make_list_batch([2, 0, 3]))
+    assert seen == [(5, 4)]
+
+
 def test_modality_dropout_hides_blocks_in_training_only_and_leaves_one():
     network = make_network(a=4, b=2, modality_dropout=0.6)
     batch = make_batch(n_rows=400, a=4, b=2)

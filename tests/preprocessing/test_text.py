@@ -403,7 +403,7 @@ def test_reserved_names_in_a_text_are_not_padding(kind):
     assert transformer.fit_transform(["[PAD] x", "[PAD]"])[1, 0] != 0
 
 
-@pytest.mark.parametrize("bad", [3, 2.5, b"bytes", ["list"], True, {"a": 1}])
+@pytest.mark.parametrize("bad", [3, 2.5, b"bytes", {"set"}, True, {"a": 1}])
 def test_cells_that_are_no_texts(bad):
     column = pd.Series(["a", None, bad, "b", bad], name="title")
     message = rf"2 of 5 cells of column 'title' are something else \(rows 2, 4\).*{type(bad).__name__}.*astype"

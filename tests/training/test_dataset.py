@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_mm.preprocessing import Blocks, BlockSpec, TabularSpec, TextSpec
+from sklearn_mm.preprocessing import Blocks, BlockSpec, Ragged, TabularSpec, TextSpec
 from sklearn_mm.training._dataset import BatchIterator, BlockDataset
 
 
@@ -46,6 +46,18 @@ def test_empty_text_keeps_one_place(blocks):
     batch, rest = BlockDataset(blocks, trim=["title"])[slice(2, 3)]
     assert batch["blocks"]["title"].shape == (1, 1)
     assert rest == ()
+
+
+def test_rows_of_several_items():
+    ids = np.array([[1, 2, 3, 0], [4, 0, 0, 0], [5, 6, 0, 0], [7, 8, 0, 0]], dtype=np.int32)
+    spec = TextSpec(shape=(4,), vocab_size=10, tokenizer="word", pool="mean")
+    dataset = BlockDataset(Blocks({"notes": Ragged.from_counts(ids, [2, 0, 1, 1])}, {"notes": spec}), trim=["notes"])
+    notes = dataset[np.array([3, 1, 2])][0]["blocks"]["notes"]
+    assert notes["items"].tolist() == [[7, 8], [5, 6]]  # cut to the longest of the items
+    assert notes["counts"].tolist() == [1, 0, 1]
+    notes = dataset[slice(1, 2)][0]["blocks"]["notes"]
+    assert notes["items"].shape == (0, 1)
+    assert notes["counts"].tolist() == [0]
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 4, 5, 8])

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 
 from sklearn_mm import ImageInput, MultimodalClassifier, MultimodalRegressor, TextInput
 from sklearn_mm.encoders import CNNEncoder
@@ -30,6 +31,22 @@ def data():
     return X, kind, rng.normal(kind, 0.1)
 
 
+@pytest.fixture(scope="module")
+def lists(data):
+    """The same with columns whose cells are lists, some of them single cells, and vectors."""
+    X, kind, numbers = data
+    partners = np.arange(N_ROWS) + 3  # of the same kind
+    several = {
+        name: [
+            [X[name][row], X[name][partners[row] % N_ROWS]][: 1 + row % 2] if row % 4 else X[name][row]
+            for row in range(N_ROWS)
+        ]
+        for name in ("photo", "title")
+    }
+    vectors = np.random.default_rng(1).normal(kind[:, None], 1, size=(N_ROWS, 4))
+    return X.assign(**several, embedding=list(vectors)), kind, numbers
+
+
 IMAGE = ImageInput(transformer=ImageTransformer(size=12), encoder=CNNEncoder(channels=(4,)))
 ESTIMATORS = {
     "default": MultimodalClassifier(image=IMAGE, max_epochs=2),
@@ -48,6 +65,23 @@ def test_estimators(name, check, data):
     dict(yield_estimator_checks(estimator, X, numbers if name == "regressor" else labels))[check]()
 
 
+LIST_ESTIMATORS = {
+    "default": MultimodalClassifier(image=IMAGE, text=TextInput("title"), max_epochs=2),
+    "pooled": MultimodalRegressor(
+        image=clone(IMAGE).set_params(pool="attention"),
+        text=TextInput("title", encoder="lstm", pool="max"),
+        max_epochs=2,
+    ),
+}
+
+
+@pytest.mark.parametrize("check", ESTIMATOR_CHECKS)
+@pytest.mark.parametrize("name", LIST_ESTIMATORS)
+def test_estimators_with_lists(name, check, lists):
+    X, labels, numbers = lists
+    dict(yield_estimator_checks(LIST_ESTIMATORS[name], X, numbers if name == "pooled" else labels))[check]()
+
+
 TRANSFORMERS = {
     "image": ImageTransformer(size=8, n_jobs=2),
     "grey image, dataset statistics": ImageTransformer(size=(6, 8), color="L", mean="dataset", std="dataset"),
@@ -61,6 +95,13 @@ TRANSFORMER_CHECKS = [name for name, _ in yield_transformer_checks(ImageTransfor
 @pytest.mark.parametrize("name", TRANSFORMERS)
 def test_transformers(name, check, data):
     column = data[0]["photo" if "image" in name else "title"]
+    dict(yield_transformer_checks(TRANSFORMERS[name], column))[check]()
+
+
+@pytest.mark.parametrize("check", TRANSFORMER_CHECKS)
+@pytest.mark.parametrize("name", ["image", "grey image, dataset statistics", "word", "ngram", "callable"])
+def test_transformers_of_lists(name, check, lists):
+    column = lists[0]["photo" if "image" in name else "title"]
     dict(yield_transformer_checks(TRANSFORMERS[name], column))[check]()
 
 
