@@ -33,7 +33,7 @@ default_role = "py:obj"
 nitpicky = True
 # Of other libraries nothing is fetched at build time: their names stay plain, except scikit-learn's (see below).
 nitpick_ignore_regex = [
-    ("py:.*", r"(joblib|numpy|pandas|pathlib|PIL|skorch|tokenizers|torch)(\..*)?|Bunch"),
+    ("py:.*", r"(joblib|numpy|pandas|pathlib|PIL|skorch|tokenizers|torch)(\..*)?"),
     ("py:.*", "forward|fixed_length"),  # every torch module's; what "Attributes" of the same page describes
 ]
 suppress_warnings = ["config.cache"]  # functions in the configuration cannot be pickled, and need not be

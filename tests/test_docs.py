@@ -22,6 +22,8 @@ NO_PAGES = {"_build", "_templates", "auto_examples", "generated", "backreference
 PAGES = sorted(page for page in DOCS.rglob("*.rst") if not NO_PAGES & set(page.relative_to(DOCS).parts))
 MARKDOWN = sorted([*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"])
 
+LIBRARIES = {"joblib", "numpy", "pandas", "pathlib", "PIL", "sklearn", "sklearn_mm", "skorch", "tokenizers", "torch"}
+
 
 def load_reference():
     spec = importlib.util.spec_from_file_location("reference", DOCS / "reference.py")
@@ -132,22 +134,47 @@ def label_of(example):
     return "_".join(("auto_examples", *example.relative_to(ROOT / "examples").parts))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
-def test_names_that_pages_speak_of(page):
-    code_roles_and_links = r"^>>> (?:.+\n)+|``[^`]*``|:\w+:`[^`]*`|`[^`]*`_"
-    text = re.sub(code_roles_and_links, "", page.read_text("utf-8"), flags=re.MULTILINE)
-    for shown, target in re.findall(r"`([^`<>]+?)(?:\s<([^`>]+)>)?`", text):
-        name = (target or shown).lstrip("~")
-        assert can_be_found(name), f"{page.name} speaks of {name}, which is not there or not public"
+def names_in(text):
+    """Return what is in single backticks: links to the reference, or to another library's."""
+    code_roles_and_links = r"^ *>>> (?:.+\n)+|``[^`]*``|:\w+:`[^`]*`|`[^`]*`_"
+    text = re.sub(code_roles_and_links, "", f"{text}\n", flags=re.MULTILINE)
+    found = re.findall(r"`([^`<>]+?)(?:\s<([^`>]+)>)?`", text)
+    return [(target or shown).lstrip("~") for shown, target in found]
 
 
 def can_be_found(name):
     first, _, rest = name.partition(".")
-    if first in ("sklearn", "pandas"):
-        module, _, attribute = name.rpartition(".")
-        return hasattr(importlib.import_module(module), attribute)
+    if first in LIBRARIES:
+        try:
+            return pkgutil.resolve_name(name) is not None
+        except (ImportError, AttributeError):
+            return False
     public = [things[first] for things in map(reference.find_public, reference.MODULES) if first in things]
     return bool(public) and (not rest or hasattr(public[0], rest))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
+def test_names_that_pages_speak_of(page):
+    for name in names_in(page.read_text("utf-8")):
+        assert can_be_found(name), f"{page.name} speaks of {name}, which is not there or not public"
+
+
+def docstrings(thing):
+    yield inspect.getdoc(thing)
+    for base in thing.__mro__ if inspect.isclass(thing) else []:
+        if base.__module__.startswith("sklearn_mm"):
+            methods = [method for name, method in vars(base).items() if not name.startswith("_")]
+            yield from (inspect.getdoc(method) for method in methods if inspect.isfunction(method))
+
+
+@pytest.mark.parametrize("module", reference.MODULES)
+def test_names_that_docstrings_speak_of(module):
+    for title, thing in reference.find_public(module).items():
+        for name in names_in("\n\n".join(filter(None, docstrings(thing)))):
+            is_own = hasattr(thing, name.removeprefix(f"{title}."))
+            assert is_own or can_be_found(name), (
+                f"A docstring of {title} speaks of {name}, which is not public: write ``{name}``"
+            )
 
 
 @pytest.mark.parametrize("page", MARKDOWN, ids=lambda page: str(page.relative_to(ROOT)))
