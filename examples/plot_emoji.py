@@ -8,7 +8,7 @@ and a plain network of convolutions, an LSTM and concatenation; a grid search ru
 fusion; then come new rows, one without a picture and one without a text.
 
 At full length, ``bash tools/demo``, this takes some ten minutes on two cores. Where the documentation shows its output,
-it ran with ``--epochs 3``, and the figures are those of networks that have hardly begun to learn.
+it ran with ``--epochs 2``, and the figures are those of networks that have hardly begun to learn.
 """
 
 import argparse
