@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from docutils import nodes
+from sphinx.util.nodes import make_refnode
 from sphinx_gallery.sorting import ExplicitOrder
 
 HERE = Path(__file__).parent
@@ -89,27 +90,16 @@ copyright = author
 
 def link_name(app, env, node, content):
     """Link a name that is public under another module than the one it is spoken of in, or that is scikit-learn's."""
-    if node.get("refdomain") != "py":
-        return None
-    target = node["reftarget"]
-    if target.startswith("sklearn."):
-        page = "generated" if target.count(".") > 1 else ""
-        url = f"https://scikit-learn.org/stable/modules/{page}/{target}.html"
+    name = node["reftarget"]
+    if name.startswith("sklearn."):
+        url = f"https://scikit-learn.org/stable/modules/generated/{name}.html"
         return nodes.reference("", "", content, internal=False, refuri=url)
-    for full in _full_names(target, node.get("py:module"), node.get("py:class")):
-        found = env.domains["py"].objects.get(full)
-        if found is not None:
-            uri = app.builder.get_relative_uri(env.docname if not node.get("refdoc") else node["refdoc"], found.docname)
-            return nodes.reference("", "", content, internal=True, refuri=f"{uri}#{found.node_id}", reftitle=full)
+    first = name.partition(".")[0]
+    for module in reference.MODULES:
+        found = env.domains["py"].objects.get(f"{module}.{name}")
+        if found is not None and first in reference.find_public(module):
+            return make_refnode(app.builder, node["refdoc"], found.docname, found.node_id, content, name)
     return None
-
-
-def _full_names(target, module, class_name):
-    """Names that ``target`` may stand for: a public name, or a method of one; a method of the class or its bases."""
-    first, dot, rest = target.removeprefix(".").partition(".")
-    for public in reference.MODULES:
-        if first in reference.find_public(public):
-            yield f"{public}.{first}{dot}{rest}"
 
 
 def setup(app):
