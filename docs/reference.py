@@ -34,10 +34,12 @@ def _is_base(thing):
     return inspect.isclass(thing) and any(issubclass(other, thing) and other is not thing for other in _classes())
 
 
-# The first test that a name passes decides; groups without a name are left out.
-_GROUPS = [
-    ("Functions", inspect.isroutine),
+# Groups of names: the first test that a name passes decides. Those that are shown last are tested first.
+_SHOWN_LAST = [
     ("To derive one's own from", _is_base),
+    ("Functions", inspect.isroutine),
+]
+_SHOWN_FIRST = [
     ("Estimators", lambda thing: hasattr(thing, "predict")),
     ("Inputs", lambda thing: inspect.isclass(thing) and issubclass(thing, Input)),
     ("Pictures", _encodes("image")),
@@ -72,12 +74,11 @@ def names_elsewhere(module):
 def group_names(module):
     """Return pairs of a title and names: what ``module`` exports and no earlier module has a page for."""
     elsewhere = {full.rpartition(".")[2] for full in names_elsewhere(module)}
-    groups = {title: [] for title, _ in _GROUPS}
+    groups = {title: [] for title, _ in _SHOWN_FIRST + _SHOWN_LAST}
     for name, thing in find_public(module).items():
         if name not in elsewhere:
-            groups[next(title for title, test in _GROUPS if test(thing))].append(name)
-    order = [title for title, _ in _GROUPS[2:]] + [title for title, _ in _GROUPS[:2]]
-    return [(title, groups[title]) for title in order if groups[title]]
+            groups[next(title for title, test in _SHOWN_LAST + _SHOWN_FIRST if test(thing))].append(name)
+    return [(title, names) for title, names in groups.items() if names]
 
 
 def own_methods(module, name):
