@@ -60,7 +60,7 @@ axis.set_title("mean accuracy of two folds")
 plt.show()
 
 # %%
-# What one half alone knows, with the best parameters of both.
+# What one half alone knows.
 for half in X:
     alone = MultimodalClassifier(image=image, max_epochs=8, random_state=0).set_params(image__columns=half)
     print(f"{half} half alone: {alone.fit(X_train, y_train).score(X_test, y_test):.3f}")
