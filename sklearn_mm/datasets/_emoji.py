@@ -38,7 +38,7 @@ def load_emoji(*, as_frame=True, return_X_y=False, languages=(), data_home=None)
     as_frame : bool, default=True
         Whether the data is a pandas DataFrame and the target a Series. If False, they are object arrays.
     return_X_y : bool, default=False
-        Whether to return ``(data, target)`` instead of a `Bunch`.
+        Whether to return ``(data, target)`` instead of a `sklearn.utils.Bunch`.
     languages : sequence of str, default=()
         Languages, besides English, that the names are wanted in: "de", "es", "fr", "ja", "ko", "pt", "ru", "zh". Each
         adds a column such as ``text_de``; a name that is missing there is None.

@@ -120,7 +120,7 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
         Epoch whose weights are used.
     n_features_in_ : int
         Number of columns seen in `fit`; not set if fitted on `Blocks`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (``n_features_in_``,)
         Their names, if all are strings.
 
     See Also

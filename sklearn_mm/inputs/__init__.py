@@ -1,12 +1,13 @@
 """Which column of a table is what, how it is read, and what encodes it."""
 
-from sklearn_mm.inputs._detect import detect_kinds
+from sklearn_mm.inputs._detect import Detected, detect_kinds
 from sklearn_mm.inputs._inputs import ImageInput, Input, TabularInput, TextInput
 from sklearn_mm.inputs._mixin import InputsMixin
 from sklearn_mm.inputs._modality_transformer import ModalityTransformer
 from sklearn_mm.inputs._respecify import respecify
 
 __all__ = [
+    "Detected",
     "ImageInput",
     "Input",
     "InputsMixin",

@@ -53,7 +53,7 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
         Why, for the same columns.
     n_features_in_ : int
         Number of columns seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,), dtype object
+    feature_names_in_ : ndarray of shape (``n_features_in_``,), dtype object
         Their names, if all are strings.
 
     See Also

@@ -73,7 +73,7 @@ class MultimodalNetwork(nn.Module):
         return self.encoders[self._place[name]]
 
     def pooling(self, name):
-        """Return the built `ItemPooling` of a block whose rows hold several items, else None."""
+        """Return the built ``ItemPooling`` of a block whose rows hold several items, else None."""
         pooling = self.poolings[self._place[name]]
         return pooling if isinstance(pooling, ItemPooling) else None
 

@@ -81,7 +81,7 @@ class TabularTransformer(BlockTransformer):
         The levels of each categorical column; the first has code 2.
     n_features_in_ : int
         Number of columns seen in ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,), dtype object
+    feature_names_in_ : ndarray of shape (``n_features_in_``,), dtype object
         Names of the columns, if all of them are strings.
 
     References
@@ -187,7 +187,7 @@ class TabularTransformer(BlockTransformer):
 
         Returns
         -------
-        names : ndarray of shape (spec_.shape[0],), dtype object
+        names : ndarray of shape (``spec_.shape[0]``,), dtype object
             One name per number ("age", "age_missing", "when_seconds", "when_hour_sin", "embedding_0") and per
             code ("city").
         """
