@@ -89,7 +89,7 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
     scoring : str or callable, default="loss"
         What early stopping goes by on the validation rows: "loss", the name of a scikit-learn scorer, as "roc_auc",
         or a callable ``scorer(estimator, X, y)``, which gets the rows as `Blocks`. Training stops at once at a score
-        that cannot be bettered. ``history_`` has it as "valid_" and its name, "valid_scoring" for a callable.
+        that cannot be bettered. ``history_`` has it as ``"valid_"`` and its name, ``"valid_scoring"`` for a callable.
     n_iter_no_change : int, default=10
         Epochs without improvement before stopping early.
     max_time : float, default=None

@@ -11,20 +11,20 @@ __all__ = ["ClassifierLoss", "Loss"]
 class Loss(Component):
     """Base of all losses: what a network is trained by, and how its outputs are read.
 
-    A loss says how many outputs it needs (``n_outputs``, set by `build`), what ``forward`` gets of the targets
+    A loss says how many outputs it needs (``n_outputs``, set by ``build``), what ``forward`` gets of the targets
     (``encode``), and what outputs mean. It keeps rows apart, so that weights can be applied before the mean.
 
     Attributes
     ----------
     n_outputs : int
-        Width of the network's outputs, set by `build`.
+        Width of the network's outputs, set by ``build``.
     """
 
     def fit_target(self, target, sample_weight):
-        """Learn from the targets of the training rows and the weights of their losses, after `build`."""
+        """Learn from the targets of the training rows and the weights of their losses, after ``build``."""
 
     def encode(self, target):
-        """Return an array of targets as the one that `forward` gets as a tensor."""
+        """Return an array of targets as the one that ``forward`` gets as a tensor."""
         raise NotImplementedError
 
     def forward(self, outputs, target):
@@ -45,7 +45,7 @@ class ClassifierLoss(Loss):
     Attributes
     ----------
     n_outputs : int
-        Width of the network's outputs, set by `build`.
+        Width of the network's outputs, set by ``build``.
     """
 
     def build(self, classes, multilabel=False, order=None):

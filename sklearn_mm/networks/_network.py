@@ -36,8 +36,8 @@ class MultimodalNetwork(nn.Module):
     modality_dropout : float, default=0.0
         Probability that a block of a row is treated as absent in training. A row keeps at least one block.
     balancing : {"heads", "modulation"} or None, default=None
-        How blocks are kept from leaving each other behind in training: by a loss of their own (`UnimodalHeads`), or by
-        slowing down the one that is ahead (`GradientModulation`).
+        How blocks are kept from leaving each other behind in training: by a loss of their own (``UnimodalHeads``), or
+        by slowing down the one that is ahead (``GradientModulation``).
     """
 
     def __init__(self, specs, encoders, fusion, head, n_outputs, *, modality_dropout=0.0, balancing=None):

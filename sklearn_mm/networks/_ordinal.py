@@ -26,7 +26,7 @@ class OrdinalLoss(ClassifierLoss):
 
     Notes
     -----
-    `predict` gives the likeliest class, as for every classifier. The median of ``predict_proba``, the first class in
+    ``predict`` gives the likeliest class, as for every classifier. The median of ``predict_proba``, the first class in
     the order at which the sum of probabilities reaches one half, errs by fewer classes on average.
 
     References

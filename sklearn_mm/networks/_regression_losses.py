@@ -15,12 +15,13 @@ __all__ = ["AbsoluteErrorLoss", "HuberLoss", "PoissonLoss", "QuantileLoss", "Reg
 class RegressorLoss(Loss):
     """Base of the losses of regressors: one output for each target, of targets that are shifted and scaled.
 
-    A subclass owes ``forward(outputs, target)`` and ``_center_and_scale(target, weight)``.
+    A subclass owes ``forward(outputs, target)``, and ``_center_and_scale(target, weight)`` where median and spread of
+    the middle half do not suit it.
 
     Attributes
     ----------
     n_outputs : int
-        Width of the network's outputs, set by `build`.
+        Width of the network's outputs, set by ``build``.
     center_, scale_ : ndarray of shape (n_targets,)
         What is subtracted from targets, and what they are divided by then; learnt by `fit_target`.
     """
@@ -132,7 +133,7 @@ class HuberLoss(RegressorLoss):
 
 
 class QuantileLoss(RegressorLoss):
-    """Pinball loss: predictions are quantiles, above which a given share of the targets lies.
+    """Pinball loss: predictions are quantiles, below which a given share of the targets lies.
 
     Targets are shifted by that quantile and divided by the spread of their middle half.
 
