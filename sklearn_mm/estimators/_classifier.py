@@ -338,7 +338,7 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
 
     def _build_loss(self, y):
         loss = checked_clone(resolve_classifier_loss(self.loss))
-        self._loss = loss.build(self.classes_, self._is_multilabel, _declared_order(y))
+        self._loss = loss.build(self.classes_, self._is_multilabel, _declared_order(y, self.classes_))
 
     def _encode_target(self, y, name="y_val", complete=False):
         _check_labels(y, name)
@@ -451,9 +451,8 @@ def _check_class_weight(weights, labels):
         raise ValueError(f"class_weight must leave a class that counts, got only zeros: {weights}.")
 
 
-def _declared_order(y):
-    """Return the classes that occur in an ordered pandas Categorical, from low to high; None for any other target."""
+def _declared_order(y, classes):
+    """Return the classes among the categories of an ordered pandas Categorical, from low to high, else None."""
     if not getattr(getattr(y, "dtype", None), "ordered", False):
         return None
-    occurring = set(y)
-    return [label for label in y.dtype.categories if label in occurring]
+    return [label for label in y.dtype.categories if label in classes]
