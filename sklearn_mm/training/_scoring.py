@@ -3,7 +3,9 @@
 import inspect
 from numbers import Real
 
-from sklearn.metrics import check_scoring
+from sklearn.metrics import check_scoring, get_scorer_names
+
+from sklearn_mm.utils._registry import did_you_mean
 
 __all__ = ["ValidationScore"]
 
@@ -23,6 +25,12 @@ class ValidationScore:
     """
 
     def __init__(self, estimator, scoring):
+        if isinstance(scoring, str) and scoring not in (names := get_scorer_names()):
+            raise ValueError(
+                f"scoring of {type(estimator).__name__} got the unknown name {scoring!r}."
+                f"{did_you_mean(scoring, ['loss', *names])} Give 'loss', a name from sklearn.metrics."
+                "get_scorer_names(), or a callable scorer(estimator, X, y)."
+            )
         self.scorer = check_scoring(estimator, scoring=scoring)
         self.key = f"valid_{scoring}" if isinstance(scoring, str) else "valid_scoring"
         self.best_possible = None  # of a callable nothing is known

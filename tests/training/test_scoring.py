@@ -34,6 +34,11 @@ def test_weights_reach_a_scorer_that_takes_them():
     assert ValidationScore(fitted, lambda estimator, X, y: np.float32(3))(fitted, X, y, [1, 1, 1, 1]) == 3.0
 
 
+def test_unknown_name():
+    with pytest.raises(ValueError, match=r"scoring of Logistic.* unknown name 'acuracy'\. Did you mean 'accuracy'"):
+        ValidationScore(LogisticRegression(), "acuracy")
+
+
 def test_a_metric_is_no_scorer():
     from sklearn.metrics import accuracy_score
 
