@@ -249,25 +249,24 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
         return y if self._target_shape else y[:, 0]
 
     def _fit_target(self, y):
-        self._loss = checked_clone(resolve_regressor_loss(self.loss))
-        target = self._checked(y, "y")
-        self._target_shape = target.shape[1:]
-        self._loss.build(target[:1].size)
+        loss = checked_clone(resolve_regressor_loss(self.loss))
+        target = self._checked(y, "y", loss)
+        self._loss, self._target_shape = loss.build(target[:1].size), target.shape[1:]
         return target
 
     def _encode_target(self, y, name="y_val", complete=False):
-        target = self._checked(y, name)
+        target = self._checked(y, name, self._loss)
         if target.shape[1:] != self._target_shape:
             before = "y" if name == "y_val" else "y of the call before"
             expected = "".join(f", {n}" for n in self._target_shape) or ","
             raise ValueError(f"{name} must have the shape of {before}, (n_rows{expected}), got {target.shape}.")
         return target
 
-    def _checked(self, y, name):
+    def _checked(self, y, name, loss):
         if sparse.issparse(y):
             raise TypeError(f"{type(self).__name__} needs a dense target, got a sparse one. Pass y.toarray().")
         target = _check_y(y, multi_output=True, y_numeric=True, estimator=self).astype(np.float64)
-        self._loss.check(target, name)
+        loss.check(target, name)
         return target
 
     def _start_target(self, target, weight):

@@ -154,6 +154,14 @@ def test_poisson_needs_targets_that_are_not_negative(numbers):
         MultimodalRegressor(loss=PoissonLoss()).fit(numbers, y, X_val=numbers, y_val=-y)
 
 
+def test_targets_that_a_new_loss_refuses_leave_the_fit_as_it_was(numbers):
+    reg = MultimodalRegressor(max_epochs=1, random_state=0).fit(numbers, numbers[:, 0])
+    before = reg.predict(numbers)
+    with pytest.raises(ValueError, match="PoissonLoss needs y >= 0"):
+        reg.set_params(loss="poisson").fit(numbers, numbers[:, 0])
+    np.testing.assert_array_equal(reg.predict(numbers), before)
+
+
 @pytest.mark.parametrize("loss", ["absolute_error", "huber"])
 def test_outliers_do_not_move_robust_losses(numbers, loss):
     rng = np.random.default_rng(4)
