@@ -42,7 +42,14 @@ class ValidationScore:
     def __call__(self, estimator, X, y, sample_weight=None):
         """Return the score of a fitted estimator; weights are handed on where the scorer takes them."""
         weights = {} if sample_weight is None or not self.takes_weights else {"sample_weight": sample_weight}
-        score = self.scorer(estimator, X, y, **weights)
+        try:
+            score = self.scorer(estimator, X, y, **weights)
+        except ValueError as error:
+            error.add_note(
+                f"Raised by scoring of {type(estimator).__name__} on the {len(X)} validation rows. Some scorers need "
+                "rows of each class among them: pass X_val and y_val that have some, or another scoring."
+            )
+            raise
         if not isinstance(score, Real):
             raise ValueError(
                 f"scoring of {type(estimator).__name__} must give one number, got {score!r} ({type(score).__name__})."

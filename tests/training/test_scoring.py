@@ -46,6 +46,12 @@ def test_a_metric_is_no_scorer():
         ValidationScore(LogisticRegression(), accuracy_score)
 
 
+def test_what_scorers_raise_says_that_it_is_about_the_validation_rows():
+    with pytest.raises(ValueError, match="only one label") as raised:
+        ValidationScore(LogisticRegression(), "neg_log_loss")(LogisticRegression().fit(X, y), X[:1], y[:1])
+    assert "scoring of LogisticRegression on the 1 validation rows" in raised.value.__notes__[0]
+
+
 def test_no_number():
     with pytest.raises(ValueError, match=r"must give one number, got None \(NoneType\)"):
         ValidationScore(LogisticRegression(), lambda *args: None)(LogisticRegression(), X, y)
