@@ -124,10 +124,11 @@ class CNNEncoder(ImageEncoder):
             side = (side - (self.kernel_size - 1 if self.padding == "valid" else 0)) // 2
         if side < 1:
             height, width = spec.shape[:2]
+            out = "use fewer channels" + (", or padding='same'" if self.padding == "valid" else "")
             raise ValueError(
                 f"CNNEncoder with channels={self.channels!r}, kernel_size={self.kernel_size} and "
                 f"padding={self.padding!r} leaves nothing of the {height} × {width} pixels of block {spec.name!r}. "
-                "Read larger pictures (`size` of ImageTransformer), use fewer channels, or padding='same'."
+                f"Read larger pictures (`size` of ImageTransformer), or {out}."
             )
         return side
 

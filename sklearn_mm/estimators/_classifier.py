@@ -78,8 +78,8 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
         tenth of the steps and evens out rough ones; None takes the weights as they are. "auto" is "ema" for
         ``lr_schedule="constant"`` and None for schedules that calm down by themselves. Not in `partial_fit`.
     warm_start : bool, default=False
-        Whether another call of `fit` goes on from the weights that are there, with the same way of reading, network
-        and classes, and new settings of training; ``history_`` goes on too.
+        Whether another call of `fit` goes on from the weights that are there, with the same way of reading, network,
+        loss and classes, and new settings of training; ``history_`` goes on too.
     early_stopping : bool or "auto", default="auto"
         Whether to stop when ``scoring`` on the validation rows no longer gets better, and to restore the best epoch's
         weights. "auto" does so if validation rows are passed to `fit`.
@@ -226,8 +226,8 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Go once through the rows of ``X``, on from the weights that are there.
 
-        The first call learns how to read rows, which then stays. The learning rate is ``lr`` throughout, and the state
-        of the optimiser is kept for the next call.
+        The first call learns how to read rows, which then stays, as network and loss do. The learning rate is ``lr``
+        throughout, and the state of the optimiser is kept for the next call.
 
         Parameters
         ----------
@@ -338,7 +338,7 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
 
     def _build_loss(self, y):
         loss = checked_clone(resolve_classifier_loss(self.loss))
-        self._loss = loss.build(self.classes_, self._is_multilabel, _declared_order(y))
+        self._loss = loss.build(self.classes_, self._is_multilabel, _declared_order(y, self.classes_))
 
     def _encode_target(self, y, name="y_val", complete=False):
         _check_labels(y, name)
@@ -451,9 +451,8 @@ def _check_class_weight(weights, labels):
         raise ValueError(f"class_weight must leave a class that counts, got only zeros: {weights}.")
 
 
-def _declared_order(y):
-    """Return the classes that occur in an ordered pandas Categorical, from low to high; None for any other target."""
+def _declared_order(y, classes):
+    """Return the classes among the categories of an ordered pandas Categorical, from low to high, else None."""
     if not getattr(getattr(y, "dtype", None), "ordered", False):
         return None
-    occurring = set(y)
-    return [label for label in y.dtype.categories if label in occurring]
+    return [label for label in y.dtype.categories if label in classes]

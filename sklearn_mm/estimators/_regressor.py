@@ -68,8 +68,8 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
         tenth of the steps and evens out rough ones; None takes the weights as they are. "auto" is "ema" for
         ``lr_schedule="constant"`` and None for schedules that calm down by themselves. Not in `partial_fit`.
     warm_start : bool, default=False
-        Whether another call of `fit` goes on from the weights that are there, with the same way of reading, network
-        and target scaling, and new settings of training; ``history_`` goes on too.
+        Whether another call of `fit` goes on from the weights that are there, with the same way of reading, network,
+        loss and target scaling, and new settings of training; ``history_`` goes on too.
     early_stopping : bool or "auto", default="auto"
         Whether to stop when ``scoring`` on the validation rows no longer gets better, and to restore the best epoch's
         weights. "auto" does so if validation rows are passed to `fit`.
@@ -210,8 +210,8 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
     def partial_fit(self, X, y, sample_weight=None):
         """Go once through the rows of ``X``, on from the weights that are there.
 
-        The first call learns how to read rows and how targets are scaled; then both stay. The learning rate is ``lr``
-        throughout, and the state of the optimiser is kept for the next call.
+        The first call learns how to read rows and how targets are scaled; both then stay, as network and loss do. The
+        learning rate is ``lr`` throughout, and the state of the optimiser is kept for the next call.
 
         Parameters
         ----------
@@ -249,25 +249,24 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
         return y if self._target_shape else y[:, 0]
 
     def _fit_target(self, y):
-        self._loss = checked_clone(resolve_regressor_loss(self.loss))
-        target = self._checked(y)
-        self._target_shape = target.shape[1:]
-        self._loss.build(target[:1].size)
+        loss = checked_clone(resolve_regressor_loss(self.loss))
+        target = self._checked(y, "y", loss)
+        self._loss, self._target_shape = loss.build(target[:1].size), target.shape[1:]
         return target
 
     def _encode_target(self, y, name="y_val", complete=False):
-        target = self._checked(y)
+        target = self._checked(y, name, self._loss)
         if target.shape[1:] != self._target_shape:
             before = "y" if name == "y_val" else "y of the call before"
             expected = "".join(f", {n}" for n in self._target_shape) or ","
             raise ValueError(f"{name} must have the shape of {before}, (n_rows{expected}), got {target.shape}.")
         return target
 
-    def _checked(self, y):
+    def _checked(self, y, name, loss):
         if sparse.issparse(y):
             raise TypeError(f"{type(self).__name__} needs a dense target, got a sparse one. Pass y.toarray().")
         target = _check_y(y, multi_output=True, y_numeric=True, estimator=self).astype(np.float64)
-        self._loss.check(target)
+        loss.check(target, name)
         return target
 
     def _start_target(self, target, weight):

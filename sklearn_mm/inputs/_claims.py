@@ -1,13 +1,13 @@
 """Which Input reads which column: those that are told first, then those that look for kinds of columns."""
 
-import difflib
 from numbers import Integral
 
 from pandas.api.types import is_numeric_dtype
 
 from sklearn_mm.inputs._detect import Detected, detect_kind, is_all_missing
+from sklearn_mm.utils._registry import did_you_mean
 
-__all__ = ["as_list", "claim_columns", "did_you_mean", "find_by_kind", "looks"]
+__all__ = ["as_list", "claim_columns", "find_by_kind", "looks"]
 
 _MOST_SHOWN = 20
 
@@ -61,12 +61,6 @@ def claim_columns(frame, has_labels, inputs, who):
         for name, input_ in inputs.items()
     }
     return {name: labels for name, labels in claims.items() if labels}, detected
-
-
-def did_you_mean(name, known):
-    """Return " Did you mean ...?" where something known reads like ``name``, else an empty string."""
-    close = difflib.get_close_matches(str(name), [str(other) for other in known], n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""
 
 
 def looks(input_):

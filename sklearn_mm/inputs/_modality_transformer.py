@@ -7,12 +7,13 @@ import pandas as pd
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_mm.inputs._claims import claim_columns, did_you_mean
+from sklearn_mm.inputs._claims import claim_columns
 from sklearn_mm.inputs._frame import as_frame
 from sklearn_mm.inputs._mixin import InputsMixin
 from sklearn_mm.preprocessing import Blocks
 from sklearn_mm.preprocessing._keys import hash_rows
 from sklearn_mm.utils._callbacks import CallbackSupportMixin
+from sklearn_mm.utils._registry import did_you_mean
 from sklearn_mm.utils._validation import _fit_context, _get_feature_names
 
 __all__ = ["ModalityTransformer"]

@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_mm.inputs._detect import holds_strings
 from sklearn_mm.preprocessing import BlockTransformer, TabularSpec
 from sklearn_mm.preprocessing._cells import missing_rows
+from sklearn_mm.preprocessing._vectors import is_vector
 
 __all__ = ["NumbersTransformer"]
 
@@ -44,8 +45,19 @@ class NumbersTransformer(BlockTransformer):
     def fit_read(self, X, y=None):
         """Fit the transformer to a table and its target, and return rows of its output and where they are present."""
         self.transformer_ = clone(self.transformer)
-        # In one go: for some, such as TargetEncoder, `fit_transform` is not `fit` and `transform`.
-        numbers = self._as_numbers(self.transformer_.fit_transform(X, y), X)
+        try:
+            # In one go: for some, such as TargetEncoder, `fit_transform` is not `fit` and `transform`.
+            numbers = self._as_numbers(self.transformer_.fit_transform(X, y), X)
+        except (TypeError, ValueError) as error:
+            vectors = [label for label, column in X.items() if any(map(is_vector, column))]
+            if not vectors:
+                raise
+            name = type(self.transformer).__name__
+            raise ValueError(
+                f"{name} cannot read the columns {vectors}, whose cells are vectors: {error} Read them beside it by an "
+                f"Input of their own, as in inputs=[('vectors', TabularInput({vectors})), ('table', "
+                f"TabularInput(columns, transformer={name}(...)))]."
+            ) from error
         n_numbers = numbers.shape[1]
         self.spec_ = TabularSpec(
             name="tabular", columns=tuple(map(str, X.columns)), shape=(n_numbers,), n_numbers=n_numbers

@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 
-from sklearn_mm.inputs._claims import as_list, did_you_mean, looks
+from sklearn_mm.inputs._claims import as_list, looks
 from sklearn_mm.inputs._mixin import MODALITIES
 from sklearn_mm.preprocessing import Blocks
+from sklearn_mm.utils._registry import did_you_mean
 
 __all__ = ["respecify"]
 

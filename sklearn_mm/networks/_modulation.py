@@ -58,6 +58,8 @@ class GradientModulation(UnimodalHeads):
         """Return the same values, whose gradient is changed on its way back, when the factors are known."""
         if not values.requires_grad:
             return values
+        if torch.compiler.is_compiling():  # the hook looks up what is known only on the way back
+            return torch.compiler.disable(self._modulated)(values, place)
         values = values.view_as(values)
         values.register_hook(lambda gradient: self._modulate(gradient, self.factors[place]))
         return values

@@ -31,8 +31,8 @@ class RegressorLoss(Loss):
         self.n_outputs = n_targets
         return self
 
-    def check(self, target):
-        """Raise where the loss has no meaning for a target."""
+    def check(self, target, name="y"):
+        """Raise where the loss has no meaning for a target, which ``name`` says to the user."""
 
     def fit_target(self, target, sample_weight):
         """Learn centre and scale from the targets (n_rows, n_targets) of the training rows."""
@@ -182,12 +182,12 @@ class PoissonLoss(RegressorLoss):
     tensor([0., 1.])
     """
 
-    def check(self, target):
+    def check(self, target, name="y"):
         """Raise where a target is negative."""
         if target.min() < 0:
             negative = np.argwhere(target < 0)
             raise ValueError(
-                f"PoissonLoss needs y >= 0, got {target.min():g} ({len(negative)} negative, the first in row "
+                f"PoissonLoss needs {name} >= 0, got {target.min():g} ({len(negative)} negative, the first in row "
                 f"{negative[0, 0]}). For such targets use loss='squared_error', 'absolute_error' or 'huber'."
             )
 

@@ -1,10 +1,9 @@
 """The words that ``stop_words`` of `TextTransformer` stands for."""
 
-import difflib
-
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from sklearn_mm.utils._optional import import_extra
+from sklearn_mm.utils._registry import did_you_mean
 
 __all__ = ["find_stop_words"]
 
@@ -25,8 +24,7 @@ def _words_of_language(language):
     library = import_extra("stop_words", "text", f"TextTransformer(stop_words={language!r})")
     names = library.LANGUAGE_MAPPING  # code to name
     if language not in names.keys() | names.values():
-        close = difflib.get_close_matches(language, [*names, *names.values()], n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
+        hint = did_you_mean(language, [*names, *names.values()])
         known = ", ".join(f"{name} ({code})" for code, name in sorted(names.items(), key=lambda item: item[1]))
         raise ValueError(
             f"TextTransformer knows no stop words of a language {language!r}.{hint} It knows those of {known}. Give a "

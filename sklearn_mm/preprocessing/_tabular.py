@@ -1,6 +1,5 @@
 """Columns of a table to numbers and codes."""
 
-import difflib
 import warnings
 from numbers import Integral, Real
 
@@ -19,6 +18,7 @@ from sklearn_mm.preprocessing._columns import (
 )
 from sklearn_mm.preprocessing._specs import TabularSpec
 from sklearn_mm.preprocessing._vectors import VectorReader
+from sklearn_mm.utils._registry import did_you_mean
 from sklearn_mm.utils._validation import Interval, StrOptions, _fit_context
 
 __all__ = ["TabularTransformer"]
@@ -212,11 +212,9 @@ class TabularTransformer(BlockTransformer):
         told = {} if isinstance(self.kinds, str) else self.kinds
         for label, kind in told.items():
             if label not in frame.columns:
-                close = difflib.get_close_matches(str(label), map(str, frame.columns), n=1)
-                hint = f" Did you mean {close[0]!r}?" if close else ""
                 raise ValueError(
-                    f"`kinds` of TabularTransformer names column {label!r}, which X does not have.{hint} "
-                    f"Its columns: {list(frame.columns)}."
+                    f"`kinds` of TabularTransformer names column {label!r}, which X does not have."
+                    f"{did_you_mean(label, frame.columns)} Its columns: {list(frame.columns)}."
                 )
             if kind not in KINDS:
                 raise ValueError(

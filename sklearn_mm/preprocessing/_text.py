@@ -1,7 +1,6 @@
 """Cells with text to token ids."""
 
 import copy
-import difflib
 import os
 import warnings
 from numbers import Integral
@@ -29,6 +28,7 @@ from sklearn_mm.preprocessing._tokenizers import (
     copyable,
     train,
 )
+from sklearn_mm.utils._registry import did_you_mean
 from sklearn_mm.utils._validation import Interval, StrOptions, _fit_context
 
 __all__ = ["TextTransformer"]
@@ -319,11 +319,10 @@ class TextTransformer(BlockTransformer):
         if not isinstance(self.tokenizer, str):
             return "callable"
         if self.tokenizer not in _NAMES:
-            close = difflib.get_close_matches(self.tokenizer, _NAMES, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
             raise ValueError(
-                f"TextTransformer got the unknown tokenizer {self.tokenizer!r}.{hint} It must be one of {_NAMES}, a "
-                f"path that ends in .json, a tokenizers.Tokenizer or a callable."
+                f"TextTransformer got the unknown tokenizer {self.tokenizer!r}."
+                f"{did_you_mean(self.tokenizer, _NAMES)} It must be one of {_NAMES}, a path that ends in .json, a "
+                "tokenizers.Tokenizer or a callable."
             )
         return self.tokenizer
 

@@ -3,7 +3,9 @@
 import inspect
 from numbers import Real
 
-from sklearn.metrics import check_scoring
+from sklearn.metrics import check_scoring, get_scorer_names
+
+from sklearn_mm.utils._registry import did_you_mean
 
 __all__ = ["ValidationScore"]
 
@@ -23,6 +25,12 @@ class ValidationScore:
     """
 
     def __init__(self, estimator, scoring):
+        if isinstance(scoring, str) and scoring not in (names := get_scorer_names()):
+            raise ValueError(
+                f"scoring of {type(estimator).__name__} got the unknown name {scoring!r}."
+                f"{did_you_mean(scoring, ['loss', *names])} Give 'loss', a name from sklearn.metrics."
+                "get_scorer_names(), or a callable scorer(estimator, X, y)."
+            )
         self.scorer = check_scoring(estimator, scoring=scoring)
         self.key = f"valid_{scoring}" if isinstance(scoring, str) else "valid_scoring"
         self.best_possible = None  # of a callable nothing is known
@@ -34,7 +42,14 @@ class ValidationScore:
     def __call__(self, estimator, X, y, sample_weight=None):
         """Return the score of a fitted estimator; weights are handed on where the scorer takes them."""
         weights = {} if sample_weight is None or not self.takes_weights else {"sample_weight": sample_weight}
-        score = self.scorer(estimator, X, y, **weights)
+        try:
+            score = self.scorer(estimator, X, y, **weights)
+        except ValueError as error:
+            error.add_note(
+                f"Raised by scoring of {type(estimator).__name__} on the {len(X)} validation rows. Some scorers need "
+                "rows of each class among them: pass X_val and y_val that have some, or another scoring."
+            )
+            raise
         if not isinstance(score, Real):
             raise ValueError(
                 f"scoring of {type(estimator).__name__} must give one number, got {score!r} ({type(score).__name__})."

@@ -7,8 +7,8 @@ __all__ = ["Registry", "did_you_mean"]
 
 
 def did_you_mean(name, known):
-    """Return the sentence " Did you mean …?" about the known name closest to ``name``, or nothing."""
-    close = difflib.get_close_matches(name, known, n=1)
+    """Return the sentence " Did you mean …?" about the known name that reads most like ``name``, or nothing."""
+    close = difflib.get_close_matches(str(name), map(str, known), n=1)
     return f" Did you mean {close[0]!r}?" if close else ""
 
 

@@ -58,6 +58,8 @@ def test_cnn_says_when_pictures_are_too_small():
     with pytest.raises(ValueError, match=r"nothing of the 8 × 64 pixels of block 'photo'.*padding='same'"):
         CNNEncoder(channels=(8, 8), padding="valid").build(spec_of(8, 64))._validate_params()
     CNNEncoder(channels=(8, 8, 8), padding="same").build(spec_of(8, 8))
+    with pytest.raises(ValueError, match=r"(?s)nothing of the 4 × 8 pixels.*, or use fewer channels\.$"):
+        CNNEncoder(channels=(8, 8, 8)).build(spec_of(4, 8))
 
 
 @pytest.mark.parametrize("channels", [1, 3])

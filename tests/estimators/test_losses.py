@@ -91,6 +91,16 @@ def test_order_of_the_loss_of_the_categorical_and_of_the_alphabet(numbers, feeli
     assert not np.allclose(wrong.predict_proba(numbers), by_loss.predict_proba(numbers))
 
 
+def test_first_chunk_of_an_ordered_categorical_without_all_classes(numbers):
+    order = ["low", "middle", "high"]
+    y = pd.Series(pd.Categorical.from_codes(np.arange(600) // 200, [*order, "never"], ordered=True))
+    clf = MultimodalClassifier(loss="ordinal", random_state=0)
+    clf.partial_fit(numbers[:200], y[:200], classes=order).partial_fit(numbers, y)
+    named = MultimodalClassifier(loss=OrdinalLoss(order=order), random_state=0)
+    named.partial_fit(numbers[:200], y[:200], classes=order).partial_fit(numbers, y)
+    np.testing.assert_array_equal(clf.predict_proba(numbers), named.predict_proba(numbers))
+
+
 def test_order_that_differs_from_the_classes(numbers, feelings):
     clf = MultimodalClassifier(loss=OrdinalLoss(order=["negative", "neutral", "postive"]))
     with pytest.raises(ValueError, match=r"In y only: \['positive'\]; in order only: \['postive'\]"):
@@ -140,8 +150,16 @@ def test_poisson_needs_targets_that_are_not_negative(numbers):
     y = np.ones(600)
     with pytest.raises(ValueError, match=r"PoissonLoss needs y >= 0, got -1"):
         MultimodalRegressor(loss="poisson").fit(numbers, -y)
-    with pytest.raises(ValueError, match=r"PoissonLoss needs y >= 0, got -1"):
+    with pytest.raises(ValueError, match=r"PoissonLoss needs y_val >= 0, got -1"):
         MultimodalRegressor(loss=PoissonLoss()).fit(numbers, y, X_val=numbers, y_val=-y)
+
+
+def test_targets_that_a_new_loss_refuses_leave_the_fit_as_it_was(numbers):
+    reg = MultimodalRegressor(max_epochs=1, random_state=0).fit(numbers, numbers[:, 0])
+    before = reg.predict(numbers)
+    with pytest.raises(ValueError, match="PoissonLoss needs y >= 0"):
+        reg.set_params(loss="poisson").fit(numbers, numbers[:, 0])
+    np.testing.assert_array_equal(reg.predict(numbers), before)
 
 
 @pytest.mark.parametrize("loss", ["absolute_error", "huber"])

@@ -67,6 +67,13 @@ def test_output_that_is_no_table_of_numbers(transformer, columns, message):
         NumbersTransformer(transformer).fit(TABLE[[*columns]])
 
 
+def test_transformers_of_numbers_are_not_given_vectors():
+    X = pd.DataFrame({"size": [1.0, 2.0], "embedding": [np.ones(3), None]})
+    message = r"StandardScaler cannot read the columns \['embedding'\], whose cells are vectors: .* Input of their own"
+    with pytest.raises(ValueError, match=message):
+        NumbersTransformer(StandardScaler()).fit_read(X)
+
+
 def test_another_width_than_in_fit():
     transformer = NumbersTransformer(FunctionTransformer(lambda X: X.loc[:, X.iloc[0] > 0]))
     transformer.fit(pd.DataFrame({"a": [1], "b": [1]}))

@@ -73,3 +73,18 @@ def test_frozen_features_have_no_gradient_to_change():
     blocks = {name: block._replace(pooled=block.pooled.detach()) for name, block in features(8).items()}
     modulated, _ = GradientModulation({"a": 3, "b": 3}, 2)(blocks)
     assert not modulated["a"].pooled.requires_grad
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # torch's own, on the way to its compiler
+def test_it_acts_in_a_compiled_network():
+    modulation, blocks = GradientModulation({"a": 3, "b": 3}, 2), features(n_rows=8)
+    compiled = torch.compile(modulation)
+    for factor in (0.25, 0.5):
+        modulated, _ = compiled(blocks)
+        modulation.factors = [factor, 1.0]
+        slopes = torch.autograd.grad(
+            modulated["a"].tokens.sum() + modulated["b"].tokens.sum(), [block.tokens for block in blocks.values()]
+        )
+        torch.testing.assert_close(slopes[0], torch.full((8, 2, 3), factor))
+        torch.testing.assert_close(slopes[1], torch.ones(8, 2, 3))

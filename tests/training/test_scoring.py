@@ -34,11 +34,22 @@ def test_weights_reach_a_scorer_that_takes_them():
     assert ValidationScore(fitted, lambda estimator, X, y: np.float32(3))(fitted, X, y, [1, 1, 1, 1]) == 3.0
 
 
+def test_unknown_name():
+    with pytest.raises(ValueError, match=r"scoring of Logistic.* unknown name 'acuracy'\. Did you mean 'accuracy'"):
+        ValidationScore(LogisticRegression(), "acuracy")
+
+
 def test_a_metric_is_no_scorer():
     from sklearn.metrics import accuracy_score
 
     with pytest.raises(ValueError, match="metric function rather than a scorer"):
         ValidationScore(LogisticRegression(), accuracy_score)
+
+
+def test_what_scorers_raise_says_that_it_is_about_the_validation_rows():
+    with pytest.raises(ValueError, match="only one label") as raised:
+        ValidationScore(LogisticRegression(), "neg_log_loss")(LogisticRegression().fit(X, y), X[:1], y[:1])
+    assert "scoring of LogisticRegression on the 1 validation rows" in raised.value.__notes__[0]
 
 
 def test_no_number():
