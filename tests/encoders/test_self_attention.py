@@ -34,6 +34,7 @@ def test_longer_texts_than_in_fit_are_read():
     assert not encoder.fixed_length
 
 
+@pytest.mark.skipif(torch.__version__.startswith("2.4."), reason="torch 2.4 cannot export a range of dynamic length")
 @pytest.mark.parametrize("pool", ["mean", "max", "token"])
 def test_it_can_be_exported(pool):
     encoder = small(pool=pool).eval()
