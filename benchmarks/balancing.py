@@ -165,7 +165,7 @@ def evaluate(variant, split, seed, max_epochs, image):
     clf.set_params(**settings)
     start = time.perf_counter()
     with (
-        patch("sklearn_mm.estimators._base.MultimodalNet", instead.get("net", MultimodalNet)),
+        patch("sklearn_mm.estimators._training.MultimodalNet", instead.get("net", MultimodalNet)),
         patch.dict(BALANCING, heads=instead.get("heads", UnimodalHeads)),
     ):
         clf.fit(X, y)
