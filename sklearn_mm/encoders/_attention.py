@@ -4,9 +4,9 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from sklearn_mm.encoders._tokens import masked_max, masked_mean
+from sklearn_mm.utils._tokens import masked_max, masked_mean
 
-__all__ = ["AttentionLayers", "check_heads", "waves"]
+__all__ = ["AttentionLayers", "waves"]
 
 _GAIN = 0.1  # at first, so that a layer begins as little more than what it gets
 
@@ -93,12 +93,3 @@ def waves(n_places, width, like):
     exponent = torch.arange(0, width, 2, dtype=like.dtype, device=like.device) / width
     angle = place.unsqueeze(1) * 10_000**-exponent  # (n_places, width / 2)
     return torch.cat([angle.sin(), angle.cos()], 1)[:, :width]
-
-
-def check_heads(encoder):
-    """Raise ValueError where an encoder's width cannot be shared out among its heads."""
-    if encoder.width % encoder.n_heads:
-        raise ValueError(
-            f"{type(encoder).__name__} needs a width that is a multiple of n_heads, got width={encoder.width} and "
-            f"n_heads={encoder.n_heads}."
-        )

@@ -7,9 +7,10 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from sklearn_mm.encoders._attention import AttentionLayers, check_heads, waves
+from sklearn_mm.encoders._attention import AttentionLayers, waves
 from sklearn_mm.encoders._base import Features, ImageEncoder
 from sklearn_mm.encoders._tokens import places
+from sklearn_mm.utils._tokens import check_heads
 from sklearn_mm.utils._validation import Interval, StrOptions
 
 __all__ = ["ViTEncoder"]

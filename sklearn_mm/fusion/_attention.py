@@ -6,7 +6,8 @@ import torch
 import torch.nn as nn
 
 from sklearn_mm.fusion._base import Fusion
-from sklearn_mm.fusion._parts import make_parts, masked_mean, transformer_options
+from sklearn_mm.fusion._parts import make_parts, transformer_options
+from sklearn_mm.utils._tokens import masked_mean
 from sklearn_mm.utils._validation import Interval
 
 __all__ = ["AttentionFusion"]

@@ -1,9 +1,11 @@
-"""What fusions that look at tokens share: the parts of a block at one width, and means of what is there."""
+"""What fusions that look at tokens share: the parts of a block at one width, and options of layers."""
 
 import torch
 import torch.nn as nn
 
-__all__ = ["Parts", "make_parts", "masked_mean", "transformer_options"]
+from sklearn_mm.utils._tokens import check_heads
+
+__all__ = ["Parts", "make_parts", "transformer_options"]
 
 
 class Parts(nn.Module):
@@ -30,19 +32,9 @@ def make_parts(widths, token_widths, width):
     return nn.ModuleList(Parts(widths[name], token_widths[name], width) for name in widths)
 
 
-def masked_mean(values, mask):
-    """Return the mean (batch, ...) of those of the values (batch, n, ...) that are there; zeros where none is."""
-    shares = mask.to(values.dtype) / mask.sum(1, keepdim=True).clamp(min=1)  # (batch, n)
-    return torch.einsum("bn,bn...->b...", shares, values)
-
-
 def transformer_options(fusion):
     """Return the options of torch's transformer layers for a fusion with ``width``, ``n_heads`` and ``dropout``."""
-    if fusion.width % fusion.n_heads:
-        raise ValueError(
-            f"{type(fusion).__name__} shares its width out among the heads: width must be a multiple of n_heads, got "
-            f"width={fusion.width} and n_heads={fusion.n_heads}."
-        )
+    check_heads(fusion)
     return {
         "d_model": fusion.width,
         "nhead": fusion.n_heads,

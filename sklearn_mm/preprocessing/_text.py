@@ -91,7 +91,7 @@ class TextTransformer(BlockTransformer):
         two tokens. For ``tokenizer="word"``, whose tokens they become, and "ngram", whose word n-grams are then made
         of them (the character n-grams stay those of the words alone). Texts are tagged as they are written;
         ``lowercase``, ``strip_accents`` and ``stop_words`` act on the words afterwards. It makes each token rarer, so
-        that more texts are needed, and reading slower: some thousand words a second.
+        that more texts are needed, and reading slower.
 
         - The name or path of a spaCy pipeline that is installed, such as "en_core_web_sm". The tag is the universal
           one (VERB, NOUN, …), or, of pipelines without, their own. Only what tags need is run of it. It is loaded

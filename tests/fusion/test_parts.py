@@ -3,7 +3,7 @@ import torch
 
 from sklearn_mm.encoders import Features
 from sklearn_mm.fusion import AttentionFusion, BottleneckFusion
-from sklearn_mm.fusion._parts import Parts, masked_mean
+from sklearn_mm.fusion._parts import Parts
 
 
 def test_parts_are_the_pooled_vector_and_the_tokens(by_hand):
@@ -17,15 +17,8 @@ def test_parts_are_the_pooled_vector_and_the_tokens(by_hand):
         torch.testing.assert_close(parts[row][there[row]], expected)
 
 
-def test_masked_mean():
-    values = torch.tensor([[[1.0, 2.0], [3.0, 6.0]]]).repeat(4, 1, 1)
-    mask = torch.tensor([[True, True], [True, False], [False, True], [False, False]])
-    expected = torch.tensor([[2.0, 4.0], [1.0, 2.0], [3.0, 6.0], [0.0, 0.0]])
-    torch.testing.assert_close(masked_mean(values, mask), expected)
-
-
 @pytest.mark.parametrize("fusion", [AttentionFusion, BottleneckFusion])
 def test_width_must_be_shared_out_among_the_heads(fusion):
-    message = f"{fusion.__name__} .* width must be a multiple of n_heads, got width=10 and n_heads=4"
+    message = f"{fusion.__name__} needs a width that is a multiple of n_heads, got width=10 and n_heads=4"
     with pytest.raises(ValueError, match=message):
         fusion(width=10).build({"image": 3}, 2, {"image": 3})
