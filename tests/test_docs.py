@@ -52,7 +52,7 @@ SURFACE = {
     ],
     "sklearn_mm.inputs": ["Input", "detect_kinds"],
     "sklearn_mm.networks": [
-        *["Head", "MLPHead", "MultimodalNetwork", "Loss", "ClassifierLoss", "RegressorLoss"],
+        *["Head", "MLPHead", "WideLinear", "MultimodalNetwork", "Loss", "ClassifierLoss", "RegressorLoss"],
         *["CrossEntropyLoss", "FocalLoss", "OrdinalLoss", "SquaredErrorLoss", "AbsoluteErrorLoss"],
         *["HuberLoss", "PoissonLoss", "QuantileLoss"],
     ],

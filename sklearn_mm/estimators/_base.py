@@ -16,6 +16,7 @@ from sklearn_mm.estimators._training import TrainingMixin
 from sklearn_mm.fusion import Fusion
 from sklearn_mm.networks._heads import Head
 from sklearn_mm.networks._network import BALANCING
+from sklearn_mm.networks._wide import WideLinear, resolve_wide
 from sklearn_mm.training._dataset import BlockDataset
 from sklearn_mm.training._device import resolve_device
 from sklearn_mm.training._precision import resolve_precision
@@ -26,6 +27,9 @@ from sklearn_mm.utils._callbacks import CallbackSupportMixin
 from sklearn_mm.utils._validation import Interval, StrOptions, _fit_context
 
 __all__ = ["BaseMultimodal"]
+
+_FEWEST_TO_SPLIT = 30  # rows; of fewer, none are held out unasked
+_FEWEST_TO_VALIDATE = 50  # rows that are held out unasked, but no more than a third
 
 
 class BaseMultimodal(
@@ -41,6 +45,7 @@ class BaseMultimodal(
     _parameter_constraints = {
         "fusion": [str, Fusion],
         "head": [str, Head],
+        "wide": [str, WideLinear, None],
         "modality_dropout": [Interval(Real, 0, 1, closed="left")],
         "balancing": [StrOptions({"auto", *BALANCING}), None],
         **TrainingMixin._parameter_constraints,
@@ -78,13 +83,19 @@ class BaseMultimodal(
         target = self._encode_target(y, "y", complete=True) if goes_on else self._fit_target(y)
         rows = self._read_rows(X, y, target, sample_weight, goes_on)
         seed = draw_seed(self.random_state)
-        early_stopping = self.early_stopping is True or (self.early_stopping == "auto" and X_val is not None)
+        has_wide = resolve_wide(self.wide, self.specs_) is not None
+        early_stopping = self.early_stopping is True or (
+            self.early_stopping == "auto" and (X_val is not None or (has_wide and len(rows.target) >= _FEWEST_TO_SPLIT))
+        )
 
-        validation = None
+        validation, everything = None, rows.with_weight()
         if X_val is not None:
             validation = self._read_rows(X_val, y_val, self._encode_target(y_val), sample_weight_val, True)
         elif early_stopping:
-            kept, held_out = split_validation(rows.target, self.validation_fraction, seed, stratify=self._stratify)
+            fraction = self.validation_fraction
+            if self.early_stopping == "auto":
+                fraction = max(fraction, min(1 / 3, _FEWEST_TO_VALIDATE / len(rows.target)))
+            kept, held_out = split_validation(rows.target, fraction, seed, stratify=self._stratify)
             validation, rows = rows.take(held_out), rows.take(kept)
         rows = rows.with_weight()
         self._weigh_target(rows.target)
@@ -102,6 +113,8 @@ class BaseMultimodal(
             score=score,
             end=end,
         )
+        if X_val is None and validation is not None and not goes_on:
+            self._refit_wide(everything)
         tasks.end_fit()
         return self
 

@@ -40,6 +40,10 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
         "film", "bilinear", "lowrank", "attention", "bottleneck", or a `Fusion`.
     head : str or Head, default="auto"
         What maps the fused vector to the classes: "mlp" (which "auto" stands for), "linear", or a `Head`.
+    wide : str, WideLinear or None, default="auto"
+        "linear" adds a linear model of n-grams, numbers and categories to the outputs of the rest (`WideLinear`), which
+        learns to say what this model misses. "auto" does so for tables, and for texts without pictures. None leaves it
+        out.
     loss : str or ClassifierLoss, default="cross_entropy"
         What the network is trained by: "cross_entropy", "focal" (rows that are told well count less), "ordinal"
         (classes in an order, such as negative, neutral, positive), or a `ClassifierLoss`:
@@ -82,10 +86,12 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
         loss and classes, and new settings of training; ``history_`` goes on too.
     early_stopping : bool or "auto", default="auto"
         Whether to stop when ``scoring`` on the validation rows no longer gets better, and to restore the best epoch's
-        weights. "auto" does so if validation rows are passed to `fit`.
+        weights. "auto" does so if validation rows are passed to `fit`, and if there is a wide part and are 30 rows or
+        more: then at least 50 rows, but no more than a third, are held out, which also settle how much of the rest is
+        added to the wide part.
     validation_fraction : float, default=0.1
-        Share of rows held out (stratified, except for multi-label targets) if ``early_stopping`` is True and no
-        validation rows are passed.
+        Share of rows held out (stratified, except for multi-label targets) for early stopping if no validation rows
+        are passed.
     scoring : str or callable, default="loss"
         What early stopping goes by on the validation rows: "loss", the name of a scikit-learn scorer, as "roc_auc",
         or a callable ``scorer(estimator, X, y)``, which gets the rows as `Blocks`. Training stops at once at a score
@@ -166,6 +172,7 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
         inputs=None,
         fusion="auto",
         head="auto",
+        wide="auto",
         loss="cross_entropy",
         modality_dropout=0.0,
         balancing="auto",
@@ -197,6 +204,7 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
         self.inputs = inputs
         self.fusion = fusion
         self.head = head
+        self.wide = wide
         self.loss = loss
         self.modality_dropout = modality_dropout
         self.balancing = balancing

@@ -11,7 +11,7 @@ from sklearn_mm.training._augment import resolve_augment
 __all__ = ["build_network", "checked_clone"]
 
 
-def build_network(specs, fusion, head, n_outputs, modality_dropout, balancing):
+def build_network(specs, fusion, head, wide, n_outputs, modality_dropout, balancing):
     """Return a `MultimodalNetwork` built from clones of the components that specs and parameters name."""
     encoders = {}
     for spec in specs.values():
@@ -24,6 +24,7 @@ def build_network(specs, fusion, head, n_outputs, modality_dropout, balancing):
         checked_clone(resolve_fusion(fusion)),
         checked_clone(resolve_head(head)),
         n_outputs,
+        wide=None if wide is None else checked_clone(wide),
         modality_dropout=modality_dropout,
         balancing=balancing,
     )

@@ -34,6 +34,10 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
         "film", "bilinear", "lowrank", "attention", "bottleneck", or a `Fusion`.
     head : str or Head, default="auto"
         What maps the fused vector to the targets: "mlp" (which "auto" stands for), "linear", or a `Head`.
+    wide : str, WideLinear or None, default="auto"
+        "linear" adds a linear model of n-grams, numbers and categories to the outputs of the rest (`WideLinear`), which
+        learns to say what this model misses. "auto" does so for tables, and for texts without pictures. None leaves it
+        out.
     loss : str or RegressorLoss, default="squared_error"
         What the network is trained by: "squared_error" (predicts means), "absolute_error" (medians), "huber" (between
         the two), "quantile" (the median, unless ``QuantileLoss(quantile=0.9)`` says otherwise), "poisson" (rates of
@@ -72,9 +76,11 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
         loss and target scaling, and new settings of training; ``history_`` goes on too.
     early_stopping : bool or "auto", default="auto"
         Whether to stop when ``scoring`` on the validation rows no longer gets better, and to restore the best epoch's
-        weights. "auto" does so if validation rows are passed to `fit`.
+        weights. "auto" does so if validation rows are passed to `fit`, and if there is a wide part and are 30 rows or
+        more: then at least 50 rows, but no more than a third, are held out, which also settle how much of the rest is
+        added to the wide part.
     validation_fraction : float, default=0.1
-        Share of rows held out if ``early_stopping`` is True and no validation rows are passed.
+        Share of rows held out for early stopping if no validation rows are passed.
     scoring : str or callable, default="loss"
         What early stopping goes by on the validation rows: "loss", the name of a scikit-learn scorer, as "r2",
         or a callable ``scorer(estimator, X, y)``, which gets the rows as `Blocks`. Training stops at once at a score
@@ -152,6 +158,7 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
         inputs=None,
         fusion="auto",
         head="auto",
+        wide="auto",
         loss="squared_error",
         modality_dropout=0.0,
         balancing="auto",
@@ -182,6 +189,7 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
         self.inputs = inputs
         self.fusion = fusion
         self.head = head
+        self.wide = wide
         self.loss = loss
         self.modality_dropout = modality_dropout
         self.balancing = balancing

@@ -8,6 +8,7 @@ import torch
 
 from sklearn_mm.encoders import TabularEncoder
 from sklearn_mm.estimators._network import build_network
+from sklearn_mm.networks._wide import resolve_wide
 from sklearn_mm.training._averaging import WeightAveraging
 from sklearn_mm.training._callbacks import BestWeights, DivergenceGuard, LearningRate, Progress, clone_callbacks
 from sklearn_mm.training._compile import compile_network
@@ -81,7 +82,14 @@ class TrainingMixin:
         seed = (seed + len(self._history_before)) % 2**31  # or each call would go through the rows in the same order
         stopping = self._stopping(score) if early_stopping else None
         with seeded(seed, device):
-            network = self._start_network(rows, seed) if before is None else before.module_.float()
+            generator = torch.Generator().manual_seed(seed)
+            network = self._start_network(rows, generator, partial) if before is None else before.module_.float()
+            dataset = self._dataset(network, rows)
+            dataset_val = None if validation is None else self._dataset(network, validation)
+            if network.wide is not None and not partial:
+                dataset.said = self._said(network.wide, dataset, generator, goes_on)
+                if validation is not None:
+                    dataset_val.said = network.wide.says(dataset_val)
             if self.compile:
                 compile_network(network.to(device), type(self).__name__)
             self.net_ = self._make_net(network, len(rows.weight), device, stopping, score, end, partial)
@@ -89,8 +97,8 @@ class TrainingMixin:
                 self.net_.optimizer_.state = before.optimizer_.state
             try:
                 self.net_.train(
-                    self._dataset(network, rows),
-                    None if validation is None else self._dataset(network, validation),
+                    dataset,
+                    dataset_val,
                     tasks=tasks,
                     measure=dict if validation is None or score is None else self._measure(score, validation),
                     keep_optimizer=partial,
@@ -100,14 +108,34 @@ class TrainingMixin:
                 raise
         self._finish(stopping)
 
-    def _start_network(self, rows, seed):
+    def _start_network(self, rows, generator, partial):
         balancing = None if self.balancing == "auto" else self.balancing
         network = build_network(
-            self.specs_, self.fusion, self.head, self._loss.n_outputs, self.modality_dropout, balancing
+            self.specs_,
+            self.fusion,
+            self.head,
+            None if partial else resolve_wide(self.wide, self.specs_),  # which needs all rows at once
+            self._loss.n_outputs,
+            self.modality_dropout,
+            balancing,
         )
-        generator = torch.Generator().manual_seed(seed)
         network.start(rows.blocks, self._loss_target(rows.target), rows.weight, generator)
         return network
+
+    def _said(self, wide, dataset, generator, goes_on):
+        """Return what the wide part says of the training rows out of fold; if it is new, it is fitted to them."""
+        seen = self._seen_by_wide(wide, dataset)
+        return (wide.says_out_of_fold if goes_on else wide.start)(seen, self._loss, generator)
+
+    def _refit_wide(self, rows):
+        """Fit the wide part to all rows, when those that were held out have told how good it is."""
+        network = self.net_.module_
+        if network.wide is not None:
+            network.wide.refit(self._seen_by_wide(network.wide, self._dataset(network, rows)), self._loss)
+
+    @staticmethod
+    def _seen_by_wide(wide, dataset):
+        return BlockDataset(dataset.blocks.select(wide.names), dataset.target, dataset.weight)
 
     def _make_net(self, network, n_rows, device, stopping, score, end, partial):
         time_limit = None if end is None else TimeLimit(end)

@@ -13,6 +13,7 @@ from sklearn_mm.networks._regression_losses import (
     RegressorLoss,
     SquaredErrorLoss,
 )
+from sklearn_mm.networks._wide import WideLinear
 
 __all__ = [
     "AbsoluteErrorLoss",
@@ -29,4 +30,5 @@ __all__ = [
     "QuantileLoss",
     "RegressorLoss",
     "SquaredErrorLoss",
+    "WideLinear",
 ]

@@ -20,6 +20,8 @@ class MultimodalNetwork(nn.Module):
     says whether the row has something in the block. A block that a row lacks is not encoded: a learnt vector stands
     in for it. The tensors of a block whose rows hold several items are a dict of ``items`` (n_items, ...) of all rows,
     and ``counts`` (batch,), how many each row has: the encoder sees the items, and their vectors are pooled by row.
+    With ``said`` (batch, n_names + 1, n_outputs) a batch brings along what the wide part says of its rows, which
+    otherwise is asked.
 
     Parameters
     ----------
@@ -33,6 +35,8 @@ class MultimodalNetwork(nn.Module):
         Not built; not used by a fusion that gives outputs itself.
     n_outputs : int
         Width of the outputs.
+    wide : WideLinear or None, default=None
+        Not built. Its outputs are added to those of the rest, of which ``share`` counts in prediction.
     modality_dropout : float, default=0.0
         Probability that a block of a row is treated as absent in training. A row keeps at least one block.
     balancing : {"heads", "modulation"} or None, default=None
@@ -40,7 +44,7 @@ class MultimodalNetwork(nn.Module):
         by slowing down the one that is ahead (``GradientModulation``).
     """
 
-    def __init__(self, specs, encoders, fusion, head, n_outputs, *, modality_dropout=0.0, balancing=None):
+    def __init__(self, specs, encoders, fusion, head, n_outputs, *, wide=None, modality_dropout=0.0, balancing=None):
         super().__init__()
         self.names = list(specs)
         self._kinds = {name: spec.kind for name, spec in specs.items()}
@@ -60,9 +64,20 @@ class MultimodalNetwork(nn.Module):
         token_widths = {name: (self.pooling(name) or self.encoder(name)).token_features for name in self.names}
         self.stand_ins = nn.ParameterList([nn.Parameter(torch.zeros(width)) for width in widths.values()])
         self.fusion = fusion.build(widths, n_outputs, token_widths)
-        self.head = None if fusion.gives_outputs else head.build(fusion.out_features, widths, n_outputs)
+        self.wide = None if wide is None else wide.build(specs, n_outputs)
+        n_said = 0 if wide is None else len(wide.names) * n_outputs
+        self.head = None if fusion.gives_outputs else head.build(fusion.out_features + n_said, widths, n_outputs)
+        self.share = 1.0  # of the deep part's outputs that is added to the wide part's in prediction
         alone = balancing is None or len(specs) == 1
         self.unimodal = None if alone else BALANCING[balancing](widths, n_outputs)
+
+    def get_extra_state(self):
+        """Return what ``state_dict`` holds beside tensors that are trained or averaged."""
+        return torch.tensor(self.share)
+
+    def set_extra_state(self, state):
+        """Take what `get_extra_state` gave."""
+        self.share = state.item()
 
     @staticmethod
     def _spec_of(encoder, encoders, specs):
@@ -133,13 +148,20 @@ class MultimodalNetwork(nn.Module):
         """
         features, present = self.encode(batch)
         if self.unimodal is None or not self.training:
-            return self._outputs(features, present)
+            return self._outputs(batch, features, present)
         features, unimodal = self.unimodal(features)
-        return self._outputs(features, present), unimodal, present
+        return self._outputs(batch, features, present), unimodal, present
 
-    def _outputs(self, features, present):
+    def _outputs(self, batch, features, present):
         fused = self.fusion(features, present)
-        return fused if self.head is None else self.head(fused, features, present)
+        if self.wide is None:
+            return fused if self.head is None else self.head(fused, features, present)
+        said = batch["said"] if "said" in batch else self.wide(batch)
+        said = self.wide.of_present(said, present)
+        if self.head is not None:  # it may say more where it knows what has been said
+            fused = self.head(torch.cat([fused, said[:, :-1].flatten(1)], 1), features, present)
+        share = 1.0 if self.training else self.share
+        return share * fused + said.sum(1)
 
     def _encode_present(self, name, x, present):
         """Encode the rows that have the block, so that empty ones neither cost time nor enter batch statistics."""

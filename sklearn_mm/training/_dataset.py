@@ -22,13 +22,16 @@ class BlockDataset(Dataset):
         Weight of each element of the loss.
     trim : collection of str, default=()
         Blocks of padded ids (n_rows, length) that are cut to the longest row, or item, of a batch.
+    said : torch.Tensor of shape (n_rows, n_names + 1, n_outputs), default=None
+        What the wide part of the network says of the rows, if it is not to be asked.
     """
 
-    def __init__(self, blocks, target=None, weight=None, trim=()):
+    def __init__(self, blocks, target=None, weight=None, trim=(), said=None):
         self.blocks = blocks
         self.target = target
         self.weight = weight
         self.trim = frozenset(trim)
+        self.said = said
 
     def __len__(self):
         return len(self.blocks)
@@ -39,6 +42,8 @@ class BlockDataset(Dataset):
             "blocks": {name: self._tensors(name, array[rows]) for name, array in self.blocks.items()},
             "present": torch.from_numpy(self.blocks.present[rows]),
         }
+        if self.said is not None:
+            batch["said"] = self.said[rows]
         return batch, tuple(part[rows] for part in (self.target, self.weight) if part is not None)
 
     def _tensors(self, name, rows):

@@ -14,6 +14,8 @@ from sklearn_mm.training._precision import autocast
 
 __all__ = ["MultimodalNet", "parameter_groups"]
 
+_SHARES = [step / 20 for step in range(21)]
+
 
 class MultimodalNet(NeuralNet):
     """A skorch net whose batches are dicts of blocks and whose targets come with weights.
@@ -92,6 +94,8 @@ class MultimodalNet(NeuralNet):
             tasks.begin_epoch()
             self.notify("on_epoch_begin", **datasets)
             self.run_single_epoch(self._in_time(batches), training=True, prefix="train", step_fn=self.train_step)
+            if validation is not None and self.module_.wide is not None:
+                self._settle_share(validation)
             self.run_single_epoch(batches_val, training=False, prefix="valid", step_fn=self.validation_step)
             for name, value in measure().items():
                 self.history.record(name, value)
@@ -103,6 +107,27 @@ class MultimodalNet(NeuralNet):
                 self.stopping_ = True
             if tasks.end_epoch() or self.stopping_ or self._time_is_up():
                 break
+
+    def _settle_share(self, validation):
+        """Let validation rows say how much of the deep part is added to the wide part in prediction.
+
+        A share must lower their loss by more than a standard error: few rows would else believe in chance.
+        """
+        network, criterion = self.module_, self.criterion_
+        wide = network.wide.of_present(validation.said, torch.from_numpy(validation.blocks.present)).sum(1)
+        network.share = 1.0
+        deep = torch.from_numpy(self.map(network, validation)) - wide
+
+        counted = validation.weight.reshape(len(validation), -1).any(1)
+
+        def losses(share):
+            loss = criterion(wide + share * deep, validation.target) * validation.weight
+            return loss.reshape(len(loss), -1).sum(1)[counted]
+
+        alone = losses(0.0)
+        gains = [alone - losses(share) for share in _SHARES]  # each (n_rows,)
+        sure = [gain.mean() - gain.std(correction=0) / len(gain) ** 0.5 for gain in gains]
+        network.share = _SHARES[int(torch.stack(sure).argmax())]
 
     def _time_is_up(self):
         return self.time_limit is not None and self.time_limit.share() >= 1

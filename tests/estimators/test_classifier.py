@@ -53,11 +53,16 @@ def test_binary_targets(table):
 
 def test_history_is_a_table_of_epochs(fitted):
     history = pd.DataFrame(fitted.history_)
-    assert history["epoch"].tolist() == list(range(1, 16))
-    assert {"train_loss", "train_score", "seconds"} <= set(history)
-    assert "valid_loss" not in history
+    assert history["epoch"].tolist() == list(range(1, fitted.n_epochs_ + 1))
+    assert {"train_loss", "train_score", "valid_loss", "valid_score", "seconds"} <= set(history)
     assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0]
-    assert fitted.n_epochs_ == fitted.best_epoch_ == 15
+    assert fitted.best_epoch_ == history["valid_loss"].idxmin() + 1
+
+
+def test_without_a_wide_part_nothing_is_held_out(table):
+    clf = MultimodalClassifier(**FAST, wide=None).fit(*table)
+    assert clf.n_epochs_ == clf.best_epoch_ == 15
+    assert "valid_loss" not in clf.history_[0]
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +93,7 @@ def loss_weights(clf, target, sample_weight=None):
 
 def test_balanced_classes_get_the_same_total():
     y = np.repeat(["a", "b", "c"], [60, 30, 10])
-    weights = loss_weights(MultimodalClassifier(class_weight="balanced"), y)
+    weights = loss_weights(MultimodalClassifier(wide=None, class_weight="balanced"), y)
     totals = [weights[y == label].sum() for label in "abc"]
     np.testing.assert_allclose(totals, 100 / 3)
 
@@ -96,7 +101,7 @@ def test_balanced_classes_get_the_same_total():
 def test_balanced_labels_are_balanced_each_in_its_own_loss():
     rng = np.random.default_rng(0)
     y = (rng.random((200, 3)) < [0.5, 0.1, 0.02]).astype(int)
-    weights = loss_weights(MultimodalClassifier(class_weight="balanced"), y)
+    weights = loss_weights(MultimodalClassifier(wide=None, class_weight="balanced"), y)
     assert weights.shape == y.shape
     for label in range(3):
         expected = compute_class_weight("balanced", classes=np.array([0, 1]), y=y[:, label])
@@ -105,7 +110,7 @@ def test_balanced_labels_are_balanced_each_in_its_own_loss():
 
 def test_a_label_that_never_occurs_has_plain_weights():
     y = np.array([[0, 1], [0, 0], [0, 1], [0, 0]])
-    weights = loss_weights(MultimodalClassifier(class_weight="balanced"), y)
+    weights = loss_weights(MultimodalClassifier(wide=None, class_weight="balanced"), y)
     np.testing.assert_allclose(weights, 1)
 
 

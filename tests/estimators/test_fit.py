@@ -119,6 +119,7 @@ def test_doubling_a_weight_is_doubling_the_row(numbers, Estimator):
     estimator = Estimator(
         tabular=TabularInput(encoder=MLPEncoder(dropout=0.0)),
         head=MLPHead(dropout=0.0),
+        wide=None,
         batch_size=1000,
         max_epochs=20,
         random_state=0,

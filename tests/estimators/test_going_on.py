@@ -23,7 +23,7 @@ def numeric(y):
 def test_warm_start_goes_on(yes_no, Estimator):
     X, y = yes_no
     y = y if Estimator is MultimodalClassifier else numeric(y)
-    model = Estimator(max_epochs=2, lr=0.02, warm_start=True, random_state=0).fit(X, y)
+    model = Estimator(wide=None, max_epochs=2, lr=0.02, warm_start=True, random_state=0).fit(X, y)
     outputs, losses = model.predict(X[:3]), [row["train_loss"] for row in model.history_]
     model.set_params(max_epochs=1, lr=1e-12).fit(X, y)  # so little that nothing changes
     assert_same = np.testing.assert_array_equal if Estimator is MultimodalClassifier else np.testing.assert_allclose

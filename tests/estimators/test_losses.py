@@ -79,7 +79,7 @@ def test_ordinal_errs_by_fewer_classes_than_the_best_constant_and_as_little_as_c
 def test_order_of_the_loss_of_the_categorical_and_of_the_alphabet(numbers, feelings):
     translate = {"negative": "bad", "neutral": "so-so", "positive": "good"}  # in the alphabet: bad, good, so-so
     order, y = list(translate.values()), pd.Series(feelings).map(translate)
-    ordinal = MultimodalClassifier(loss="ordinal", max_epochs=2, random_state=0)
+    ordinal = MultimodalClassifier(wide=None, loss="ordinal", max_epochs=2, random_state=0)
     by_name = clone(ordinal).fit(numbers, feelings)
     by_loss = clone(ordinal).set_params(loss=OrdinalLoss(order=order)).fit(numbers, y)
     declared = pd.Categorical(y, categories=[*order, "never"], ordered=True)
@@ -169,7 +169,7 @@ def test_outliers_do_not_move_robust_losses(numbers, loss):
     y = truth + np.where(rng.random(600) < 0.05, 1e4, 0)
     errors = {}
     for name in (loss, "squared_error"):
-        reg = MultimodalRegressor(loss=name, max_epochs=6, lr=1e-2, random_state=0).fit(numbers, y)
+        reg = MultimodalRegressor(wide=None, loss=name, max_epochs=6, lr=1e-2, random_state=0).fit(numbers, y)
         errors[name] = np.median(np.abs(reg.predict(numbers) - truth))
     assert errors[loss] < 0.3
     assert errors["squared_error"] > 10 * errors[loss]

@@ -49,7 +49,7 @@ def test_constant_target(numbers):
 def test_weighted_mean_and_scale_of_the_target(numbers):
     X, _ = numbers
     y, weight = np.arange(200.0), np.repeat([1.0, 0.0], 100)
-    reg = MultimodalRegressor(max_epochs=1).fit(X, y, sample_weight=weight)
+    reg = MultimodalRegressor(wide=None, max_epochs=1).fit(X, y, sample_weight=weight)
     np.testing.assert_allclose(reg.target_center_, 49.5)
     np.testing.assert_allclose(reg.target_scale_, np.arange(100).std())
 

@@ -45,7 +45,7 @@ class Recorder:
 
 @pytest.fixture
 def clf():
-    return MultimodalClassifier(image=None, max_epochs=3, lr=0.01, random_state=0)
+    return MultimodalClassifier(image=None, wide=None, max_epochs=3, lr=0.01, random_state=0)
 
 
 def test_epochs_are_tasks_and_hooks_get_blocks_labels_and_weights(clf, table):

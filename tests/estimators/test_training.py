@@ -54,7 +54,7 @@ def test_time_that_is_not_needed_changes_nothing(yes_no):
 
 def test_the_least_time_gives_one_batch(yes_no):
     with pytest.warns(ConvergenceWarning, match="max_time was over after 1 of the 15 batches of the first epoch"):
-        clf = MultimodalClassifier(max_time=1e-9).fit(*yes_no)
+        clf = MultimodalClassifier(wide=None, max_time=1e-9).fit(*yes_no)
     assert clf.n_epochs_ == 1
     assert clf.predict(yes_no[0]).shape == (121,)
 

@@ -93,7 +93,7 @@ def noisy():
     return X, (X[:, 0] + rng.normal(size=300) > 0).astype(int)
 
 
-ROUGH = {"lr_schedule": "constant", "lr": 1e-2, "max_epochs": 6, "random_state": 0}
+ROUGH = {"wide": None, "lr_schedule": "constant", "lr": 1e-2, "max_epochs": 6, "random_state": 0}
 
 
 def test_best_weights_are_averaged_ones(noisy):
@@ -121,7 +121,7 @@ def test_auto_averages_where_the_learning_rate_does_not_fall(noisy):
     X, y = noisy
     outputs = {
         (schedule, averaging): MultimodalClassifier(
-            weight_averaging=averaging, lr_schedule=schedule, max_epochs=2, random_state=0
+            wide=None, weight_averaging=averaging, lr_schedule=schedule, max_epochs=2, random_state=0
         )
         .fit(X, y)
         .predict_proba(X)

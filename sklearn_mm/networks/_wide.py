@@ -1,0 +1,194 @@
+"""The wide part of a network: a linear model of texts and tables, on which the deep part improves."""
+
+from numbers import Integral
+
+import numpy as np
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from scipy import sparse
+
+from sklearn_mm.networks._convex import cross_fit, deal_folds, fit
+from sklearn_mm.networks._terms import make_terms
+from sklearn_mm.utils._component import Component
+from sklearn_mm.utils._registry import Registry
+from sklearn_mm.utils._validation import Interval
+
+__all__ = ["WideLinear", "resolve_wide"]
+
+_MOST_WEIGHTS = 4_000_000  # of a text; the search for them holds some twenty copies
+_CHUNK = 1024  # rows whose terms are made at once
+
+
+class WideLinear(Component):
+    """Add a linear model of n-grams, numbers and categories to the outputs of a network.
+
+    What texts and tables say, single words and numbers often say, and a linear model with a penalty finds it out in
+    seconds. It is fitted first: to the minimum of the estimator's loss, with the penalty that predicts best out of
+    fold. The deep part is then trained to say what it misses. In training, rows come with its *out-of-fold* outputs,
+    of a model that was fitted without them: on the rows that it was fitted with, a model looks better than it is and
+    leaves too little to learn. Predictions add the model of all rows.
+
+    Of a text it sees which tokens there are, weighted by how rare they are; of numbers, their values and steps between
+    their quantiles; of categories, which it is. It sees nothing of other blocks, nor of what a row lacks.
+
+    Parameters
+    ----------
+    n_folds : int, default=5
+        In how many parts the training rows are left out. Fewer is faster; more fits each model with more of the rows.
+
+    References
+    ----------
+    Cheng et al.: Wide & Deep Learning for Recommender Systems. DLRS 2016.
+
+    Breiman: Stacked Regressions. Machine Learning 24, 1996.
+    """
+
+    _parameter_constraints = {"n_folds": [Interval(Integral, 2, None, closed="left")]}
+
+    def __init__(self, n_folds=5):
+        self.n_folds = n_folds
+
+    def build(self, specs, n_outputs):
+        """Make the weights, zero until `start`, for the blocks that ``specs`` describe; returns ``self``.
+
+        The attribute ``names`` says which blocks the model sees.
+        """
+        terms = {name: make_terms(spec, max(_MOST_WEIGHTS // n_outputs, 2)) for name, spec in specs.items()}
+        self.names = [name for name in specs if terms[name] is not None]
+        self.parts = nn.ModuleList(_Part(terms[name], n_outputs) for name in self.names)
+        self.columns = [list(specs).index(name) for name in self.names]
+        self.register_buffer("intercept", torch.zeros(n_outputs))
+        self.alpha = None
+        return self
+
+    def forward(self, batch):
+        """Map a batch to what each block of ``names`` says, and the intercept: (batch, n_names + 1, n_outputs)."""
+        said = [part(batch["blocks"][name]) for name, part in zip(self.names, self.parts, strict=True)]
+        return torch.stack([*said, self.intercept.expand(len(batch["present"]), -1)], 1)
+
+    def of_present(self, said, present):
+        """Return what is said, but zero for blocks that are absent."""
+        return said * F.pad(present[:, self.columns], (0, 1), value=True).unsqueeze(2)
+
+    @torch.no_grad()
+    def says(self, dataset):
+        """Return what `forward` gives for all rows of a ``BlockDataset``."""
+        return torch.cat([self(batch) for batch in _chunks(dataset)])
+
+    def start(self, dataset, criterion, generator):
+        """Fit the model to the rows of a ``BlockDataset`` of ``names``, and return what it says of them out of fold."""
+        for part, name in zip(self.parts, self.names, strict=True):
+            part.terms.start([_items(batch["blocks"][name]) for batch in _chunks(dataset)])
+        coef, said, self.alpha = self._cross_fit(dataset, criterion, generator)
+        self._take(coef)
+        return said
+
+    def says_out_of_fold(self, dataset, criterion, generator):
+        """Return what `start` gives, and leave the weights as they are."""
+        return self._cross_fit(dataset, criterion, generator)[1]
+
+    def _cross_fit(self, dataset, criterion, generator):
+        """Return coefficients (1 + n_terms, n_outputs), what is said out of fold, and the penalty."""
+        designs = self._designs(dataset)
+        design = sparse.hstack(designs, format="csr")
+        n_outputs = len(self.intercept)
+        said = torch.zeros(len(dataset), len(self.names) + 1, n_outputs)
+        folds = deal_folds(design, dataset.target, self.n_folds, generator)
+        if folds.max() == 0:  # all rows are equal
+            return np.zeros((1 + design.shape[1], n_outputs)), said, None
+        coef, fold_coefs, alpha = cross_fit(design, dataset.target, dataset.weight, criterion, n_outputs, folds)
+        for fold, fold_coef in enumerate(fold_coefs):
+            rows = np.flatnonzero(folds == fold)
+            parts = [part[rows] @ weight for part, weight in zip(designs, self._split(fold_coef), strict=True)]
+            said[rows] = torch.from_numpy(np.stack([*parts, np.broadcast_to(fold_coef[0], parts[0].shape)], 1)).float()
+        return coef, said, alpha
+
+    def refit(self, dataset, criterion):
+        """Fit the weights to other rows, with the terms and the penalty that were found before."""
+        design = sparse.hstack(self._designs(dataset), format="csr")
+        if self.alpha is not None:
+            self._take(fit(design, dataset.target, dataset.weight, criterion, len(self.intercept), self.alpha))
+
+    def _designs(self, dataset):
+        """Return the terms of each block as a sparse matrix (n_rows, n_terms)."""
+        designs = []
+        for name, part in zip(self.names, self.parts, strict=True):
+            design = sparse.vstack([part.matrix(batch["blocks"][name]) for batch in _chunks(dataset)], format="csr")
+            present = dataset.blocks.present[:, list(dataset.blocks).index(name)]
+            designs.append(sparse.diags_array(present.astype(float)) @ design)
+        return designs
+
+    def _take(self, coef):
+        self.intercept.copy_(torch.from_numpy(coef[0]))
+        for part, weight in zip(self.parts, self._split(coef), strict=True):
+            part.weight.copy_(torch.from_numpy(weight))
+
+    def _split(self, coef):
+        """Return the coefficients of each block's terms."""
+        ends = np.cumsum([len(part.weight) for part in self.parts])
+        return np.split(coef[1:], ends[:-1])
+
+
+class _Part(nn.Module):
+    """The linear model of one block."""
+
+    def __init__(self, terms, n_outputs):
+        super().__init__()
+        self.terms = terms
+        self.register_buffer("weight", torch.zeros(terms.n_terms, n_outputs))
+
+    def forward(self, x):
+        """Map rows of a block to (batch, n_outputs); of rows of several items to the mean over these."""
+        items = _items(x)
+        terms, values = self.terms(items)
+        outputs = F.embedding_bag(terms, self.weight, per_sample_weights=values.to(self.weight.dtype), mode="sum")
+        if items is x:
+            return outputs
+        counts = x["counts"]
+        rows = torch.arange(len(counts), device=counts.device).repeat_interleave(counts)
+        means = outputs.new_zeros(len(counts), outputs.shape[1]).index_add(0, rows, outputs)
+        return means / counts.clamp(min=1).unsqueeze(1)
+
+    def matrix(self, x):
+        """Return rows of a block as a sparse matrix (n_rows, n_terms), by which `forward` multiplies the weights."""
+        items = _items(x)
+        terms, values = self.terms(items)
+        starts = np.arange(len(terms) + 1) * terms.shape[1]
+        shape = len(terms), len(self.weight)
+        matrix = sparse.csr_array((values.double().numpy().ravel(), terms.numpy().ravel(), starts), shape=shape)
+        matrix.eliminate_zeros()
+        if items is x:
+            return matrix
+        counts = x["counts"].numpy()
+        ends = np.concatenate([[0], counts.cumsum()])
+        shares = np.repeat(1 / np.maximum(counts, 1), counts)
+        return sparse.csr_array((shares, np.arange(len(shares)), ends), shape=(len(counts), len(terms))) @ matrix
+
+
+def _chunks(dataset):
+    """Yield the rows of a ``BlockDataset`` as batches."""
+    for start in range(0, len(dataset), _CHUNK):
+        yield dataset[slice(start, start + _CHUNK)][0]
+
+
+def _items(x):
+    return x["items"] if isinstance(x, dict) and "items" in x else x
+
+
+wides = Registry("wide part", WideLinear)
+wides.register("linear", WideLinear)
+
+
+def resolve_wide(wide, specs):
+    """Return the wide part for blocks, or None: "auto" has one for tables, and for texts that stand alone.
+
+    Texts that stand beside pictures are better left to the network: it learns less of both where the wide part says
+    half of it beforehand.
+    """
+    kinds = {spec.kind for spec in specs.values()}
+    if wide is None or not kinds & {"tabular", "text"}:
+        return None
+    if wide == "auto":
+        return WideLinear() if "tabular" in kinds or kinds == {"text"} else None
+    return wides.resolve(wide)

@@ -1,0 +1,150 @@
+"""The wide part below the estimators: what it adds, and how much of the deep part is added to it."""
+
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.linear_model import RidgeCV
+from sklearn.model_selection import GridSearchCV
+
+from sklearn_mm import ModalityTransformer, MultimodalClassifier, MultimodalRegressor
+from sklearn_mm.networks import WideLinear
+from sklearn_mm.training._dataset import BlockDataset
+
+SHORT = {"image": None, "max_epochs": 3, "random_state": 0}
+
+
+@pytest.fixture
+def linear():
+    """Rows of ten numbers, of which a linear model tells the target but for noise."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(360, 10))
+    return X, X @ rng.normal(size=10) + 2 * rng.normal(size=360)
+
+
+def test_few_rows_of_linear_data_are_predicted_as_by_ridge_regression(linear):
+    X, y = linear
+    reg = MultimodalRegressor(random_state=0).fit(X[:60], y[:60])
+    ridge = RidgeCV(np.logspace(-2, 3, 11)).fit(X[:60], y[:60])
+    assert reg.score(X[60:], y[60:]) > ridge.score(X[60:], y[60:]) - 0.05
+    alone = MultimodalRegressor(wide=None, random_state=0).fit(X[:60], y[:60])
+    assert reg.score(X[60:], y[60:]) > alone.score(X[60:], y[60:])
+
+
+def test_where_there_is_nothing_to_learn_next_to_nothing_is_learnt():
+    rng = np.random.default_rng(1)
+    X, y = rng.normal(size=(600, 10)), rng.normal(size=600)
+    assert MultimodalRegressor(random_state=0).fit(X[:300], y[:300]).score(X[300:], y[300:]) > -0.05
+
+
+def test_the_deep_part_gets_its_share_where_the_wide_part_is_blind():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(600, 2))
+    y = np.sign(X[:, 0] * X[:, 1])  # each number alone says nothing
+    clf = MultimodalClassifier(random_state=0).fit(X[:400], y[:400])
+    assert clf.net_.module_.share > 0.5
+    assert clf.score(X[400:], y[400:]) > 0.9
+
+
+def test_outputs_are_the_share_of_the_deep_part_and_the_wide_part(table):
+    X, y = table
+    clf = MultimodalClassifier(**SHORT).fit(X, y)
+    network = clf.net_.module_
+    network.share = 0.0
+    wide = clf.decision_function(X)
+    network.share = 1.0
+    both = clf.decision_function(X)
+    network.share = 0.25
+    np.testing.assert_allclose(clf.decision_function(X), wide + 0.25 * (both - wide), atol=1e-5)
+    rows = BlockDataset(clf.transformer_.transform(X))
+    np.testing.assert_allclose(wide, network.wide.says(rows).sum(1), atol=1e-5)
+
+
+def test_the_weights_of_the_best_epoch_come_with_their_share():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 2))
+    y = np.sign(X[:, 0] * X[:, 1])
+    clf = MultimodalClassifier(random_state=0, max_epochs=30, lr=0.1, n_iter_no_change=30).fit(X, y)
+    held_out_loss = clf.history_[clf.best_epoch_ - 1]["valid_loss"]
+    assert held_out_loss == min(row["valid_loss"] for row in clf.history_)
+    stopped = clone(clf).set_params(n_iter_no_change=clf.best_epoch_).fit(X, y)
+    assert stopped.net_.module_.share == clf.net_.module_.share
+
+
+def test_rows_that_were_held_out_are_known_to_the_wide_part_in_the_end(linear):
+    X, y = linear
+    X = np.column_stack([X, np.arange(360)])
+    reg = MultimodalRegressor(random_state=0, max_epochs=1).fit(X[:60], y[:60])
+    wide, rows = reg.net_.module_.wide, reg.transformer_.transform(X[:60])
+    before = reg.predict(X)
+    reg._refit_wide(
+        reg._read_rows(X[:60], y[:60], reg._encode_target(y[:60], "y"), None, True)
+    )  # all rows of the fit, once more: nothing changes
+    np.testing.assert_allclose(reg.predict(X), before, rtol=1e-5)
+    assert wide.names == list(rows)
+
+
+@pytest.mark.parametrize("Estimator", [MultimodalClassifier, MultimodalRegressor])
+def test_one_step_is_two(table, numeric_target, Estimator):
+    X, y = table
+    y = y if Estimator is MultimodalClassifier else numeric_target
+    whole = Estimator(**SHORT).fit(X, y)
+    blocks = ModalityTransformer(image=None).fit_transform(X, y)
+    in_two = Estimator(**SHORT).fit(blocks, y)
+    np.testing.assert_array_equal(whole.predict(X), in_two.predict(blocks))
+
+
+def test_a_pickle_predicts_the_same(table):
+    X, y = table
+    clf = MultimodalClassifier(**SHORT).fit(X, y)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(clf)).predict_proba(X), clf.predict_proba(X))
+
+
+def test_validation_rows_of_the_user_settle_the_share(table):
+    X, y = table
+    clf = MultimodalClassifier(**SHORT).fit(X[:70], y[:70], X_val=X[70:], y_val=y[70:])
+    assert 0 <= clf.net_.module_.share <= 1
+    assert "valid_loss" in clf.history_[0]
+
+
+def test_without_early_stopping_all_of_the_deep_part_is_added(table):
+    X, y = table
+    clf = MultimodalClassifier(**SHORT, early_stopping=False).fit(X, y)
+    assert clf.net_.module_.share == 1
+    assert "valid_loss" not in clf.history_[0]
+
+
+def test_few_rows_are_not_held_out(table):
+    X, y = table
+    clf = MultimodalClassifier(**SHORT).fit(X[:20], y[:20])
+    assert "valid_loss" not in clf.history_[0]
+
+
+def test_training_goes_on_beside_the_same_wide_part(table):
+    X, y = table
+    clf = MultimodalClassifier(**SHORT, warm_start=True).fit(X, y)
+    weight = clf.net_.module_.wide.parts[0].weight.clone()
+    clf.fit(X, y)
+    np.testing.assert_array_equal(clf.net_.module_.wide.parts[0].weight, weight)
+    assert clf.n_epochs_ > 3
+
+
+def test_rows_by_and_by_are_learnt_without(table):
+    X, y = table
+    clf = MultimodalClassifier(image=None, random_state=0).partial_fit(X, y, classes=np.unique(y))
+    assert clf.net_.module_.wide is None
+    clf = MultimodalClassifier(**SHORT).fit(X, y).partial_fit(X, y)
+    assert clf.net_.module_.wide is not None
+
+
+def test_it_is_a_parameter_like_any_other(table):
+    X, y = table
+    search = GridSearchCV(
+        MultimodalClassifier(**SHORT, wide=WideLinear()), {"wide__n_folds": [2, 4]}, cv=2, error_score="raise"
+    ).fit(X, y)
+    assert search.best_estimator_.net_.module_.wide.n_folds in (2, 4)
+    with pytest.raises(ValueError, match="Unknown wide part 'deep'"):
+        MultimodalClassifier(**SHORT, wide="deep").fit(X, y)
+    with pytest.raises(ValueError, match="n_folds"):
+        MultimodalClassifier(**SHORT, wide=WideLinear(n_folds=1)).fit(X, y)

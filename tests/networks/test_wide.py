@@ -1,0 +1,140 @@
+import numpy as np
+import pytest
+import torch
+
+from sklearn_mm.networks import SquaredErrorLoss, WideLinear
+from sklearn_mm.networks._wide import resolve_wide
+from sklearn_mm.preprocessing import Blocks, BlockSpec, Ragged, TabularSpec, TextSpec
+from sklearn_mm.training._dataset import BlockDataset
+
+TEXT = TextSpec(name="title", shape=(4,), vocab_size=12, tokenizer="word")
+TABLE = TabularSpec(name="tabular", shape=(), n_numbers=2, cardinalities=(4,))
+IMAGE = BlockSpec(kind="image", name="photo", shape=(4, 4, 3))
+
+
+def make_rows(n_rows=80, lists=False):
+    """Texts of words 2 to 11 and a table, and a target that word 3 and the first number tell, but for some noise."""
+    rng = np.random.default_rng(0)
+    ids = rng.integers(2, 12, size=(n_rows, 4)).astype(np.int32)
+    table = np.empty(n_rows, dtype=[("numbers", np.float32, (2,)), ("codes", np.int32, (1,))])
+    table["numbers"], table["codes"] = rng.normal(size=(n_rows, 2)), rng.integers(2, 4, size=(n_rows, 1))
+    y = 2 * (ids == 3).any(1) + table["numbers"][:, 0] + 0.1 * rng.normal(size=n_rows)
+    texts = Ragged.from_counts(ids, np.ones(n_rows)) if lists else ids
+    target = torch.from_numpy(y.astype(np.float32)).view(-1, 1)
+    return BlockDataset(
+        Blocks({"title": texts, "tabular": table}, {"title": TEXT, "tabular": TABLE}), target, torch.ones_like(target)
+    )
+
+
+def started(rows, **parameters):
+    wide = WideLinear(**parameters).build(rows.blocks.specs, n_outputs=1)
+    return wide, wide.start(rows, SquaredErrorLoss(), torch.Generator().manual_seed(0))
+
+
+def outputs(wide, said, rows):
+    return wide.of_present(said, torch.from_numpy(rows.blocks.present)).sum(1)
+
+
+def explained(predicted, target):
+    return 1 - ((predicted - target) ** 2).mean() / target.var(correction=0)
+
+
+def test_it_says_nothing_before_it_is_started():
+    rows = make_rows()
+    wide = WideLinear().build(rows.blocks.specs, n_outputs=3)
+    assert wide.says(rows).shape == (80, 3, 3)  # two blocks and the intercept
+    assert not wide.says(rows).any()
+
+
+def test_it_finds_what_is_linear_and_says_so_out_of_fold():
+    rows = make_rows(200)
+    wide, said = started(rows)
+    assert said.shape == (200, 3, 1)
+    inside = explained(outputs(wide, wide.says(rows), rows), rows.target)
+    outside = explained(outputs(wide, said, rows), rows.target)
+    assert 0.9 < outside < inside
+
+
+def test_out_of_fold_it_knows_nothing_of_noise():
+    rows = make_rows(100)
+    rows.target = torch.randn(rows.target.shape, generator=torch.Generator().manual_seed(0))
+    wide, said = started(rows)
+    assert explained(outputs(wide, said, rows), rows.target) < 0.1
+
+
+def test_nothing_is_said_of_what_is_absent():
+    rows = make_rows()
+    wide, _ = started(rows)
+    whole = outputs(wide, wide.says(rows), rows)
+    rows.blocks.present[:5, 0] = False
+    missing = outputs(wide, wide.says(rows), rows)
+    said = wide.says(rows)
+    torch.testing.assert_close(missing[:5], said[:5, 1] + said[:5, 2])
+    torch.testing.assert_close(missing[5:], whole[5:])
+
+
+def test_the_design_is_what_forward_multiplies():
+    rows = make_rows()
+    wide, _ = started(rows)
+    matrices = wide._designs(rows)
+    for place, (matrix, part) in enumerate(zip(matrices, wide.parts, strict=True)):
+        np.testing.assert_allclose(matrix @ part.weight.numpy(), wide.says(rows)[:, place].numpy(), atol=1e-5)
+
+
+def test_a_list_of_one_text_is_the_text_and_of_two_their_mean():
+    rows, lists = make_rows(), make_rows(lists=True)
+    wide, said = started(rows)
+    of_lists, said_of_lists = started(lists)
+    torch.testing.assert_close(of_lists.says(lists), wide.says(rows))
+    torch.testing.assert_close(said_of_lists, said)
+    ids = lists.blocks["title"].items
+    pairs = Ragged.from_counts(ids[:6], [2, 0, 1, 3])
+    blocks = Blocks({"title": pairs, "tabular": rows.blocks["tabular"][:4]}, rows.blocks.specs)
+    expected = wide.says(rows)[:6, 0]
+    got = of_lists.says(BlockDataset(blocks))[:, 0]
+    torch.testing.assert_close(got[0], expected[:2].mean(0))
+    assert got[1] == 0
+    torch.testing.assert_close(got[3], expected[3:6].mean(0))
+
+
+def test_a_refit_is_a_fit_of_these_rows():
+    rows = make_rows(120)
+    some = BlockDataset(rows.blocks[:90], rows.target[:90], rows.weight[:90])
+    wide, _ = started(some)
+    before = wide.says(rows)
+    wide.refit(rows, SquaredErrorLoss())
+    after = wide.says(rows)
+    assert not torch.allclose(before, after)
+    assert explained(outputs(wide, after, rows)[90:], rows.target[90:]) > explained(
+        outputs(wide, before, rows)[90:], rows.target[90:]
+    )
+
+
+def test_equal_rows_leave_it_at_zero():
+    rows = make_rows(8)
+    same = BlockDataset(rows.blocks[[0] * 8], rows.target, rows.weight)
+    wide, said = started(same)
+    assert not said.any()
+    wide.refit(same, SquaredErrorLoss())
+    assert not wide.says(same).any()
+
+
+@pytest.mark.parametrize(
+    ("specs", "has"),
+    [
+        ({"photo": IMAGE, "title": TEXT, "tabular": TABLE}, True),
+        ({"photo": IMAGE, "tabular": TABLE}, True),
+        ({"title": TEXT}, True),
+        ({"photo": IMAGE, "title": TEXT}, False),
+        ({"photo": IMAGE}, False),
+    ],
+)
+def test_auto_goes_by_the_blocks(specs, has):
+    assert (resolve_wide("auto", specs) is not None) == has
+    assert resolve_wide(None, specs) is None
+    assert (resolve_wide("linear", specs) is not None) == (set(specs) != {"photo"})
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(ValueError, match=r"Unknown wide part 'linaer'\. Did you mean 'linear'"):
+        resolve_wide("linaer", {"title": TEXT})
