@@ -93,7 +93,7 @@ def _compress(design):
 
 
 def _join(intercept, coef):
-    return np.concatenate([intercept[np.newaxis], coef])
+    return np.concatenate([np.asarray(intercept)[np.newaxis], coef])
 
 
 class _Problem:
@@ -104,6 +104,7 @@ class _Problem:
         self.target = target
         self.weight = weight
         self.criterion = criterion
+        self.squares = np.asarray((design**2).sum(0))  # of each term
 
     def take(self, rows):
         return _Problem(self.design[rows], self.target[rows], self.weight[rows], self.criterion)
@@ -118,19 +119,21 @@ class _Problem:
     def fit(self, coef, alpha, tolerance):
         """Return the coefficients that minimise the mean loss plus the penalty, searched for from ``coef`` on."""
         shape, total = coef.shape, self.weight.sum().item() / self.weight[0].numel()
+        # In units in which all directions are about as steep, or the search would creep along the flat ones.
+        unit = 1 / np.sqrt(_join(1.0, self.squares / len(self.target) + alpha))[:, np.newaxis]
 
         def objective(flat):
-            coef = flat.reshape(shape)
+            coef = flat.reshape(shape) * unit
             outputs = torch.from_numpy(self.outputs(coef)).requires_grad_()
             loss = self._losses(outputs) / total
             loss.backward()
             slope = outputs.grad.numpy()
             gradient = _join(slope.sum(0), self.design.T @ slope + alpha * coef[1:])
-            return loss.item() + alpha / 2 * np.square(coef[1:]).sum(), gradient.ravel()
+            return loss.item() + alpha / 2 * np.square(coef[1:]).sum(), (gradient * unit).ravel()
 
         options = {"maxiter": 200, "maxcor": 5, "ftol": tolerance}
-        found = minimize(objective, coef.ravel(), jac=True, method="L-BFGS-B", options=options)
-        return found.x.reshape(shape)
+        found = minimize(objective, (coef / unit).ravel(), jac=True, method="L-BFGS-B", options=options)
+        return found.x.reshape(shape) * unit
 
     def _losses(self, outputs):
         return (self.criterion(outputs, self.target) * self.weight).sum()
