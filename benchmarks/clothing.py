@@ -13,36 +13,36 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from sklearn.compose import make_column_transformer
+from sklearn.dummy import DummyRegressor
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import Ridge
 from sklearn.metrics import root_mean_squared_error
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from sklearn_mm import MultimodalRegressor
 
+TEXTS = ["Title", "Review Text"]
 CATEGORIES = ["Division Name", "Department Name", "Class Name", "Recommended IND"]
 NUMBERS = ["Age", "Positive Feedback Count"]
 
 
 def ridge():
     """Return ridge regression on TF-IDF of the texts, one-hot categories and scaled numbers."""
-    texts = [
-        (TfidfVectorizer(ngram_range=(1, 3), sublinear_tf=True, min_df=2), name) for name in ("Title", "Review Text")
-    ]
+    tfidf = TfidfVectorizer(ngram_range=(1, 3), sublinear_tf=True, min_df=2)
+    filled = SimpleImputer(strategy="constant", fill_value="none")
     encode = make_column_transformer(
-        *texts,
-        (
-            make_pipeline(
-                SimpleImputer(strategy="constant", fill_value="none"), OneHotEncoder(handle_unknown="ignore")
-            ),
-            CATEGORIES,
-        ),
+        *((tfidf, text) for text in TEXTS),
+        (make_pipeline(filled, OneHotEncoder(handle_unknown="ignore")), CATEGORIES),
         (StandardScaler(), NUMBERS),
     )
-    return make_pipeline(encode, Ridge(4))
+    return make_pipeline(FunctionTransformer(fill_texts), encode, Ridge(4))
+
+
+def fill_texts(X):
+    return X.assign(**{text: X[text].fillna("") for text in TEXTS})
 
 
 def main():
@@ -65,25 +65,13 @@ def main():
     models = {
         "default": MultimodalRegressor(max_epochs=arguments.epochs, random_state=0),
         "TF-IDF + one-hot → Ridge": ridge(),
-        "mean": None,
+        "mean": DummyRegressor(),
     }
     for name, model in models.items():
         start = time.perf_counter()
-        if model is None:
-            predicted = np.full(len(test), train["Rating"].mean())
-        else:
-            filled = {
-                part: frame.assign(**{text: frame[text].fillna("") for text in ("Title", "Review Text")})
-                for part, frame in [("train", train), ("test", test)]
-            }
-            rows = filled if name.startswith("TF") else {"train": train, "test": test}
-            columns = train.columns.drop("Rating")
-            model.fit(rows["train"][columns], train["Rating"].astype(float))
-            predicted = model.predict(rows["test"][columns])
-        print(
-            f"| {name} | {root_mean_squared_error(test['Rating'], predicted):.4f} | {time.perf_counter() - start:.0f} |",
-            flush=True,
-        )
+        model.fit(train.drop(columns="Rating"), train["Rating"].astype(float))
+        error = root_mean_squared_error(test["Rating"], model.predict(test.drop(columns="Rating")))
+        print(f"| {name} | {error:.4f} | {time.perf_counter() - start:.0f} |", flush=True)
 
 
 if __name__ == "__main__":

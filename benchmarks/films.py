@@ -78,12 +78,16 @@ GENRES = {
         classical, last=OneVsRestClassifier(LogisticRegression(class_weight="balanced", max_iter=1000))
     ),
 }
+
+
+def macro_precision(model, X, y):
+    return average_precision_score(y, model.predict_proba(X), average="macro")
+
+
 METRICS = {
     "rating": {"R²": lambda model, X, y: r2_score(y, model.predict(X))},
     "genres": {
-        "macro average precision": lambda model, X, y: average_precision_score(
-            y, model.predict_proba(X), average="macro"
-        ),
+        "macro average precision": macro_precision,
         "macro F1": lambda model, X, y: f1_score(y, model.predict(X), average="macro", zero_division=0),
     },
 }

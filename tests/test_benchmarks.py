@@ -5,24 +5,89 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+from PIL import Image
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SMALLEST = {
     "balancing.py": ["--hint-splits", "1", "--hint-epochs", "1", "--emoji-splits", "0"],
+    "clothing.py": ["--file", "{reviews}", "--epochs", "1"],
+    "emoji.py": [
+        "--keep",
+        "1",
+        "--epochs",
+        "1",
+        "--models",
+        "default, text alone",
+        "TF-IDF",
+        "TF-IDF + pixels + gradients",
+    ],
+    "few_rows.py": ["--rows", "50", "--repeats", "1", "--noise", "names", "--models", "default", "TF-IDF"],
+    "films.py": ["--folder", "{films}", "--keep", "1", "--task", "genres"],
     "fusion_xor.py": ["--epochs", "1"],
     "throughput.py": ["--repeats", "1", "--epochs", "1"],
 }
 
 
+@pytest.fixture(scope="module")
+def films(tmp_path_factory):
+    """A folder of 60 films that look like those of the benchmark."""
+    folder, rng = tmp_path_factory.mktemp("films"), np.random.default_rng(0)
+    for number in range(4):
+        Image.fromarray(rng.integers(256, size=(24, 16, 3), dtype=np.uint8)).save(folder / f"{number}.png")
+    texts = {
+        name: rng.choice(["Anna Bo", "Carl Dee", "Eve Fox"], 60) for name in ("title", "director", "writer", "actors")
+    }
+    kinds = {name: rng.choice(["one", "two"], 60) for name in ("language", "country", "rated")}
+    numbers = {
+        name: rng.integers(1, 99, 60) for name in ("year", "runtime_min", "metascore", "imdb_rating", "imdb_votes")
+    }
+    genres = ["|".join(rng.choice(list("abcdefghijkl"), 4, replace=False)) for _ in range(60)]
+    pictures = rng.choice([f"{number}.png" for number in range(4)], 60)
+    table = pd.DataFrame({"image": pictures, **texts, **kinds, **numbers, "genres": genres})
+    table["title"] += [f" {number} nights" for number in range(60)]
+    table.to_csv(folder / "films.csv", index=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def reviews(tmp_path_factory):
+    """A file of 200 reviews that look like those of the benchmark."""
+    pytest.importorskip("pyarrow")
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {
+            "Title": rng.choice(["so nice", "too small", None], 200),
+            "Review Text": [
+                f"a {word} dress of size {size}"
+                for word, size in zip(rng.choice(["red", "bad"], 200), range(200), strict=True)
+            ],
+            "Age": rng.integers(20, 80, 200),
+            "Positive Feedback Count": rng.integers(9, size=200),
+            "Recommended IND": rng.integers(2, size=200),
+            "Rating": rng.integers(1, 6, 200),
+            **{
+                name: rng.choice(["General", "Petite"], 200)
+                for name in ("Division Name", "Department Name", "Class Name")
+            },
+        }
+    )
+    path = tmp_path_factory.mktemp("reviews") / "reviews.parquet"
+    table.to_parquet(path)
+    return path
+
+
 def test_all_benchmarks_are_known_here():
-    assert sorted(path.name for path in BENCHMARKS.glob("*.py")) == sorted(SMALLEST)
+    assert sorted(path.name for path in BENCHMARKS.glob("[!_]*.py")) == sorted(SMALLEST)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SMALLEST)
-def test_it_prints_a_table(name):
-    command = [sys.executable, BENCHMARKS / name, *SMALLEST[name]]
+def test_it_prints_a_table(name, request):
+    options = [request.getfixturevalue(part[1:-1]) if part[0] == "{" else part for part in SMALLEST[name]]
+    command = [sys.executable, BENCHMARKS / name, *options]
     environment = {**os.environ, "PYTHONPATH": str(BENCHMARKS.parent)}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
