@@ -2,6 +2,7 @@
 
 from sklearn.base import clone
 
+from sklearn_mm.encoders import BagEncoder
 from sklearn_mm.encoders._registry import resolve_encoder
 from sklearn_mm.fusion._registry import resolve_fusion
 from sklearn_mm.networks._heads import resolve_head
@@ -10,6 +11,8 @@ from sklearn_mm.training._augment import resolve_augment
 
 __all__ = ["build_network", "checked_clone"]
 
+_BESIDE_WIDE = BagEncoder(embedding_dim=32)  # of a text whose words the wide part weighs: as good, in half the time
+
 
 def build_network(specs, fusion, head, wide, n_outputs, modality_dropout, balancing):
     """Return a `MultimodalNetwork` built from clones of the components that specs and parameters name."""
@@ -17,7 +20,9 @@ def build_network(specs, fusion, head, wide, n_outputs, modality_dropout, balanc
     for spec in specs.values():
         key = _sharing(spec)
         if key not in encoders:
-            encoders[key] = checked_clone(resolve_encoder(spec.encoder, spec.kind))
+            beside_wide = wide is not None and spec.kind == "text" and spec.encoder == "auto"
+            encoder = _BESIDE_WIDE if beside_wide else resolve_encoder(spec.encoder, spec.kind)
+            encoders[key] = checked_clone(encoder)
     network = MultimodalNetwork(
         specs,
         {name: encoders[_sharing(spec)] for name, spec in specs.items()},
