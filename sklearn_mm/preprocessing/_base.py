@@ -19,15 +19,21 @@ class BlockTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
     def fit(self, X, y=None):
         """Learn from the cells of ``X``."""
         self.fit_read(X, y)
+        self._warn_of_fit()
         return self
 
     def fit_transform(self, X, y=None):
         """Learn from the cells of ``X`` and return their array; each cell is read once."""
-        return self.fit_read(X, y)[0]
+        array, _ = self.fit_read(X, y)
+        self._warn_of_fit()
+        return array
 
     def transform(self, X):
         """Return the array for the cells of ``X``, one row per cell."""
         return self.read(X)[0]
+
+    def _warn_of_fit(self):
+        """Warn of what `fit_read` noted; of several columns a `ModalityTransformer` warns at once."""
 
     def set_output(self, *, transform=None):
         """Do nothing: the output is an array of more than two dimensions or of ids, never a table."""
