@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+from sklearn.utils import _safe_indexing, indexable
 from sklearn.utils.validation import check_consistent_length
 
 from sklearn_mm.inputs import InputsMixin, ModalityTransformer, respecify
@@ -10,7 +11,7 @@ from sklearn_mm.preprocessing import Blocks
 from sklearn_mm.preprocessing._cells import check_in_memory
 from sklearn_mm.utils._validation import _check_sample_weight, _num_samples
 
-__all__ = ["ReadingMixin", "check_weight"]
+__all__ = ["ReadingMixin", "check_weight", "leave_out_weightless"]
 
 
 class ReadingMixin(InputsMixin):
@@ -81,3 +82,12 @@ def check_weight(sample_weight, target):
     if not weight.any():
         raise ValueError("Sample weights must contain at least one non-zero number.")
     return weight
+
+
+def leave_out_weightless(X, y, target, sample_weight):
+    """Return what belongs to the rows with a weight above 0, so that the others are not even read."""
+    weight = check_weight(sample_weight, target)
+    if weight.all():
+        return X, y, target, sample_weight
+    used = np.flatnonzero(weight)
+    return [_safe_indexing(part, used) for part in (*indexable(X, y), target, weight)]
