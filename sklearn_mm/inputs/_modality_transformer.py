@@ -152,6 +152,22 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
                 parts[block] = cells, *self.transformers_[block].read(cells)
         return self._assemble(parts)
 
+    def get_feature_names_out(self, input_features=None):
+        """Return the names of the blocks, so that a pipeline can ask its last step for names.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Ignored; here because scikit-learn passes it.
+
+        Returns
+        -------
+        names : ndarray of shape (n_blocks,), dtype object
+            The names.
+        """
+        check_is_fitted(self)
+        return np.array(list(self.specs_), dtype=object)
+
     def set_output(self, *, transform=None):
         """Do nothing: the output is `Blocks`, never a table.
 
