@@ -19,7 +19,7 @@ from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import NearestNeighbors
-from sklearn.pipeline import FeatureUnion, make_pipeline, make_union
+from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
 
@@ -73,9 +73,8 @@ def test_token_ids_as_columns(X):
 
 
 def test_blocks_are_no_columns_and_the_estimator_makes_some(clf, X, y):
-    for refused in (make_union(ModalityTransformer()), make_column_transformer((ModalityTransformer(), ["photo"]))):
-        with pytest.raises(ValueError, match=r"2D|2 dimensions"):
-            refused.fit_transform(X)
+    with pytest.raises(ValueError, match="2D"):
+        make_column_transformer((ModalityTransformer(), ["photo"])).fit_transform(X)
     clf.set_params(tabular=None)
     columns = make_column_transformer((clf, ["photo", "title"]), (StandardScaler(), ["weight"]))
     features = columns.fit(X, y).transform(X)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import sklearn
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -13,9 +14,11 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, PredefinedSplit, c
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
+from sklearn.utils.fixes import parse_version
 
 from sklearn_mm import ModalityTransformer, MultimodalClassifier
 
+OLD = parse_version(sklearn.__version__) < parse_version("1.8")
 HALVES = PredefinedSplit(np.arange(48) % 2)
 WEIGHT = np.linspace(0.1, 3, 48)
 
@@ -30,7 +33,9 @@ def requesting(model):
     return model.set_fit_request(sample_weight=True)
 
 
-@pytest.mark.parametrize("steps", [1, 2])
+@pytest.mark.parametrize(
+    "steps", [1, pytest.param(2, marks=pytest.mark.skipif(OLD, reason="its pipelines pass no weights to score"))]
+)
 def test_through_a_search_to_fit_and_score(clf, X, y, steps):
     model = requesting(clf.set_params(max_epochs=2)).set_score_request(sample_weight=True)
     if steps == 2:
@@ -71,7 +76,7 @@ def test_groups_beside_weights(clf, X, y):
 def test_a_learning_curve_asks_for_partial_fit_too(clf, X, y):
     model = requesting(clf).set_score_request(sample_weight=False)
     weights = {"cv": HALVES, "train_sizes": [1.0], "params": {"sample_weight": WEIGHT}, "error_score": "raise"}
-    with pytest.raises(ValueError, match="set_partial_fit_request"):
+    with pytest.raises(ValueError, match="sample_weight"):
         learning_curve(model, X, y, **weights)
     _, _, scores = learning_curve(model.set_partial_fit_request(sample_weight=True), X, y, **weights)
     train, test = next(HALVES.split())
@@ -87,7 +92,7 @@ META = {
     ),
     "one vs rest": (OneVsRestClassifier, lambda meta: meta.estimators_[0]),
     "calibration": (
-        lambda model: CalibratedClassifierCV(model, cv=HALVES, ensemble=False),
+        lambda model: CalibratedClassifierCV(model, method="isotonic", cv=HALVES, ensemble=False),
         lambda meta: meta.calibrated_classifiers_[0].estimator,
     ),
 }
@@ -115,12 +120,13 @@ def test_through_a_transformed_target(reg, X, price):
     np.testing.assert_allclose(meta.fit(X, price, sample_weight=WEIGHT).predict(X), expected, rtol=1e-6)
 
 
-def test_bagging_draws_by_weight(nameless_clf, X, y):
-    weight = np.where(np.arange(48) < 16, 1.0, 0.0)
-    bag = BaggingClassifier(requesting(nameless_clf), n_estimators=2, random_state=0).fit(X, y, sample_weight=weight)
-    for member, rows in zip(bag.estimators_, bag.estimators_samples_, strict=True):
-        assert rows.max() < 16
-        assert member.n_features_in_ == 3
+def test_bagging_never_reads_rows_of_weight_zero(nameless_clf, X, y):
+    weight = np.where(np.arange(48) < 24, 1.0, 0.0)
+    rows = X.assign(photo=X["photo"].where(weight > 0, "nothing.png"))
+    bag = BaggingClassifier(requesting(nameless_clf), n_estimators=2, random_state=0)
+    assert bag.fit(rows, y, sample_weight=weight).predict(X).shape == (48,)  # and no picture is missing
+    with pytest.raises(ValueError, match="no such file"):
+        bag.fit(rows, y)
 
 
 def test_to_the_estimator_as_a_transformer(clf, X, y):
