@@ -52,7 +52,8 @@ class BlockTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         """
         check_is_fitted(self)
         column = self.spec_.name or "x0"
-        return np.array([f"{column}_{i}" for i in range(*self.spec_.shape[:1])], dtype=object)
+        n_features = self.spec_.shape[0] if self.spec_.shape else 1
+        return np.array([f"{column}_{i}" for i in range(n_features)], dtype=object)
 
     def _warn_of_fit(self):
         """Warn of what `fit_read` noted; of several columns a `ModalityTransformer` warns at once."""
