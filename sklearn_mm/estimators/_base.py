@@ -9,7 +9,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import indexable
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_mm.estimators._reading import ReadingMixin, check_weight
+from sklearn_mm.estimators._reading import ReadingMixin, check_weight, leave_out_weightless
 from sklearn_mm.estimators._rows import Rows
 from sklearn_mm.estimators._tasks import FitTasks
 from sklearn_mm.estimators._training import TrainingMixin
@@ -64,7 +64,7 @@ class BaseMultimodal(
         y : array-like of shape (n_rows,) or (n_rows, n_outputs)
             What to predict.
         sample_weight : array-like of shape (n_rows,), default=None
-            Weight of each row in the loss. Rows of weight zero are left out.
+            Weight of each row in the loss. Rows of weight zero are left out, and not read either.
         X_val, y_val : like X and y, default=None
             Rows to validate with after each epoch, instead of a share of ``X``.
         sample_weight_val : array-like, default=None
@@ -81,7 +81,7 @@ class BaseMultimodal(
         self._check_rows(X, y, X_val, y_val)
         goes_on = self.warm_start and self.__sklearn_is_fitted__()
         target = self._encode_target(y, "y", complete=True) if goes_on else self._fit_target(y)
-        rows = self._read_rows(X, y, target, sample_weight, goes_on)
+        rows = self._read_rows(*leave_out_weightless(X, y, target, sample_weight), goes_on)
         seed = draw_seed(self.random_state)
         has_wide = resolve_wide(self.wide, self.specs_) is not None
         early_stopping = self.early_stopping is True or (
@@ -97,7 +97,6 @@ class BaseMultimodal(
                 fraction = max(fraction, min(1 / 3, _FEWEST_TO_VALIDATE / len(rows.target)))
             kept, held_out = split_validation(rows.target, fraction, seed, stratify=self._stratify)
             validation, rows = rows.take(held_out), rows.take(kept)
-        rows = rows.with_weight()
         self._weigh_target(rows.target)
         if not goes_on:
             self._start_target(rows.target, rows.weight)
@@ -124,7 +123,7 @@ class BaseMultimodal(
             raise ValueError("partial_fit does not support early_stopping=True.")
         tasks = FitTasks(self, 1)
         goes_on = self.__sklearn_is_fitted__()
-        rows = self._read_rows(X, y, target, sample_weight, goes_on).with_weight()
+        rows = self._read_rows(*leave_out_weightless(X, y, target, sample_weight), goes_on)
         self._weigh_target(rows.target, partial=True)
         if not goes_on:
             self._start_target(rows.target, rows.weight)

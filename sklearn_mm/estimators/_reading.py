@@ -3,13 +3,15 @@
 from dataclasses import replace
 
 import numpy as np
+from sklearn.utils import _safe_indexing, indexable
 from sklearn.utils.validation import check_consistent_length
 
 from sklearn_mm.inputs import InputsMixin, ModalityTransformer, respecify
 from sklearn_mm.preprocessing import Blocks
+from sklearn_mm.preprocessing._cells import check_in_memory
 from sklearn_mm.utils._validation import _check_sample_weight, _num_samples
 
-__all__ = ["ReadingMixin", "check_weight"]
+__all__ = ["ReadingMixin", "check_weight", "leave_out_weightless"]
 
 
 class ReadingMixin(InputsMixin):
@@ -18,6 +20,8 @@ class ReadingMixin(InputsMixin):
     def _check_rows(self, X, y, X_val=None, y_val=None):
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
+        for table in (X, X_val):
+            check_in_memory(table, type(self).__name__)
         check_consistent_length(X, y)
         if not _num_samples(y):
             raise ValueError(f"Found array with 0 sample(s) while a minimum of 1 is required by {type(self).__name__}.")
@@ -78,3 +82,12 @@ def check_weight(sample_weight, target):
     if not weight.any():
         raise ValueError("Sample weights must contain at least one non-zero number.")
     return weight
+
+
+def leave_out_weightless(X, y, target, sample_weight):
+    """Return what belongs to the rows with a weight above 0, so that the others are not even read."""
+    weight = check_weight(sample_weight, target)
+    if weight.all():
+        return X, y, target, sample_weight
+    used = np.flatnonzero(weight)
+    return [_safe_indexing(part, used) for part in (*indexable(X, y), target, weight)]

@@ -41,10 +41,6 @@ class Rows:
             self.blocks[rows], _safe_indexing(self.y, rows), self.target[rows], self.weight[rows], self.weighted
         )
 
-    def with_weight(self):
-        """Return the rows with a weight above 0."""
-        return self if self.weight.all() else self.take(np.flatnonzero(self.weight))
-
     @property
     def sample_weight(self):
         """The weights, or None if the user gave none."""

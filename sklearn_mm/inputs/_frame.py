@@ -7,6 +7,8 @@ import pandas as pd
 from scipy import sparse
 from sklearn.utils import check_array
 
+from sklearn_mm.preprocessing._cells import check_in_memory
+
 __all__ = ["as_frame"]
 
 
@@ -28,9 +30,8 @@ def as_frame(X, who):
     has_labels : bool
         False for arrays and lists.
     """
+    check_in_memory(X, who)
     library = type(X).__module__.partition(".")[0]
-    if library == "polars" and hasattr(X, "collect"):
-        raise TypeError(f"{who} needs data in memory, got a polars LazyFrame. Call its collect() first.")
     if isinstance(X, pd.DataFrame):
         frame, has_labels = X, True
     elif library == "polars" and hasattr(X, "get_columns"):

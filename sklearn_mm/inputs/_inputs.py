@@ -12,7 +12,7 @@ from sklearn_mm.encoders._registry import resolve_encoder
 from sklearn_mm.inputs._detect import detect_table_kind
 from sklearn_mm.inputs._numbers import NumbersTransformer
 from sklearn_mm.preprocessing import BlockTransformer, ImageTransformer, TabularTransformer, TextTransformer
-from sklearn_mm.utils._validation import HasMethods, StrOptions
+from sklearn_mm.utils._validation import HasMethods, StrOptions, validate_parameter_constraints
 
 __all__ = ["ImageInput", "Input", "TabularInput", "TextInput"]
 
@@ -62,7 +62,7 @@ class Input(BaseEstimator):
 
     def check(self):
         """Raise where a parameter is invalid, or the encoder is one for another kind of blocks."""
-        self._validate_params()
+        validate_parameter_constraints(self._parameter_constraints, self.get_params(deep=False), type(self).__name__)
         if not (isinstance(self.encoder, str) and self.encoder == "auto"):
             resolve_encoder(self.encoder, self.kind)
 

@@ -69,6 +69,9 @@ class InputsMixin(_BaseComposition):
                 )
         return self._set_params("inputs", **params)
 
+    def _validate_params(self):
+        validate_parameter_constraints(self._parameter_constraints, self.get_params(deep=False), type(self).__name__)
+
     @property
     def _who(self):
         return self._owner or type(self).__name__

@@ -11,6 +11,7 @@ from sklearn_mm.inputs._claims import claim_columns
 from sklearn_mm.inputs._frame import as_frame
 from sklearn_mm.inputs._mixin import InputsMixin
 from sklearn_mm.preprocessing import Blocks
+from sklearn_mm.preprocessing._cut_texts import warn_of_cut_texts
 from sklearn_mm.preprocessing._keys import hash_rows
 from sklearn_mm.utils._callbacks import CallbackSupportMixin
 from sklearn_mm.utils._registry import did_you_mean
@@ -151,6 +152,22 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
                 parts[block] = cells, *self.transformers_[block].read(cells)
         return self._assemble(parts)
 
+    def get_feature_names_out(self, input_features=None):
+        """Return the names of the blocks, so that a pipeline can ask its last step for names.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Ignored; here because scikit-learn passes it.
+
+        Returns
+        -------
+        names : ndarray of shape (n_blocks,), dtype object
+            The names.
+        """
+        check_is_fitted(self)
+        return np.array(list(self.specs_), dtype=object)
+
     def set_output(self, *, transform=None):
         """Do nothing: the output is `Blocks`, never a table.
 
@@ -195,7 +212,14 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
                 self.transformers_[block] = transformer
                 self.specs_[block] = input_.make_spec(transformer.spec_, name, block, tuple(map(str, labels)))
                 parts[block] = part
+        self._warn_of_cut_texts()
         return self._assemble(parts)
+
+    def _warn_of_cut_texts(self):
+        """Warn once of what is cut off texts, and not once per column."""
+        transformers = {id(transformer): transformer for transformer in self.transformers_.values()}  # some are shared
+        cuts = [getattr(transformer, "_cut_texts", None) for transformer in transformers.values()]
+        warn_of_cut_texts([cut for cut in cuts if cut], self._who)
 
     def _assemble(self, parts):
         """Make `Blocks` of cells, array and presence by block."""

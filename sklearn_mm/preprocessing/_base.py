@@ -1,6 +1,8 @@
 """The base of the transformers that read one column of cells into one block."""
 
+import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
 
 __all__ = ["BlockTransformer"]
 
@@ -19,15 +21,42 @@ class BlockTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
     def fit(self, X, y=None):
         """Learn from the cells of ``X``."""
         self.fit_read(X, y)
+        self._warn_of_fit()
         return self
 
     def fit_transform(self, X, y=None):
         """Learn from the cells of ``X`` and return their array; each cell is read once."""
-        return self.fit_read(X, y)[0]
+        array, _ = self.fit_read(X, y)
+        self._warn_of_fit()
+        return array
 
     def transform(self, X):
         """Return the array for the cells of ``X``, one row per cell."""
         return self.read(X)[0]
+
+    def get_feature_names_out(self, input_features=None):
+        """Return names for the second axis of the array, whose entries scikit-learn counts as features.
+
+        For texts these are the token ids of a row, for pictures their rows of pixels. Pipelines that make columns of an
+        array, with a `sklearn.preprocessing.FunctionTransformer` that names them, need this.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Ignored; here because scikit-learn passes it.
+
+        Returns
+        -------
+        names : ndarray of shape (n_features,), dtype object
+            The column's name and a number, as in "photo_0".
+        """
+        check_is_fitted(self)
+        column = self.spec_.name or "x0"
+        n_features = self.spec_.shape[0] if self.spec_.shape else 1
+        return np.array([f"{column}_{i}" for i in range(n_features)], dtype=object)
+
+    def _warn_of_fit(self):
+        """Warn of what `fit_read` noted; of several columns a `ModalityTransformer` warns at once."""
 
     def set_output(self, *, transform=None):
         """Do nothing: the output is an array of more than two dimensions or of ids, never a table."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-__all__ = ["as_cells", "is_missing", "missing_rows", "object_array"]
+__all__ = ["as_cells", "check_in_memory", "is_missing", "missing_rows", "object_array"]
 
 
 def as_cells(X, who="This transformer"):
@@ -24,14 +24,13 @@ def as_cells(X, who="This transformer"):
     name : object
         The column's name, None where it has none.
     """
+    check_in_memory(X, who)
     library = type(X).__module__.partition(".")[0]
     if isinstance(X, pd.DataFrame):
         _check_one_column(list(X.columns), who)
         return X.iloc[:, 0].to_numpy(dtype=object), X.columns[0]
     if isinstance(X, (pd.Series, pd.Index)):
         return X.to_numpy(dtype=object), X.name
-    if library == "polars" and hasattr(X, "collect"):
-        raise TypeError(f"{who} needs data in memory, got a polars LazyFrame. Call its collect() first.")
     if library == "polars" and hasattr(X, "get_columns"):
         _check_one_column(X.columns, who)
         X = X.to_series()
@@ -51,6 +50,12 @@ def as_cells(X, who="This transformer"):
         f"{who} reads one column: a Series, a table of one column, a list, or an array of shape (n,) or (n, 1); got "
         f"{_describe(X)}. To read a single cell, put it in a list: [cell]."
     )
+
+
+def check_in_memory(X, who):
+    """Raise TypeError where a column or a table is a query of polars that has not been run."""
+    if type(X).__module__.partition(".")[0] == "polars" and hasattr(X, "collect"):
+        raise TypeError(f"{who} needs data in memory, got a polars LazyFrame. Call its collect() first.")
 
 
 def is_missing(cell):

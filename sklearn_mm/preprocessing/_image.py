@@ -203,6 +203,7 @@ class ImageTransformer(BlockTransformer):
         self.std_ = np.array(statistics["std"], dtype=float)
         self.unreadable_rows_ = np.unique([items.row_of(item) for item, _ in failures]).astype(int)
         self.spec_ = ImageSpec(
+            name="" if name is None else str(name),
             shape=pictures.shape[1:],
             mean=tuple(self.mean_.tolist()),
             std=tuple(self.std_.tolist()),

@@ -2,7 +2,6 @@
 
 import copy
 import os
-import warnings
 from numbers import Integral
 
 import numpy as np
@@ -11,6 +10,7 @@ from tokenizers import Tokenizer
 
 from sklearn_mm.preprocessing._base import BlockTransformer
 from sklearn_mm.preprocessing._cells import as_cells, missing_rows, object_array
+from sklearn_mm.preprocessing._cut_texts import count_cut_texts, warn_of_cut_texts
 from sklearn_mm.preprocessing._lists import spread, spread_as
 from sklearn_mm.preprocessing._ngrams import NGramTokenizer
 from sklearn_mm.preprocessing._pos import PosTagger, join_tags
@@ -229,7 +229,7 @@ class TextTransformer(BlockTransformer):
             )
         flat, lengths = self._token_ids.encode(texts)
         max_length = _auto_length(lengths, kind) if self.max_length == "auto" else int(self.max_length)
-        _warn_of_cut_texts(lengths, max_length, column)
+        self._cut_texts = count_cut_texts(lengths, max_length, column)
         self.spec_ = TextSpec(
             name="" if column is None else str(column),
             shape=(max_length,),
@@ -301,6 +301,10 @@ class TextTransformer(BlockTransformer):
         texts = np.empty(len(ids), dtype=object)
         texts[:] = self._token_ids.decode([row[row != PADDING].tolist() for row in ids])
         return texts
+
+    def _warn_of_fit(self):
+        if self._cut_texts:
+            warn_of_cut_texts([self._cut_texts], type(self).__name__)
 
     def __getstate__(self):
         return {**super().__getstate__(), "tokenizer": copyable(self.tokenizer)}
@@ -412,17 +416,6 @@ def _auto_length(lengths, kind):
     longest, most = int(lengths.max()), int(np.ceil(np.quantile(lengths, 0.99)))
     length = longest if longest <= 2 * most else most
     return max(1, min(length, _LONGEST_AUTO.get(kind, _LONGEST_AUTO_OTHERS)))
-
-
-def _warn_of_cut_texts(lengths, max_length, column):
-    n_cut = np.count_nonzero(lengths > max_length)
-    if n_cut:
-        warnings.warn(
-            f"TextTransformer cut {n_cut} of {len(lengths)} texts{_of(column)} ({n_cut / len(lengths):.1%}) at "
-            f"max_length={max_length} tokens; the longest has {lengths.max()}. A larger max_length keeps more.",
-            UserWarning,
-            stacklevel=2,
-        )
 
 
 def _pad(flat, lengths, present, max_length):

@@ -7,6 +7,7 @@ import pickle
 import joblib
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import torch
 from sklearn.base import clone
@@ -267,6 +268,15 @@ def test_mismatched_lengths(table):
     X, y = table
     with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[96, 95\]"):
         MultimodalClassifier().fit(X, y[:-1])
+
+
+@pytest.mark.parametrize("where", ["X", "X_val"])
+def test_a_table_that_is_not_in_memory(table, where):
+    X, y = table
+    rows = {"X": X, "y": y, "X_val": X, "y_val": y}
+    rows[where] = pl.from_pandas(X).lazy()
+    with pytest.raises(TypeError, match=r"MultimodalClassifier needs data in memory.* Call its collect\(\) first"):
+        MultimodalClassifier().fit(**rows)
 
 
 def test_no_rows(table):

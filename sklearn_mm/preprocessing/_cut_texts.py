@@ -1,0 +1,61 @@
+"""What is cut off texts that are too long, and one warning of it for all columns of a fit."""
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = ["CutTexts", "count_cut_texts", "warn_of_cut_texts"]
+
+_MOST_SHOWN = 5
+
+
+class CutTexts(NamedTuple):
+    """How many of the texts of a column were longer than a row of ids.
+
+    Parameters
+    ----------
+    column : str or None
+        The column.
+    n_cut, n_texts : int
+        How many were cut, of how many.
+    max_length, longest : int
+        Ids per row, and of the longest text.
+    """
+
+    column: str | None
+    n_cut: int
+    n_texts: int
+    max_length: int
+    longest: int
+
+
+def count_cut_texts(lengths, max_length, column):
+    """Return `CutTexts` of texts of these lengths, or None if none was too long."""
+    n_cut = int(np.count_nonzero(lengths > max_length))
+    return CutTexts(column, n_cut, len(lengths), max_length, int(lengths.max())) if n_cut else None
+
+
+def warn_of_cut_texts(cuts, who):
+    """Warn, once, of the columns whose texts were cut."""
+    if not cuts:
+        return
+    if len(cuts) == 1:
+        (cut,) = cuts
+        of_column = "" if cut.column is None else f" of column {cut.column!r}"
+        message = (
+            f"TextTransformer cut {cut.n_cut} of {cut.n_texts} texts{of_column} ({cut.n_cut / cut.n_texts:.1%}) at "
+            f"max_length={cut.max_length} tokens; the longest has {cut.longest}. A larger max_length keeps more."
+        )
+    else:
+        shown = [
+            f"{cut.column!r} ({cut.n_cut} of {cut.n_texts} at max_length={cut.max_length}; the longest has "
+            f"{cut.longest})"
+            for cut in cuts[:_MOST_SHOWN]
+        ]
+        more = f" and {len(cuts) - _MOST_SHOWN} more" if len(cuts) > _MOST_SHOWN else ""
+        message = (
+            f"{who} cut texts of {len(cuts)} columns: {', '.join(shown)}{more}. A larger max_length, in tokens, keeps "
+            f"more: TextInput(transformer=TextTransformer(max_length=...))."
+        )
+    warnings.warn(message, UserWarning, stacklevel=3)

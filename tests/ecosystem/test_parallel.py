@@ -1,0 +1,90 @@
+"""Searches in several processes and threads: the same results as in one."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.ensemble import BaggingClassifier
+from sklearn.inspection import permutation_importance
+from sklearn.model_selection import GridSearchCV, PredefinedSplit, cross_val_predict
+from sklearn.multiclass import OneVsRestClassifier
+
+HALVES = PredefinedSplit(np.arange(48) % 2)
+ROOT = Path(__file__).parents[2]
+
+
+def search_over(clf, n_jobs=None):
+    grid = {"fusion": ["concat", "gated"], "image__transformer__size": [6, 8]}
+    return GridSearchCV(clf, grid, cv=HALVES, scoring="neg_log_loss", n_jobs=n_jobs, error_score="raise")
+
+
+@pytest.mark.slow
+def test_two_processes_under_loky(clf, nameless_clf, X, y):
+    with joblib.parallel_config("loky"):
+        parallel = search_over(clf, n_jobs=2).fit(X, y)
+        probabilities = cross_val_predict(clf, X, y, cv=HALVES, method="predict_proba", n_jobs=2)
+        rest = OneVsRestClassifier(clf, n_jobs=2).fit(X, y + X["title"].str[-3:])
+        bag = BaggingClassifier(nameless_clf, n_estimators=2, n_jobs=2, random_state=0).fit(X, y)
+        importance = permutation_importance(parallel.best_estimator_, X, y, n_repeats=2, random_state=0, n_jobs=2)
+    one = search_over(clf).fit(X, y)
+    np.testing.assert_allclose(parallel.cv_results_["mean_test_score"], one.cv_results_["mean_test_score"], rtol=1e-4)
+    assert parallel.best_params_ == one.best_params_
+    np.testing.assert_allclose(parallel.predict_proba(X), one.predict_proba(X), rtol=1e-4)
+    alone = cross_val_predict(clf, X, y, cv=HALVES, method="predict_proba")
+    np.testing.assert_allclose(probabilities, alone, rtol=1e-3)
+    assert len(rest.estimators_) == 4
+    same_bag = BaggingClassifier(nameless_clf, n_estimators=2, random_state=0).fit(X, y)
+    np.testing.assert_allclose(bag.predict_proba(X), same_bag.predict_proba(X), rtol=1e-3)
+    assert importance.importances_mean.argmax() == 0
+
+
+def test_two_threads(clf, X, y):
+    one = search_over(clf).fit(X, y)
+    with joblib.parallel_config("threading", n_jobs=2):
+        parallel = search_over(clf).fit(X, y)
+    np.testing.assert_allclose(parallel.cv_results_["mean_test_score"], one.cv_results_["mean_test_score"], rtol=1e-4)
+
+
+SCRIPT = """
+import multiprocessing
+import sys
+
+import joblib
+
+
+def fit(model, X, y):
+    return model.fit(X, y)
+
+
+if __name__ == "__main__":
+    given, result = sys.argv[1:]
+    search, X, y = joblib.load(given)
+    with joblib.parallel_config("multiprocessing", n_jobs=2):
+        search.fit(X, y)
+    with multiprocessing.get_context("spawn").Pool(2) as pool:  # models travel there and back
+        fitted = pool.starmap(fit, [(search.best_estimator_, X, y), (search.best_estimator_, X[:24], y[:24])])
+    joblib.dump((search, fitted), result)
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_under_spawn(clf, X, y, tmp_path):
+    script, given, result = tmp_path / "script.py", tmp_path / "given.joblib", tmp_path / "result.joblib"
+    script.write_text(SCRIPT)
+    joblib.dump((search_over(clf), X, y), given)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "JOBLIB_START_METHOD": "spawn"}
+    run = subprocess.run(
+        [sys.executable, script, given, result], env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert run.returncode == 0, run.stderr
+    search, (whole, half) = joblib.load(result)
+    one = search_over(clf).fit(X, y)
+    np.testing.assert_allclose(search.cv_results_["mean_test_score"], one.cv_results_["mean_test_score"], rtol=1e-4)
+    np.testing.assert_allclose(whole.predict_proba(X), one.predict_proba(X), rtol=1e-4)
+    expected = clone(one.best_estimator_).fit(X[:24], y[:24]).predict_proba(X)
+    np.testing.assert_allclose(half.predict_proba(X), expected, rtol=1e-3)
