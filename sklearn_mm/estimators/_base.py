@@ -17,6 +17,7 @@ from sklearn_mm.fusion import Fusion
 from sklearn_mm.networks._heads import Head
 from sklearn_mm.networks._network import BALANCING
 from sklearn_mm.networks._wide import WideLinear, resolve_wide
+from sklearn_mm.preprocessing._store import MEMORY
 from sklearn_mm.training._dataset import BlockDataset
 from sklearn_mm.training._device import resolve_device
 from sklearn_mm.training._precision import resolve_precision
@@ -43,6 +44,7 @@ class BaseMultimodal(
     """
 
     _parameter_constraints = {
+        "memory": MEMORY,
         "fusion": [str, Fusion],
         "head": [str, Head],
         "wide": [str, WideLinear, None],
