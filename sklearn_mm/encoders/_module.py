@@ -36,7 +36,9 @@ class ModuleEncoder(Encoder):
         What reads the block. The instance itself is neither trained nor changed: it is copied.
     trainable : {"none", "all"}, default="none"
         Whether the module stays as it is (in ``eval`` mode, without gradients) or is trained with the rest of the
-        network. Training fits more and needs more data and time; a trained module wants a small learning rate.
+        network. What a module that stays as it is makes of a row is computed once per `fit` rather than once per epoch,
+        and with the estimator's ``memory=`` once for all. Training fits more and needs more data and time; a trained
+        module wants a small learning rate.
     width : int or None, default=None
         Width of what the module returns. None finds it out by a dry run, for images, texts and tables.
 
@@ -125,6 +127,11 @@ class ModuleEncoder(Encoder):
             with torch.no_grad():
                 return self.layers(*inputs)
         return self.layers(*inputs)
+
+    @property
+    def frozen(self):
+        """Whether the module stays as it is, so that its features are computed once."""
+        return self.trainable == "none"
 
     @property
     def _name(self):

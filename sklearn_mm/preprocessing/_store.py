@@ -130,7 +130,7 @@ def resolve_store(memory):
     return store
 
 
-def fetch(store, kind, settings, dtype, row_shape, keys, make):
+def fetch(store, kind, settings, dtype, row_shape, keys, make, at_once=None):
     """Return rows by their keys, as `StoredRows`; those that the store lacks are made, and kept.
 
     Parameters
@@ -150,6 +150,8 @@ def fetch(store, kind, settings, dtype, row_shape, keys, make):
     make : callable
         Called with an array of places in ``keys``; returns their rows (n_places, ...), and which of them may be kept
         (n_places,). No key is asked for twice.
+    at_once : int, default=None
+        For how many rows ``make`` is called at a time, at most; by default as many as take some megabytes.
 
     Returns
     -------
@@ -162,7 +164,7 @@ def fetch(store, kind, settings, dtype, row_shape, keys, make):
     found = _Found(*shelf.find(keys[firsts]))
     lacking = np.flatnonzero(found.source == -1)
     lacking = lacking[np.argsort(firsts[lacking])]  # as the rows come
-    at_once = max(1, _AT_ONCE // shelf.row_bytes)
+    at_once = min(at_once or len(keys), max(1, _AT_ONCE // shelf.row_bytes))
     full = False
     for start in range(0, len(lacking), at_once):
         some = lacking[start : start + at_once]
