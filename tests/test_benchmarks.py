@@ -10,7 +10,10 @@ import pytest
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SMALLEST = {
     "balancing.py": ["--hint-splits", "1", "--hint-epochs", "1", "--emoji-splits", "0"],
+    "frozen.py": ["--rows", "40", "--epochs", "2", "--folds", "2"],
     "fusion_xor.py": ["--epochs", "1"],
+    "larger_than_memory.py": ["--rows", "100"],
+    "stores.py": ["--rows", "64", "--repeats", "1"],
     "throughput.py": ["--repeats", "1", "--epochs", "1"],
 }
 

@@ -91,7 +91,7 @@ class Shelf:
         try:
             with os.scandir(self.folder) as entries:
                 names = {entry.name.removesuffix(".index") for entry in entries if entry.name.endswith(".index")}
-        except (FileNotFoundError, NotADirectoryError):
+        except OSError:  # not there yet, or not for us
             names = set()
         if not names.issuperset(self._known):  # cleared
             self._known, self._records = {}, {}

@@ -71,7 +71,7 @@ class BlockStore(BaseEstimator):
         n_bytes = 0
         for folder, _, names in os.walk(self._folder):
             for name in names:
-                with suppress(FileNotFoundError):  # cleared meanwhile
+                with suppress(OSError):  # cleared meanwhile
                     n_bytes += os.path.getsize(os.path.join(folder, name))
         return n_bytes
 

@@ -40,21 +40,21 @@ class Segment:
 
     def raw(self, n_rows):
         """Return the bytes of at least the first ``n_rows`` rows, as a map of shape (n, row_bytes)."""
-        if len(self._bytes) < n_rows:
-            try:
-                n_there = os.stat(self.path).st_size // self.row_bytes
-                if n_there >= n_rows:
-                    self._bytes = np.asarray(
-                        np.memmap(self.path, dtype=np.uint8, mode="r", shape=(n_there, self.row_bytes))
-                    )
-            except FileNotFoundError:
-                pass
-            if len(self._bytes) < n_rows:
-                raise FileNotFoundError(
-                    f"Stored rows are no longer there: {self.path!r} was removed or cut after they were read. Read the "
-                    f"table again, with ModalityTransformer.transform for example."
-                )
-        return self._bytes
+        mapped = self._bytes  # which another thread may change
+        if len(mapped) >= n_rows:
+            return mapped
+        try:
+            n_there = os.stat(self.path).st_size // self.row_bytes
+            if n_there >= n_rows:
+                shape = n_there, self.row_bytes
+                self._bytes = mapped = np.asarray(np.memmap(self.path, dtype=np.uint8, mode="r", shape=shape))
+                return mapped
+        except FileNotFoundError:
+            pass
+        raise FileNotFoundError(
+            f"Stored rows are no longer there: {self.path!r} was removed or cut after they were read. Read the table "
+            f"again, with ModalityTransformer.transform for example."
+        )
 
     def unmap(self):
         """Let go of the map, so that the next look sees the file as it is then."""

@@ -22,6 +22,7 @@ from sklearn_mm.encoders import ModuleEncoder
 from sklearn_mm.networks import MLPHead
 from sklearn_mm.preprocessing import Blocks, ImageTransformer
 from sklearn_mm.training import _frozen
+from sklearn_mm.training import _time as _frozen_time
 
 SEEN = []  # number of rows of each call of a module below
 
@@ -361,3 +362,24 @@ def test_what_is_trained_is_not_kept(distinct, memory):
     assert sum(SEEN) == 2 * 96
     kept = {path.name.partition("-")[0] for path in Path(memory).glob("*/*")}
     assert kept == {"image"}
+
+
+def test_scikit_learns_callbacks_predict_without_encoding_again(distinct):
+    callback = pytest.importorskip("sklearn.callback")
+    X, y = distinct
+    clf = classifier(max_epochs=4).set_callbacks(callback.ScoringMonitor(scoring="accuracy"))
+    clf.fit(X, y)
+    assert sum(SEEN) <= 2 * 96, "once for training, once for what the fitted estimator says in the end"
+
+
+def test_the_clock_of_the_schedule_starts_after_the_encoding(distinct, monkeypatch):
+    X, y = distinct
+    moments = []
+    begin, encode = _frozen_time.TimeLimit.begin, _frozen._FrozenBlock.encode
+    monkeypatch.setattr(_frozen_time.TimeLimit, "begin", lambda self: moments.append("begin") or begin(self))
+    monkeypatch.setattr(
+        _frozen._FrozenBlock, "encode", lambda self, *args: moments.append("encode") or encode(self, *args)
+    )
+    classifier(max_time=60).fit(X, y)
+    assert moments[-1] == "begin"
+    assert "encode" in moments
