@@ -130,7 +130,7 @@ def main():
 
     print(f"{len(rows)} rows of {rows[0].nbytes} bytes; decoding one: {decoding(rows) * 1e6:.0f} µs")
     print(
-        "| microseconds per row, median | write | find again (new process) | read in a random batch |\n|---|---|---|---|"
+        "| microseconds per row, median | write | find in a new process | read in a random batch |\n|---|---|---|---|"
     )
     for name, parts in seconds.items():
         print(f"| {name} | " + " | ".join(f"{statistics.median(part) * 1e6:.1f}" for part in parts) + " |")
