@@ -9,6 +9,7 @@ picture. All write and read the same rows, in turn; "decode" is what keeping sav
 
 import argparse
 import io
+import os
 import sqlite3
 import statistics
 import tempfile
@@ -39,6 +40,21 @@ def in_segments(folder, keys, rows):
     find()
     _open_shelf.cache_clear()  # as another process would find them
     return find, lambda found, some: np.asarray(found[some])
+
+
+def in_segments_without_map(folder, keys, rows):
+    """Keep rows as above, and read a batch by a call per row."""
+    find, _ = in_segments(folder, keys, rows)
+
+    def read(found, some):
+        batch = np.empty((len(some), *rows.shape[1:]), dtype=rows.dtype)
+        file = os.open(found.sources[0].path, os.O_RDONLY)
+        for row, place in zip(batch, found.rows[some].tolist(), strict=True):
+            os.preadv(file, [row], place * row.nbytes)
+        os.close(file)
+        return batch
+
+    return find, read
 
 
 def in_files(folder, keys, rows):
@@ -105,7 +121,13 @@ def main():
     rng = np.random.default_rng(0)
     rows = rng.integers(256, size=(arguments.rows, arguments.size, arguments.size, 3), dtype=np.uint8)
     keys = hash_rows(rows)
-    ways = {"segments": in_segments, "a file each": in_files, "SQLite": in_sqlite, "joblib.Memory": in_joblib}
+    ways = {
+        "segments": in_segments,
+        "segments, by pread": in_segments_without_map,
+        "a file each": in_files,
+        "SQLite": in_sqlite,
+        "joblib.Memory": in_joblib,
+    }
     seconds = {name: ([], [], []) for name in ways}
     for _ in range(arguments.repeats):
         for name, way in ways.items():
