@@ -35,7 +35,8 @@ def in_segments(folder, keys, rows):
         return fetch(BlockStore(folder), "picture", (), rows.dtype, rows.shape[1:], keys, make)
 
     def make(some):
-        return rows[some], np.ones(len(some), dtype=bool)
+        there = np.ones(len(some), dtype=bool)
+        return rows[some], there, there
 
     find()
     _open_shelf.cache_clear()  # as another process would find them

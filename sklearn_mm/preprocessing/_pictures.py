@@ -146,7 +146,7 @@ class PictureReader:
             failures = run(partial(self._fill, items, present, pictures), some[places], np.arange(len(places)))
             key_of = dict(zip(some[places].tolist(), keys[places].tolist(), strict=True))
             causes.update((key_of[item], cause) for item, cause in failures)
-            return pictures, present[some[places]] & self._unchanged(items.cells[some[places]], keys[places])
+            return pictures, present[some[places]], self._unchanged(items.cells[some[places]], keys[places])
 
         pictures = fetch(self.store, "image", self.settings, np.uint8, self._shape, keys, make)
         failures = [(item, causes[key]) for item, key in zip(some, keys.tolist(), strict=True) if key in causes]

@@ -8,6 +8,7 @@ process that was killed, nor a machine that went down, nor another host's view o
 import os
 import struct
 import zlib
+from contextlib import suppress
 from functools import lru_cache
 from threading import Lock
 from uuid import uuid4
@@ -174,20 +175,18 @@ class _Known:
         self.end = 0
         self.version = 1  # of the rows: what was verified in an earlier one is verified again
         self._index = f"{path}.index"
-        self._state = None
+        self._state = (0, 0)  # size and time of change
 
     def look(self, by_us=False):
-        """Note the state of the rows' file; what somebody else changed is mapped and verified again."""
-        try:
+        """Note the state of the rows' file; if somebody did more than add to it, it is mapped and verified again."""
+        before, self._state = self._state, (0, 0)
+        with suppress(OSError):
             status = os.stat(self.segment.path)
-            state = status.st_size, status.st_mtime_ns
-        except OSError:
-            state = None
-        if state != self._state:
-            self._state = state
-            if not by_us:
-                self.version += 1
-                self.segment.unmap()
+            self._state = status.st_size, status.st_mtime_ns
+        grew = self._state[0] > before[0] > 0
+        if self._state != before and not grew and not by_us:
+            self.version += 1
+            self.segment.unmap()
 
     def read_index(self, header):
         """Return key, row and the row's checksum of each record that was not yet read and is whole."""
@@ -245,9 +244,13 @@ class _Writer:
         self.name = uuid4().hex
         self.n_rows = self.index_end = self._rows_end = 0
         self._path = os.path.join(folder, self.name)
-        for ending in (".rows", ".index"):  # an index tells of a segment, so it comes second
-            os.close(os.open(self._path + ending, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-        self._write(".index", header)
+        try:
+            for ending in (".rows", ".index"):  # an index tells of a segment, so it comes second
+                os.close(os.open(self._path + ending, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            self._write(".index", header)
+        except OSError:
+            self.abandon()
+            raise
         self.index_end = len(header)
 
     def is_there(self):
@@ -268,11 +271,12 @@ class _Writer:
 
     def abandon(self):
         """Give back the room of what was written in vain; nobody was told of it."""
-        for ending, end in ((".index", self.index_end), (".rows", self._rows_end)):
-            try:
-                os.truncate(self._path + ending, end)
-            except OSError:
-                return
+        with suppress(OSError):
+            for ending, end in ((".index", self.index_end), (".rows", self._rows_end)):
+                if self.n_rows:
+                    os.truncate(self._path + ending, end)
+                else:
+                    os.remove(self._path + ending)
 
     def _write(self, ending, content):
         # Opened without creating: where somebody cleared the folder, the segment ends.

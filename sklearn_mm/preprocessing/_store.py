@@ -107,7 +107,7 @@ class BlockStore(BaseEstimator):
                 cause, out = f"it has reached max_bytes={self.max_bytes}", "Raise the limit, or clear it"
             else:
                 cause, out = f"{error.strerror or error} (errno {errno.errorcode.get(error.errno)})", "Make room for it"
-                if error.errno != errno.ENOSPC:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                     out = "Choose a folder that can be written to"
             warnings.warn(
                 f"The store in {self._location!r} keeps nothing more: {cause}. What it does not hold is decoded or "
@@ -148,8 +148,8 @@ def fetch(store, kind, settings, dtype, row_shape, keys, make, at_once=None):
     keys : array of shape (n,), dtype V16
         What each row holds.
     make : callable
-        Called with an array of places in ``keys``; returns their rows (n_places, ...), and which of them may be kept
-        (n_places,). No key is asked for twice.
+        Called with an array of places in ``keys``; returns their rows (n_places, ...), which of them are there (the
+        others are zeros), and which may be kept, both (n_places,). No key is asked for twice.
     at_once : int, default=None
         For how many rows ``make`` is called at a time, at most; by default as many as take some megabytes.
 
@@ -164,12 +164,12 @@ def fetch(store, kind, settings, dtype, row_shape, keys, make, at_once=None):
     found = _Found(*shelf.find(keys[firsts]))
     lacking = np.flatnonzero(found.source == -1)
     lacking = lacking[np.argsort(firsts[lacking])]  # as the rows come
-    at_once = min(at_once or len(keys), max(1, _AT_ONCE // shelf.row_bytes))
+    at_once = min(at_once or _AT_ONCE, max(1, _AT_ONCE // shelf.row_bytes))
     full = False
     for start in range(0, len(lacking), at_once):
         some = lacking[start : start + at_once]
-        rows, lasting = make(firsts[some])
-        kept = np.flatnonzero(lasting)
+        rows, there, lasting = make(firsts[some])
+        kept = np.flatnonzero(there & lasting)
         if len(kept) and not full:
             n_kept = store._n_rows_left(shelf, len(kept))
             full, error, kept = n_kept < len(kept), None, kept[:n_kept]
@@ -180,7 +180,7 @@ def fetch(store, kind, settings, dtype, row_shape, keys, make, at_once=None):
                 full, error = True, caught
             if full:
                 store._warn(error)
-        rest = np.flatnonzero(found.source[some] == -1)
+        rest = np.flatnonzero(there & (found.source[some] == -1))
         if len(rest):
             found.note(some[rest], rows[rest], 0)
     return StoredRows(found.sources, found.source[inverse], found.row[inverse], dtype, row_shape)

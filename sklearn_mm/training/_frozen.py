@@ -132,12 +132,12 @@ class _FrozenBlock:
 
         def make(places):
             features = self._compute(items, filled[places], dtype)
-            lasting = np.ones(len(places), dtype=bool)
+            there = np.ones(len(places), dtype=bool)
             if self.reads_tokens:  # a search may also have fusions that do not
                 pooled = np.zeros(len(places), dtype=[dtype.descr[0]])
                 pooled["pooled"] = features["pooled"]
-                keep(pooled.dtype, keys[places], lambda some: (pooled[some], lasting[some]))
-            return features, lasting
+                keep(pooled.dtype, keys[places], lambda some: (pooled[some], there[some], there[some]))
+            return features, there, there
 
         def keep(dtype, keys, make):
             return fetch(store, "features", self.settings, dtype, (), keys, make, at_once=_AT_ONCE)

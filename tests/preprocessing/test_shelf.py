@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -257,6 +258,56 @@ def test_a_full_disk(folder, monkeypatch, room):
     assert found(shelf, range(20, 23)) == found(new_shelf(folder), range(20, 23)) == [20]
     shelf.add(keys_of([21]), rows_of([21]))  # when there is room again
     assert found(new_shelf(folder), range(20, 23)) == [20, 21]
+
+
+@pytest.mark.parametrize("room", [0, 20, 32, 100, 5_010])
+def test_a_disk_that_was_full_before_is_not_filled_with_empty_files(tmp_path, monkeypatch, room):
+    write, left = os.write, room
+
+    def write_what_there_is_room_for(file, content):
+        nonlocal left
+        if left == 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        n_written = write(file, content[:left])
+        left -= n_written
+        return n_written
+
+    monkeypatch.setattr(_shelf.os, "write", write_what_there_is_room_for)
+    shelf = new_shelf(tmp_path / "shelf")
+    for _ in range(3):
+        with pytest.raises(OSError, match="No space"):
+            shelf.add(keys_of([21]), rows_of([21]))
+        left = room
+    assert list((tmp_path / "shelf").iterdir()) == []
+    monkeypatch.undo()
+    shelf.add(keys_of([21]), rows_of([21]))
+    assert found(new_shelf(tmp_path / "shelf"), [21]) == [21]
+
+
+def test_what_others_add_need_not_be_verified_again(folder, monkeypatch):
+    reader, writer = new_shelf(folder), new_shelf(folder)
+    writer.add(keys_of([20]), rows_of([20]))
+    assert found(reader, range(30)) == [*range(10), 20]
+    checked = []
+    monkeypatch.setattr(_shelf, "zlib", Noting(checked))
+    writer.add(keys_of([21]), rows_of([21]))
+    checked.clear()
+    assert found(reader, range(30)) == [*range(10), 20, 21]
+    assert checked.count(5000) == 1
+    checked.clear()
+    assert found(reader, range(30)) == [*range(10), 20, 21]
+    assert checked == []
+
+
+class Noting:
+    """Notes how many bytes a checksum is taken of."""
+
+    def __init__(self, sizes):
+        self.sizes = sizes
+
+    def crc32(self, content):
+        self.sizes.append(len(content))
+        return zlib.crc32(content)
 
 
 def test_a_disk_that_says_late_that_it_is_full(folder, monkeypatch):

@@ -29,7 +29,8 @@ class Maker:
 
         def make(places):
             self.made += numbers[places].tolist()
-            return np.tile(numbers[places, np.newaxis].astype(np.int32), shape), self.lasting(numbers[places])
+            rows = np.tile(numbers[places, np.newaxis].astype(np.int32), shape)
+            return rows, np.ones(len(places), dtype=bool), self.lasting(numbers[places])
 
         rows = fetch(store, "number", settings, np.int32, shape, keys_of(numbers), make)
         np.testing.assert_array_equal(rows, np.tile(numbers[:, np.newaxis], shape))
@@ -67,6 +68,16 @@ def test_what_does_not_last_is_served_and_not_kept(store):
     for _ in range(2):
         maker.fetch(store, range(6))
     assert maker.made == [0, 1, 2, 3, 4, 5, 1, 3, 5]
+
+
+def test_what_is_not_there_is_zeros_and_takes_no_memory(store):
+    def make(places):
+        return np.ones((len(places), 5)), places % 2 == 0, places % 4 == 0
+
+    for _ in range(2):
+        rows = fetch(store, "number", (), np.float64, (5,), keys_of(range(8)), make)
+        assert np.asarray(rows)[:, 0].tolist() == [1, 0] * 4
+        assert sum(len(source) for source in rows.sources if isinstance(source, np.ndarray)) == 2
 
 
 def test_location(tmp_path, monkeypatch):
