@@ -103,11 +103,11 @@ def assert_same_fit(first, second, X, **tolerance):
 
 @pytest.fixture
 def recomputing(monkeypatch):
-    """A function that fits with the encoders as if nothing were known of their being frozen."""
+    """A function that fits with frozen encoders that encode each batch of each epoch."""
 
     def fit(clf, *args, **kwargs):
         with monkeypatch.context() as patch:
-            patch.setattr(ModuleEncoder, "frozen", False)
+            patch.setattr("sklearn_mm.estimators._training.encode_frozen", lambda blocks, *others: blocks)
             return clf.fit(*args, **kwargs)
 
     return fit
