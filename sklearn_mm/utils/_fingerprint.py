@@ -32,7 +32,7 @@ def fingerprint(module):
         None where the module holds something that cannot be pickled, so that nothing can be said.
     """
     tensors = _tensors(module)
-    versions = [tensor._version for tensor in tensors]
+    versions = _versions(tensors)
     before, versions_before, known = _known.get(module, (None, None, None))
     if versions != versions_before or any(map(operator.is_not, tensors, before)):
         known = _compute(module)
@@ -46,12 +46,16 @@ def copy_module(module):
     for first, second in zip(module.modules(), other.modules(), strict=True):
         if first in _known:
             tensors = _tensors(second)
-            _known[second] = tensors, [tensor._version for tensor in tensors], fingerprint(first)
+            _known[second] = tensors, _versions(tensors), fingerprint(first)
     return other
 
 
 def _tensors(module):
     return [*module.parameters(), *module.buffers()]
+
+
+def _versions(tensors):
+    return [0 if tensor.is_inference() else tensor._version for tensor in tensors]  # some cannot be written to
 
 
 def _compute(module):

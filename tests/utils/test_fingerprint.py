@@ -85,6 +85,15 @@ def test_code_counts(monkeypatch):
     assert len({first, second, fingerprint(Scaled(2))}) == 3
 
 
+def test_tensors_made_for_inference():
+    with torch.inference_mode():
+        module = Scaled(torch.ones(2))
+        module.layer = nn.Linear(2, 2)
+        other = copy.deepcopy(module)
+        other.layer.weight[0, 0] = 5
+    assert fingerprint(module) == fingerprint(copy.deepcopy(module)) != fingerprint(other)
+
+
 def test_what_cannot_be_pickled_has_none():
     assert fingerprint(Scaled(lambda: 2)) is None
 
