@@ -55,7 +55,14 @@ def _tensors(module):
 
 
 def _versions(tensors):
-    return [0 if tensor.is_inference() else tensor._version for tensor in tensors]  # some cannot be written to
+    return list(map(_version, tensors))
+
+
+def _version(tensor):
+    try:
+        return tensor._version
+    except RuntimeError:  # of tensors made for inference, which are not counted
+        return 0
 
 
 def _compute(module):
