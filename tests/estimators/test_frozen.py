@@ -383,3 +383,19 @@ def test_the_clock_of_the_schedule_starts_after_the_encoding(distinct, monkeypat
     classifier(max_time=60).fit(X, y)
     assert moments[-1] == "begin"
     assert "encode" in moments
+
+
+def test_beside_a_wide_part_that_sees_the_block_itself(table, recomputing, memory):
+    X, y = table
+    params = {
+        "image": None,
+        "text": TextInput("title", encoder=ModuleEncoder(Words())),
+        "tabular": TabularInput(["weight", "colour"], encoder=ModuleEncoder(Numbers())),
+        "scoring": "accuracy",
+    }
+    expected = recomputing(classifier(**params), X, y)
+    assert expected.net_.module_.wide.names == ["title", "tabular"]
+    for where in (None, memory, memory):
+        SEEN.clear()
+        clf = classifier(**params, memory=where).fit(X, y)
+        assert_same_fit(expected, clf, X)

@@ -85,6 +85,16 @@ def test_features_come_in_place_of_what_they_were_made_of(blocks):
     assert features["counts"].tolist() == [1, 2]
 
 
+def test_blocks_that_the_wide_part_is_asked_of_come_beside_their_features(blocks):
+    records = np.zeros(5, dtype=[("pooled", np.float32, (2,))])
+    blocks = blocks.with_features({"photo": ("mark", records), "title": ("mark", records)})
+    batch, _ = BlockDataset(blocks, asked=["title", "tabular"])[np.array([3, 1])]
+    assert list(batch["blocks"]) == ["title", "tabular"]
+    assert list(batch["features"]) == ["photo", "title"]
+    batch, _ = BlockDataset(blocks, asked=["title", "tabular"], said=torch.zeros(5, 3, 1))[np.array([3, 1])]
+    assert list(batch["blocks"]) == ["tabular"]
+
+
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 4, 5, 8])
 @pytest.mark.parametrize("shuffle", [False, True])
 def test_every_row_comes_once(blocks, batch_size, shuffle):
