@@ -26,7 +26,10 @@ SMALLEST = {
     ],
     "few_rows.py": ["--rows", "50", "--repeats", "1", "--noise", "names", "--models", "default", "TF-IDF"],
     "films.py": ["--folder", "{films}", "--keep", "1", "--task", "genres"],
+    "frozen.py": ["--rows", "40", "--epochs", "2", "--folds", "2"],
     "fusion_xor.py": ["--epochs", "1"],
+    "larger_than_memory.py": ["--rows", "100"],
+    "stores.py": ["--rows", "64", "--repeats", "1"],
     "throughput.py": ["--repeats", "1", "--epochs", "1"],
 }
 

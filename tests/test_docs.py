@@ -40,7 +40,9 @@ SURFACE = {
         *["MultimodalClassifier", "MultimodalRegressor", "ModalityTransformer"],
         *["ImageInput", "TextInput", "TabularInput"],
     ],
-    "sklearn_mm.preprocessing": ["Blocks", "ImageTransformer", "Ragged", "TabularTransformer", "TextTransformer"],
+    "sklearn_mm.preprocessing": [
+        *["BlockStore", "Blocks", "ImageTransformer", "Ragged", "StoredRows", "TabularTransformer", "TextTransformer"],
+    ],
     "sklearn_mm.encoders": [
         *["CNNEncoder", "ResNetEncoder", "ViTEncoder", "MLPEncoder", "ModuleEncoder"],
         *["BagEncoder", "RNNEncoder", "SelfAttentionEncoder", "TextCNNEncoder"],

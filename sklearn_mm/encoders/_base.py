@@ -40,8 +40,11 @@ class Encoder(Component):
         Width of ``Features.pooled``, set by `build`.
     token_features : int
         Width of ``Features.tokens``, set by `build`.
+    frozen : bool
+        Whether no weight is trained, so that what the encoder says of a row, in ``eval`` mode, is computed once.
     """
 
+    frozen = False
     kind = None  # the modality that the encoder reads; None: any
     fixed_length = False  # whether the layers depend on the length of a row, so that padding must not be trimmed
 

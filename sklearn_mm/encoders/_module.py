@@ -1,6 +1,5 @@
 """A user's own torch module as an encoder, for blocks of any kind."""
 
-import copy
 from numbers import Integral
 
 import torch
@@ -8,6 +7,7 @@ import torch.nn as nn
 
 from sklearn_mm.encoders._base import Encoder, Features, ImageEncoder, TabularEncoder, TextEncoder
 from sklearn_mm.encoders._tokens import places
+from sklearn_mm.utils._fingerprint import copy_module, fingerprint
 from sklearn_mm.utils._tokens import masked_mean
 from sklearn_mm.utils._validation import Interval, StrOptions
 
@@ -36,7 +36,9 @@ class ModuleEncoder(Encoder):
         What reads the block. The instance itself is neither trained nor changed: it is copied.
     trainable : {"none", "all"}, default="none"
         Whether the module stays as it is (in ``eval`` mode, without gradients) or is trained with the rest of the
-        network. Training fits more and needs more data and time; a trained module wants a small learning rate.
+        network. What one that stays as it is makes of a row is computed once per ``fit`` rather than once per epoch,
+        and with the estimator's ``memory=`` once for all. Training fits more and needs more data and time; a trained
+        module wants a small learning rate.
     width : int or None, default=None
         Width of what the module returns. None finds it out by a dry run, for images, texts and tables.
 
@@ -82,7 +84,9 @@ class ModuleEncoder(Encoder):
         self.kind = spec.kind
         if self.kind == "image":
             ImageEncoder.build(self, spec)
-        self.layers = copy.deepcopy(self.module)
+        if self.frozen:
+            fingerprint(self.module)  # once, and not of each copy
+        self.layers = copy_module(self.module)
         self.out_features = self.token_features = self._find_width(spec) if self.width is None else self.width
         if self.trainable == "none":
             self.layers.requires_grad_(False)
@@ -90,10 +94,16 @@ class ModuleEncoder(Encoder):
 
     def train(self, mode=True):
         """Set the mode; a module that is not trained stays in ``eval`` mode."""
-        super().train(mode)
-        if self.trainable == "none" and "layers" in self._modules:
+        if not self.frozen or "layers" not in self._modules:
+            return super().train(mode)
+        self.training = mode
+        if self.layers.training:
             self.layers.eval()
         return self
+
+    def __sklearn_clone__(self):
+        """Return an encoder with the same module: it may be large, searches clone often, and `build` copies it."""
+        return type(self)(**self.get_params(deep=False))
 
     def prepare(self, x):
         """Turn the block's tensor as stored into what encoders of its kind take."""
@@ -125,6 +135,11 @@ class ModuleEncoder(Encoder):
             with torch.no_grad():
                 return self.layers(*inputs)
         return self.layers(*inputs)
+
+    @property
+    def frozen(self):
+        """Whether the module stays as it is, so that its features are computed once."""
+        return self.trainable == "none"
 
     @property
     def _name(self):

@@ -17,8 +17,10 @@ from sklearn_mm.fusion import Fusion
 from sklearn_mm.networks._heads import Head
 from sklearn_mm.networks._network import BALANCING
 from sklearn_mm.networks._wide import WideLinear, resolve_wide
+from sklearn_mm.preprocessing._store import MEMORY, resolve_store
 from sklearn_mm.training._dataset import BlockDataset
 from sklearn_mm.training._device import resolve_device
+from sklearn_mm.training._frozen import encode_frozen
 from sklearn_mm.training._precision import resolve_precision
 from sklearn_mm.training._scoring import ValidationScore
 from sklearn_mm.training._seeding import draw_seed
@@ -43,6 +45,7 @@ class BaseMultimodal(
     """
 
     _parameter_constraints = {
+        "memory": MEMORY,
         "fusion": [str, Fusion],
         "head": [str, Head],
         "wide": [str, WideLinear, None],
@@ -169,7 +172,9 @@ class BaseMultimodal(
             network = network.float()
         network = network.to(device)
         self.net_.device, self.net_.precision = device, resolve_precision(self.precision, device, fitted=True)
-        return self.net_.map(getattr(network, method), BlockDataset(blocks, trim=network.trimmed_blocks()))
+        blocks = encode_frozen(blocks, self.net_, resolve_store(self.memory), compute=False)
+        dataset = BlockDataset(blocks, trim=network.trimmed_blocks(), asked=network.asked_blocks())
+        return self.net_.map(getattr(network, method), dataset)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "n_epochs_")

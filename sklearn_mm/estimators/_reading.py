@@ -1,5 +1,6 @@
 """From what users hand in to `Blocks`."""
 
+from copy import copy
 from dataclasses import replace
 
 import numpy as np
@@ -40,7 +41,12 @@ class ReadingMixin(InputsMixin):
                 vars(self).pop(attribute, None)
         else:
             self.transformer_ = ModalityTransformer(
-                image=self.image, text=self.text, tabular=self.tabular, inputs=self.inputs, verbose=self.verbose
+                image=self.image,
+                text=self.text,
+                tabular=self.tabular,
+                inputs=self.inputs,
+                memory=self.memory,
+                verbose=self.verbose,
             )
             self.transformer_._owner = type(self).__name__
             blocks = self.transformer_.fit_transform(X, y)
@@ -59,7 +65,9 @@ class ReadingMixin(InputsMixin):
                     f"{name} was fitted on Blocks, got {type(X).__name__}. Pass the rows through the same "
                     "ModalityTransformer first, or put both into a Pipeline."
                 )
-            return self.transformer_.transform(X)
+            reader = copy(self.transformer_)
+            reader.memory = self.memory  # which may have been set after fit
+            return reader.transform(X)
         missing = [block for block in self.specs_ if block not in X]
         if missing:
             raise ValueError(f"{name} was fitted on the blocks {list(self.specs_)}; missing: {missing}, got {list(X)}.")

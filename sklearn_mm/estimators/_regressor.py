@@ -29,6 +29,10 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
     inputs : list of (str, Input), default=None
         The long way, as in scikit-learn's ColumnTransformer: named Inputs, several of one modality or of one's own.
         Then only these are used.
+    memory : str, path, joblib.Memory, BlockStore or None, default=None
+        Folder that keeps decoded pictures, and what frozen encoders make of them, so that each is made once for all
+        folds, candidates, searches and processes that name it, and is read from files batch by batch: rows may be more
+        than fit into memory. With None, each picture is decoded once per `fit`, and all of them are held in memory.
     fusion : str or Fusion, default="auto"
         How blocks become one vector: "concat" (which "auto" stands for), "sum", "product", "max", "gated", "late",
         "film", "bilinear", "lowrank", "attention", "bottleneck", or a `Fusion`.
@@ -156,6 +160,7 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
         tabular="auto",
         *,
         inputs=None,
+        memory=None,
         fusion="auto",
         head="auto",
         wide="auto",
@@ -187,6 +192,7 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
         self.text = text
         self.tabular = tabular
         self.inputs = inputs
+        self.memory = memory
         self.fusion = fusion
         self.head = head
         self.wide = wide

@@ -28,6 +28,10 @@ class FitTasks:
         self.seen = {"estimator": self.estimator, "X": rows.blocks, "y": rows.y, "metadata": metadata}
         self.root.call_on_fit_task_begin(**self.seen)
 
+    def see(self, rows):
+        """From now on, show the same rows with what frozen encoders make of them."""
+        self.seen["X"] = rows.blocks
+
     def begin_epoch(self):
         """Tell that an epoch begins."""
         self.epoch = self.root.subcontext(task_name="epoch").call_on_fit_task_begin(**self.seen)

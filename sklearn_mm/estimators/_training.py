@@ -1,6 +1,7 @@
 """From `Rows` to a fitted net: how the parameters of an estimator make the training."""
 
 from copy import copy, deepcopy
+from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
@@ -9,11 +10,13 @@ import torch
 from sklearn_mm.encoders import TabularEncoder
 from sklearn_mm.estimators._network import build_network
 from sklearn_mm.networks._wide import resolve_wide
+from sklearn_mm.preprocessing._store import resolve_store
 from sklearn_mm.training._averaging import WeightAveraging
 from sklearn_mm.training._callbacks import BestWeights, DivergenceGuard, LearningRate, Progress, clone_callbacks
 from sklearn_mm.training._compile import compile_network
 from sklearn_mm.training._dataset import BlockDataset
 from sklearn_mm.training._device import resolve_device
+from sklearn_mm.training._frozen import encode_frozen
 from sklearn_mm.training._net import MultimodalNet
 from sklearn_mm.training._precision import PRECISIONS, resolve_precision
 from sklearn_mm.training._schedules import SCHEDULES, Schedule
@@ -89,12 +92,19 @@ class TrainingMixin:
             if network.wide is not None and not partial:
                 dataset.said = self._said(network.wide, dataset, generator, goes_on)
                 if validation is not None:
-                    dataset_val.said = network.wide.says(dataset_val)
+                    dataset_val.said = network.wide.says(self._seen_by_wide(network.wide, dataset_val))
             if self.compile:
                 compile_network(network.to(device), type(self).__name__)
             self.net_ = self._make_net(network, len(rows.weight), device, stopping, score, end, partial)
             if goes_on and partial and type(self.net_.optimizer_) is type(before.optimizer_):
                 self.net_.optimizer_.state = before.optimizer_.state
+            rows, validation = self._encode_frozen(rows), validation and self._encode_frozen(validation)
+            dataset.blocks = rows.blocks
+            if validation is not None:
+                dataset_val.blocks = validation.blocks
+            tasks.see(rows)
+            if self.net_.time_limit is not None:
+                self.net_.time_limit.begin()
             try:
                 self.net_.train(
                     dataset,
@@ -107,6 +117,10 @@ class TrainingMixin:
                 self._finish(stopping)
                 raise
         self._finish(stopping)
+
+    def _encode_frozen(self, rows):
+        """Return the rows with what frozen encoders make of them, which all epochs and scorers then share."""
+        return replace(rows, blocks=encode_frozen(rows.blocks, self.net_, resolve_store(self.memory)))
 
     def _start_network(self, rows, generator, partial):
         balancing = None if self.balancing == "auto" else self.balancing
@@ -201,7 +215,8 @@ class TrainingMixin:
         element_weight = self._element_weight(rows.target, rows.weight)
         target = torch.from_numpy(self._loss_target(rows.target))
         weight = torch.from_numpy((element_weight / element_weight.mean()).astype(np.float32))
-        return BlockDataset(rows.blocks, target, weight, trim=network.trimmed_blocks())
+        trim, asked = network.trimmed_blocks(), network.asked_blocks()
+        return BlockDataset(rows.blocks, target, weight, trim=trim, asked=asked)
 
     def _measure(self, score, validation):
         """Return a function that scores the network as it is; the scorer sees an estimator that looks fitted."""

@@ -23,10 +23,13 @@ class Fusion(Component):
         Whether the fused vector already is the outputs (of width ``n_outputs``), so that no head follows.
     reads_stand_ins : bool
         Whether the learnt vectors that stand in for absent blocks may change the fused vector.
+    reads_tokens : bool
+        Whether tokens may change the fused vector. Where they do not, those of frozen encoders are not kept.
     """
 
     gives_outputs = False
     reads_stand_ins = False
+    reads_tokens = True
 
     def build(self, widths, n_outputs, token_widths=None):
         """Make the layers for blocks of the given widths; returns ``self``."""

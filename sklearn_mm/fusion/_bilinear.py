@@ -52,6 +52,8 @@ class BilinearFusion(Fusion):
     128
     """
 
+    reads_tokens = False
+
     _parameter_constraints = {
         "width": [Interval(Integral, 1, None, closed="left")],
         "n_factors": [Interval(Integral, 1, None, closed="left")],

@@ -30,6 +30,7 @@ class ConcatFusion(Fusion):
     """
 
     reads_stand_ins = True
+    reads_tokens = False
 
     def build(self, widths, n_outputs, token_widths=None):
         self.out_features = sum(widths.values())
@@ -42,6 +43,7 @@ class ConcatFusion(Fusion):
 class _ProjectedFusion(Fusion):
     """Base of fusions that bring all blocks to one width first."""
 
+    reads_tokens = False
     _parameter_constraints = {"width": [Interval(Integral, 1, None, closed="left")]}
 
     def __init__(self, width=128):

@@ -39,6 +39,7 @@ class GatedFusion(Fusion):
     """
 
     reads_stand_ins = True
+    reads_tokens = False
 
     _parameter_constraints = {"width": [Interval(Integral, 1, None, closed="left")]}
 

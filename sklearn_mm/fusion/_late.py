@@ -32,6 +32,7 @@ class LateFusion(Fusion):
     """
 
     gives_outputs = True
+    reads_tokens = False
 
     def build(self, widths, n_outputs, token_widths=None):
         self.outputs = nn.ModuleList(nn.Linear(width, n_outputs) for width in widths.values())

@@ -47,6 +47,8 @@ class LowRankTensorFusion(Fusion):
     128
     """
 
+    reads_tokens = False
+
     _parameter_constraints = {
         "width": [Interval(Integral, 1, None, closed="left")],
         "rank": [Interval(Integral, 1, None, closed="left")],

@@ -1,6 +1,7 @@
 """`ModalityTransformer`: a table in, `Blocks` out."""
 
 import warnings
+from copy import copy
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from sklearn_mm.inputs._mixin import InputsMixin
 from sklearn_mm.preprocessing import Blocks
 from sklearn_mm.preprocessing._cut_texts import warn_of_cut_texts
 from sklearn_mm.preprocessing._keys import hash_rows
+from sklearn_mm.preprocessing._store import MEMORY
 from sklearn_mm.utils._callbacks import CallbackSupportMixin
 from sklearn_mm.utils._registry import did_you_mean
 from sklearn_mm.utils._validation import _fit_context, _get_feature_names
@@ -37,6 +39,10 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
     inputs : list of (str, Input), default=None
         The long way, as in scikit-learn's ColumnTransformer: named Inputs, several of one modality or of one's own.
         Then only these are used, and the three others must be "auto" or None.
+    memory : str, path, joblib.Memory, BlockStore or None, default=None
+        Folder that keeps decoded pictures, so that each is decoded once for all folds, searches and processes that name
+        it. Blocks of pictures are then `StoredRows`, which lie in files and not in memory. A transformer that has a
+        ``memory`` of its own keeps to that.
     verbose : int, default=0
         0 is silent, 1 prints in `fit` what each column was taken for, and why.
 
@@ -81,13 +87,14 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
     array([ True,  True, False])
     """
 
-    _parameter_constraints = {"verbose": ["verbose"]}
+    _parameter_constraints = {"memory": MEMORY, "verbose": ["verbose"]}
 
-    def __init__(self, image="auto", text="auto", tabular="auto", *, inputs=None, verbose=0):
+    def __init__(self, image="auto", text="auto", tabular="auto", *, inputs=None, memory=None, verbose=0):
         self.image = image
         self.text = text
         self.tabular = tabular
         self.inputs = inputs
+        self.memory = memory
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -148,8 +155,9 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
         parts = {}
         for name, input_ in self.inputs_.items():
             for block, labels in _blocks_of(name, input_):
-                cells = _cells_of(frame, labels, input_)
-                parts[block] = cells, *self.transformers_[block].read(cells)
+                cells, transformer = _cells_of(frame, labels, input_), self.transformers_[block]
+                keys = _content_keys(transformer, cells)
+                parts[block] = keys, *_with_memory(transformer, self.memory).read(cells)
         return self._assemble(parts)
 
     def get_feature_names_out(self, input_features=None):
@@ -203,7 +211,7 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
 
         self.transformers_, self.specs_, parts = {}, {}, {}
         for name, input_ in self.inputs_.items():
-            for block, labels, transformer, *part in _fit_input(name, input_, frame, y):
+            for block, labels, transformer, *part in _fit_input(name, input_, frame, y, self.memory):
                 if block in parts:
                     raise ValueError(
                         f"{who}: two blocks would have the name {block!r}. Rename the column, or give the Input "
@@ -222,11 +230,8 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
         warn_of_cut_texts([cut for cut in cuts if cut], self._who)
 
     def _assemble(self, parts):
-        """Make `Blocks` of cells, array and presence by block."""
-        keys = []
-        for block, (cells, array, _) in parts.items():
-            transformer = self.transformers_[block]
-            keys.append(transformer.content_keys(cells) if hasattr(transformer, "content_keys") else hash_rows(array))
+        """Make `Blocks` of keys (None: those of the array's rows), array and presence by block."""
+        keys = [hash_rows(array) if keys is None else keys for keys, array, _ in parts.values()]
         return Blocks(
             {block: array for block, (_, array, _) in parts.items()},
             self.specs_,
@@ -328,18 +333,49 @@ def _cells_of(frame, labels, input_):
     return _take(frame, labels) if input_.together else frame[labels[0]]
 
 
-def _fit_input(name, input_, frame, y):
-    """Fit one transformer per block, or one for all; yield block, labels, transformer, cells, array and presence."""
+def _content_keys(transformer, cells):
+    """Return what cells hold, None if only what is read of them tells.
+
+    It is to be asked before they are read: of a file that changes in between, the later content then has the key of
+    the earlier one, which does not come again.
+    """
+    return transformer.content_keys(cells) if hasattr(transformer, "content_keys") else None
+
+
+def _with_memory(transformer, memory):
+    """Return the transformer, or a copy with this ``memory`` if it takes one and has none of its own."""
+    if memory is None or getattr(transformer, "memory", memory) is not None:
+        return transformer
+    transformer = copy(transformer)
+    transformer.memory = memory
+    return transformer
+
+
+def _fit_read(transformer, memory, cells, y=None):
+    """Return the fitted transformer, and the array and presence of the cells it was fitted on."""
+    reader = _with_memory(transformer, memory)
+    read = reader.fit_read(cells, y)
+    if reader is not transformer:
+        reader.memory = None  # a model that is taken elsewhere has the one of whoever asks it
+    return reader, *read
+
+
+def _fit_input(name, input_, frame, y, memory):
+    """Fit one transformer per block, or one for all; yield block, labels, transformer, keys, array and presence."""
     blocks = _blocks_of(name, input_)
     if input_.shared and not input_.together:
         transformer = input_.make_transformer(frame[input_.columns])
         cells = np.concatenate([frame[label].to_numpy(dtype=object) for label in input_.columns])
-        array, present = transformer.fit_read(pd.Series(cells, name=" + ".join(block for block, _ in blocks)))
+        cells = pd.Series(cells, name=" + ".join(block for block, _ in blocks))
+        keys = _content_keys(transformer, cells)
+        transformer, array, present = _fit_read(transformer, memory, cells)
         for i, (block, labels) in enumerate(blocks):
             rows = slice(i * len(frame), (i + 1) * len(frame))
-            yield block, labels, transformer, frame[labels[0]], array[rows], present[rows]
+            yield block, labels, transformer, None if keys is None else keys[rows], array[rows], present[rows]
         return
     for block, labels in blocks:
         transformer = input_.make_transformer(_take(frame, labels))
         cells = _cells_of(frame, labels, input_)
-        yield block, labels, transformer, cells, *transformer.fit_read(cells, y)
+        keys = _content_keys(transformer, cells)
+        transformer, *read = _fit_read(transformer, memory, cells, y)
+        yield block, labels, transformer, keys, *read

@@ -17,7 +17,14 @@ class Head(Component):
     A subclass owes ``build(fused_features, widths, n_outputs)``, which makes the layers and returns ``self``, and
     ``forward(fused, features, present)``, which returns a tensor (batch, n_outputs). It sees the `Features` of each
     block by name beside the fused vector.
+
+    Attributes
+    ----------
+    reads_tokens : bool
+        Whether the blocks' tokens may change the outputs. Where they do not, those of frozen encoders are not kept.
     """
+
+    reads_tokens = True
 
     def build(self, fused_features, widths, n_outputs):
         """Make the layers; ``widths`` are those of the blocks' pooled features, by name."""
@@ -48,6 +55,7 @@ class MLPHead(Head):
     torch.Size([5, 3])
     """
 
+    reads_tokens = False
     _parameter_constraints = {
         "hidden_layer_sizes": ["array-like"],
         "dropout": [Interval(Real, 0, 1, closed="left")],

@@ -22,6 +22,8 @@ class MultimodalNetwork(nn.Module):
     and ``counts`` (batch,), how many each row has: the encoder sees the items, and their vectors are pooled by row.
     With ``said`` (batch, n_names + 1, n_outputs) a batch brings along what the wide part says of its rows, which
     otherwise is asked.
+    What a frozen encoder made of a block before is under ``features`` instead of ``blocks``: a dict of ``pooled`` and,
+    if they are wanted, ``tokens`` and ``mask``.
 
     Parameters
     ----------
@@ -100,6 +102,15 @@ class MultimodalNetwork(nn.Module):
         """Return the names of the blocks of padded ids whose batches may be cut to their longest row."""
         return [name for name in self.names if self._kinds[name] == "text" and not self.encoder(name).fixed_length]
 
+    def asked_blocks(self):
+        """Return the names of the blocks that the wide part sees, as they are and not as features."""
+        return [] if self.wide is None else self.wide.names
+
+    def reads_tokens(self, name):
+        """Return whether the tokens that the encoder of a block makes of a row may change the outputs."""
+        head_reads = self.head is not None and self.head.reads_tokens
+        return (self.fusion.reads_tokens or head_reads) and self.pooling(name) is None
+
     def components(self):
         """Yield each built component with the names of the blocks that it sees."""
         for place, encoder in enumerate(self.encoders):
@@ -119,14 +130,10 @@ class MultimodalNetwork(nn.Module):
         present = self._drop_blocks(batch["present"])
         features = {}
         for column, name in enumerate(self.names):
-            block, pooling = batch["blocks"][name], self.pooling(name)
-            x = self.encoder(name).prepare(block if pooling is None else block["items"])
-            if self.training:
-                x = self.augment[column](x)
-            if pooling is None:
-                features[name] = self._encode_present(name, x, batch["present"][:, column])
+            if name in batch.get("features", ()):
+                features[name] = self._encoded(name, batch["features"][name])
             else:
-                features[name] = pooling(self._encode_items(name, x), block["counts"])
+                features[name] = self._encode_block(column, batch["blocks"][name], batch["present"][:, column])
             here = present[:, column].unsqueeze(1)  # (batch, 1)
             features[name] = Features(
                 pooled=torch.where(here, features[name].pooled, self.stand_ins[column]),
@@ -162,6 +169,25 @@ class MultimodalNetwork(nn.Module):
             fused = self.head(torch.cat([fused, said[:, :-1].flatten(1)], 1), features, present)
         share = 1.0 if self.training else self.share
         return share * fused + said.sum(1)
+
+    def _encoded(self, name, known):
+        """Return the `Features` of a block that its frozen encoder has encoded before."""
+        if self.pooling(name) is not None:
+            return self.pooling(name)(known["items"]["pooled"], known["counts"])
+        if "tokens" in known:
+            return Features(known["pooled"], known["tokens"], known["mask"].bool())
+        pooled = known["pooled"]  # nobody reads tokens
+        return Features(pooled, pooled.unsqueeze(1), pooled.new_ones(len(pooled), 1, dtype=torch.bool))
+
+    def _encode_block(self, column, block, present):
+        name = self.names[column]
+        pooling = self.pooling(name)
+        x = self.encoder(name).prepare(block if pooling is None else block["items"])
+        if self.training:
+            x = self.augment[column](x)
+        if pooling is None:
+            return self._encode_present(name, x, present)
+        return pooling(self._encode_items(name, x), block["counts"])
 
     def _encode_present(self, name, x, present):
         """Encode the rows that have the block, so that empty ones neither cost time nor enter batch statistics."""

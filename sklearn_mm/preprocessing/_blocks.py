@@ -22,6 +22,9 @@ class Blocks(dict):
         Whether the row has something in the block. By default everything is there.
     content_keys : array of shape (n_rows, n_blocks), dtype V16, default=None
         A hash of the content of each row and block: equal content, equal key.
+    features : dict of str to (str, array), default=None
+        What frozen encoders have made of the rows of some blocks, each with a mark of the encoder: whoever has the same
+        one need not encode these blocks again.
 
     Examples
     --------
@@ -34,7 +37,7 @@ class Blocks(dict):
            [1, 2]], dtype=int32)
     """
 
-    def __init__(self, arrays, specs, present=None, content_keys=None):
+    def __init__(self, arrays, specs, present=None, content_keys=None, features=None):
         super().__init__(arrays)
         lengths = {name: len(array) for name, array in arrays.items()}
         if len(set(lengths.values())) > 1:
@@ -45,6 +48,7 @@ class Blocks(dict):
         self.specs = dict(specs)
         self.present = np.ones((self._n_rows, len(arrays)), dtype=bool) if present is None else present
         self.content_keys = content_keys
+        self.features = {} if features is None else dict(features)
         for what in ("present", "content_keys"):
             array = getattr(self, what)
             if array is not None and array.shape != (self._n_rows, len(arrays)):
@@ -74,6 +78,7 @@ class Blocks(dict):
             self.specs,
             self.present[key],
             None if self.content_keys is None else self.content_keys[key],
+            {name: (mark, features[key]) for name, (mark, features) in self.features.items()},
         )
 
     def __setitem__(self, key, value):
@@ -87,16 +92,21 @@ class Blocks(dict):
             {name: self.specs[name] for name in names},
             self.present[:, columns],
             None if self.content_keys is None else self.content_keys[:, columns],
+            {name: self.features[name] for name in names if name in self.features},
         )
+
+    def with_features(self, features):
+        """Return the same rows with other ``features``."""
+        return Blocks(dict(self), self.specs, self.present, self.content_keys, features)
 
     def copy(self):
         """Return `Blocks` over the same arrays."""
-        return Blocks(dict(self), self.specs, self.present, self.content_keys)
+        return self.with_features(self.features)
 
     __copy__ = copy
 
     def __reduce__(self):
-        return Blocks, (dict(self), self.specs, self.present, self.content_keys)
+        return Blocks, (dict(self), self.specs, self.present, self.content_keys, self.features)
 
     def __repr__(self):
         parts = ", ".join(f"{name}: {array.dtype}{list(array.shape)}" for name, array in self.items())

@@ -4,17 +4,18 @@ import os
 import warnings
 from numbers import Integral, Real
 
-import joblib
 import numpy as np
-from PIL import Image, ImageColor
+from PIL import ImageColor
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mm.preprocessing._base import BlockTransformer
-from sklearn_mm.preprocessing._cells import as_cells, is_missing, missing_rows
-from sklearn_mm.preprocessing._decode import CELL_TYPES, Framing, UnreadableError, decode, describe_cell
-from sklearn_mm.preprocessing._keys import hash_cells
+from sklearn_mm.preprocessing._cells import as_cells
+from sklearn_mm.preprocessing._decode import Framing, describe_cell
+from sklearn_mm.preprocessing._keys import hash_cells, mix_keys
 from sklearn_mm.preprocessing._lists import spread, spread_as
+from sklearn_mm.preprocessing._pictures import PictureReader
 from sklearn_mm.preprocessing._specs import ImageSpec
+from sklearn_mm.preprocessing._store import MEMORY, resolve_store
 from sklearn_mm.utils._validation import Interval, StrOptions, _fit_context
 
 __all__ = ["ImageTransformer"]
@@ -78,6 +79,10 @@ class ImageTransformer(BlockTransformer):
         What to do with cells that cannot be read: one error that counts and names them, one such warning, or nothing.
         In the latter two cases they are like missing ones. It is an error in any case if all cells that are not
         missing are unreadable, be it in `fit` or, for two cells or more, in `transform`.
+    memory : str, path, joblib.Memory, BlockStore or None, default=None
+        Folder that keeps the decoded pictures, so that each is decoded once for all folds, searches and processes that
+        name it; the result is then `StoredRows`, which lie in files and not in memory. Pictures of changed files are
+        decoded anew. Where there is a ``loader``, it is called all the same, and what it returns counts.
     n_jobs : int, default=-1
         Number of threads that decode; the result does not depend on it. -1 means as many as there are cores, None
         means 1 unless in a `joblib.parallel_config` context.
@@ -130,6 +135,7 @@ class ImageTransformer(BlockTransformer):
         "loader": [callable, None],
         "lists": ["boolean", StrOptions({"auto"})],
         "on_error": [StrOptions({"raise", "warn", "ignore"})],
+        "memory": MEMORY,
         "n_jobs": [Integral, None],
     }
 
@@ -148,6 +154,7 @@ class ImageTransformer(BlockTransformer):
         loader=None,
         lists="auto",
         on_error="raise",
+        memory=None,
         n_jobs=-1,
     ):
         self.size = size
@@ -162,6 +169,7 @@ class ImageTransformer(BlockTransformer):
         self.loader = loader
         self.lists = lists
         self.on_error = on_error
+        self.memory = memory
         self.n_jobs = n_jobs
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -177,7 +185,7 @@ class ImageTransformer(BlockTransformer):
 
         Returns
         -------
-        pictures : ndarray of shape (n_rows, height, width, channels) or Ragged, dtype uint8
+        pictures : ndarray of shape (n_rows, height, width, channels), StoredRows or Ragged, dtype uint8
             The pictures; zeros where there is none.
         present : ndarray of shape (n_rows,), dtype bool
             Where there is one.
@@ -188,7 +196,7 @@ class ImageTransformer(BlockTransformer):
         framing = self._check_framing()
         statistics = {what: self._check_statistic(what) for what in ("mean", "std")}
         items = spread(cells, name, self.lists)
-        pictures, present, failures = self._read(items, framing)
+        pictures, present, failures = self._reader(framing).read(items)
         self._report(failures, present, items, n_may_be_all=0)
         if "dataset" in statistics.values():
             if not present.any():
@@ -221,7 +229,7 @@ class ImageTransformer(BlockTransformer):
 
         Returns
         -------
-        pictures : ndarray of shape (n_rows, height, width, channels) or Ragged, dtype uint8
+        pictures : ndarray of shape (n_rows, height, width, channels), StoredRows or Ragged, dtype uint8
             The pictures; zeros where there is none.
         present : ndarray of shape (n_rows,), dtype bool
             Where there is one.
@@ -229,7 +237,7 @@ class ImageTransformer(BlockTransformer):
         check_is_fitted(self)
         cells, name = as_cells(X, type(self).__name__)
         items = spread_as(cells, name, self.lists, self.spec_, type(self).__name__)
-        pictures, present, failures = self._read(items, self._framing)
+        pictures, present, failures = self._reader(self._framing).read(items)
         self._report(failures, present, items, n_may_be_all=1)
         return items.gather(pictures, present)
 
@@ -243,52 +251,21 @@ class ImageTransformer(BlockTransformer):
 
         Returns
         -------
-        keys : ndarray of shape (n_rows,), dtype V16
-            Equal keys, equal content; zeros where the cell is missing. Of a path, the file's size and time of change
-            count; where there is a ``loader``, the cell that it is called with.
+        keys : ndarray of shape (n_rows,), dtype V16, or None
+            Equal keys, equal pictures; zeros where the cell is missing. Of a path, the file's size and times of change
+            count, and of all cells the settings with which they are read. None where there is a ``loader``, as only
+            what it returns could tell.
         """
-        return hash_cells(as_cells(X, type(self).__name__)[0], self.root)
+        if self.loader is not None:
+            return None
+        self._validate_params()
+        reader = self._reader(getattr(self, "_framing", None) or self._check_framing())
+        return mix_keys(hash_cells(as_cells(X, type(self).__name__)[0], self.root), reader.settings)
 
-    def _read(self, items, framing):
-        """Return the pictures, whether each is present, and (item, cause) of those that cannot be read."""
-        present = ~missing_rows(items.cells)
-        filled = np.flatnonzero(present)
-        if self.loader is None:  # a cell of the wrong type is known before hours of decoding
-            for item in filled:
-                _check_kind(items.cells[item], items, item, f"{type(self).__name__} reads")
-        pictures = np.zeros((len(items.cells), *framing.size, len(framing.color)), dtype=np.uint8)
-        n_threads = min(joblib.effective_n_jobs(self.n_jobs), len(filled))
-        # Threads fill the one array in place: a few tasks per thread even out slow and fast pictures.
-        n_tasks = 1 if n_threads <= 1 else max(4 * n_threads, len(filled) // 32)
-        Image.preinit()  # the common formats first, so that the others are not tried on every file
-        Image.init()  # now, because threads that do it at the same time may miss formats
-        failures = joblib.Parallel(n_jobs=n_threads if n_threads > 1 else 1, require="sharedmem")(
-            joblib.delayed(self._fill)(pictures, present, items, task, framing)
-            for task in np.array_split(filled, n_tasks)
+    def _reader(self, framing):
+        return PictureReader(
+            type(self).__name__, framing, self.root, self.loader, self.n_jobs, resolve_store(self.memory)
         )
-        return pictures, present, [failure for found in failures for failure in found]
-
-    def _fill(self, pictures, present, items, some, framing):
-        """Decode some items into their places; return (item, cause) of those that cannot be read."""
-        failures = []
-        for item in some:
-            try:
-                cell = items.cells[item] if self.loader is None else self._load(items.cells[item])
-                if is_missing(cell):
-                    present[item] = False
-                    continue
-                _check_kind(cell, items, item, f"The loader of {type(self).__name__} must return")
-                pictures[item] = decode(cell, framing, self.root)
-            except UnreadableError as error:
-                present[item] = False
-                failures.append((item, str(error)))
-        return failures
-
-    def _load(self, cell):
-        try:
-            return self.loader(cell)
-        except (OSError, ValueError) as error:
-            raise UnreadableError(f"the loader raised {type(error).__name__}: {error}") from error
 
     def _report(self, failures, present, items, n_may_be_all):
         """Raise or warn about what is unreadable; more rows than ``n_may_be_all`` must not be all that there are."""
@@ -379,16 +356,6 @@ def _of(name):
     return " the column" if name is None else f" column {name!r}"
 
 
-def _check_kind(cell, items, item, who_does):
-    if not isinstance(cell, CELL_TYPES):
-        text = repr(cell)
-        raise TypeError(
-            f"{who_does} paths (str or pathlib.Path), bytes, PIL images and arrays; got {type(cell).__name__} in "
-            f"{items.where(item)} of{_of(items.name)}: {text if len(text) <= 60 else text[:57] + '...'}. Convert such "
-            f"cells, or let loader= do it, a function from such a cell to one of these."
-        )
-
-
 def _pixel_statistics(pictures, present):
     """Return mean and standard deviation per channel of the present pictures, for pixels in [0, 1]."""
     n_channels = pictures.shape[3]
@@ -396,7 +363,7 @@ def _pixel_statistics(pictures, present):
     n_at_once = max(1, 2**20 // int(np.prod(pictures.shape[1:])))
     rows = np.flatnonzero(present)
     for start in range(0, len(rows), n_at_once):
-        some = pictures[rows[start : start + n_at_once]]
+        some = np.asarray(pictures[rows[start : start + n_at_once]])
         for channel in range(n_channels):
             counts[channel] += np.bincount(some[..., channel].ravel(), minlength=256)
     values = np.arange(256) / 255

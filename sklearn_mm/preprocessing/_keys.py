@@ -1,6 +1,8 @@
 """Content keys: 16 bytes per row that say whether two rows hold the same."""
 
 import os
+import pickle
+import stat
 from hashlib import blake2b
 
 import joblib
@@ -11,8 +13,9 @@ from sklearn_mm.preprocessing._cells import is_missing, object_array
 from sklearn_mm.preprocessing._decode import ORIENTATION_TAG, READ_ERRORS, file_path
 from sklearn_mm.preprocessing._lists import empty_rows, is_list
 from sklearn_mm.preprocessing._ragged import Ragged
+from sklearn_mm.preprocessing._stored import StoredRows
 
-__all__ = ["hash_cells", "hash_rows"]
+__all__ = ["hash_cells", "hash_rows", "mix_keys"]
 
 
 def hash_rows(array):
@@ -20,7 +23,7 @@ def hash_rows(array):
 
     Parameters
     ----------
-    array : numpy.ndarray of shape (n, ...) or Ragged
+    array : numpy.ndarray of shape (n, ...), StoredRows or Ragged
         Numbers or records; not objects.
 
     Returns
@@ -28,16 +31,16 @@ def hash_rows(array):
     keys : numpy.ndarray of shape (n,), dtype V16
         BLAKE2b of the bytes of each row.
     """
-    array = array if isinstance(array, Ragged) else np.asarray(array)
+    array = array if isinstance(array, Ragged | StoredRows) else np.asarray(array)
     if array.dtype.hasobject:
         raise TypeError(f"hash_rows needs an array of numbers or records, got dtype {array.dtype}. Use hash_cells.")
-    return _keys((row.tobytes(),) for row in array)
+    return _keys((np.asarray(row).tobytes(),) for row in array)
 
 
 def hash_cells(cells, root=None):
     """Return one key per cell of a column of pictures or other media.
 
-    A path is known by where it leads and by the file's size and time of change, so that no file is read; bytes, PIL
+    A path is known by where it leads and by the file's size and times of change, so that no file is read; bytes, PIL
     images and arrays by their content. A path that leads nowhere is known by its text. A list is known by what is in
     it, in its order, without what is missing.
 
@@ -54,9 +57,18 @@ def hash_cells(cells, root=None):
         BLAKE2b of each cell's kind and content; zeros where the cell is missing.
     """
     missing = empty_rows(cells)
-    keys = _keys(() if nothing else _content(cell, root) for cell, nothing in zip(cells, missing, strict=True))
+    places = _Places(root)
+    keys = _keys(() if nothing else _content(cell, places) for cell, nothing in zip(cells, missing, strict=True))
     keys[missing] = bytes(16)
     return keys
+
+
+def mix_keys(keys, settings):
+    """Return keys that also differ by ``settings``, whose ``repr`` counts; zeros stay zeros."""
+    salt = repr(settings).encode()
+    mixed = _keys((key, salt) for key in keys.tolist())
+    mixed[keys == np.void(bytes(16))] = bytes(16)
+    return mixed
 
 
 def _keys(rows):
@@ -69,10 +81,10 @@ def _keys(rows):
     return np.array(digests, dtype="V16")
 
 
-def _content(cell, root):
+def _content(cell, places):
     """Return the kind of a cell and what it holds, as buffers."""
     if isinstance(cell, (str, os.PathLike)):
-        return b"path\0", _stamp(file_path(cell, root))
+        return b"path\0", places.stamp(cell)
     if isinstance(cell, (bytes, bytearray, memoryview)):
         return b"bytes\0", bytes(cell)
     if isinstance(cell, Image.Image):
@@ -81,16 +93,44 @@ def _content(cell, root):
         return b"array\0", repr((cell.shape, cell.dtype.str)).encode(), cell.tobytes()
     if is_list(cell):
         items = object_array([item for item in cell if not is_missing(item)])
-        return b"list\0", hash_cells(items, root).tobytes()
-    return b"object\0", joblib.hash(cell).encode()  # what only a user's loader understands
-
-
-def _stamp(path):
+        return b"list\0", hash_cells(items, places.root).tobytes()
     try:
-        status = os.stat(path)
-    except (OSError, ValueError):  # no such file, or no possible name of one
-        return path.encode(errors="surrogatepass")
-    return f"{os.path.realpath(path)}\0{status.st_size}\0{status.st_mtime_ns}".encode(errors="surrogatepass")
+        return b"object\0", joblib.hash(cell).encode()  # what only a user's loader understands
+    except (pickle.PicklingError, TypeError, AttributeError):
+        return b"unknown\0", os.urandom(16)  # equal to nothing
+
+
+class _Places:
+    """Where the paths of a column lead; of folders that many share it is looked up once.
+
+    Parameters
+    ----------
+    root : str or path
+        Folder of relative paths.
+    """
+
+    def __init__(self, root):
+        self.root = root
+        self._folders = {}
+
+    def stamp(self, cell):
+        """Return what a path leads to: where, and the file's size and times of change."""
+        path = file_path(cell, self.root)
+        try:
+            status = os.lstat(path)
+            folder, name = os.path.split(path)
+            if stat.S_ISLNK(status.st_mode) or name in ("", os.curdir, os.pardir):
+                status = os.stat(path)
+                place = os.path.realpath(path)
+            else:
+                if folder not in self._folders:
+                    self._folders[folder] = os.path.realpath(folder)
+                place = os.path.join(self._folders[folder], name)
+        except (OSError, ValueError):  # no such file, or no possible name of one
+            return path.encode(errors="surrogatepass")
+        # The time of the last change to the file's entry tells of changes that set the other time back.
+        times = f"{status.st_mtime_ns}\0{status.st_ctime_ns}"
+        return f"{place}\0{status.st_size}\0{times}".encode(errors="surrogatepass")
 
 
 def _content_of_image(image):

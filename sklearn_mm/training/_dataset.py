@@ -24,32 +24,41 @@ class BlockDataset(Dataset):
         Blocks of padded ids (n_rows, length) that are cut to the longest row, or item, of a batch.
     said : torch.Tensor of shape (n_rows, n_names + 1, n_outputs), default=None
         What the wide part of the network says of the rows, if it is not to be asked.
+    asked : collection of str, default=()
+        Blocks that the wide part sees: where it is asked, they are read even if there are features of them.
     """
 
-    def __init__(self, blocks, target=None, weight=None, trim=(), said=None):
+    def __init__(self, blocks, target=None, weight=None, trim=(), said=None, asked=()):
         self.blocks = blocks
         self.target = target
         self.weight = weight
         self.trim = frozenset(trim)
         self.said = said
+        self.asked = frozenset(asked)
 
     def __len__(self):
         return len(self.blocks)
 
     def __getitem__(self, rows):
         """Return the batch of ``rows`` (a slice or int64 array) and its target and weight."""
+        known = {name: features for name, (_, features) in self.blocks.features.items()}
+        skipped = set(known) - (self.asked if self.said is None else set())
+        read = {name: array for name, array in self.blocks.items() if name not in skipped}
         batch = {
-            "blocks": {name: self._tensors(name, array[rows]) for name, array in self.blocks.items()},
+            "blocks": {name: self._tensors(name, array[rows]) for name, array in read.items()},
             "present": torch.from_numpy(self.blocks.present[rows]),
         }
         if self.said is not None:
             batch["said"] = self.said[rows]
+        if known:
+            batch["features"] = {name: self._tensors(name, features[rows]) for name, features in known.items()}
         return batch, tuple(part[rows] for part in (self.target, self.weight) if part is not None)
 
     def _tensors(self, name, rows):
         if isinstance(rows, Ragged):
             return {"items": self._tensors(name, rows.items), "counts": torch.from_numpy(rows.counts)}
-        if rows.dtype.names:  # a table: one tensor per field
+        rows = np.asarray(rows)  # here, and for this batch only, rows that lie in files are read
+        if rows.dtype.names:  # a table, or features: one tensor per field
             return {field: torch.from_numpy(np.ascontiguousarray(rows[field])) for field in rows.dtype.names}
         if name in self.trim:
             used = np.flatnonzero((rows != 0).any(axis=0))

@@ -15,8 +15,12 @@ class TimeLimit:
     """
 
     def __init__(self, end):
-        self.start = time.perf_counter()
         self.end = end
+        self.begin()
+
+    def begin(self):
+        """Count the time from now on."""
+        self.start = time.perf_counter()
 
     def share(self):
         """Return the share of the time that is over, 1 or more when it is up."""

@@ -400,6 +400,16 @@ def check_masked_tokens_do_not_count(case):
     _require_close(_evaluate(case, built, inputs), _evaluate(case, built), case, "masked tokens change the result")
 
 
+def check_tokens_that_are_not_read_do_not_count(case):
+    """Tokens change nothing, unless the fusion says that it reads them."""
+    built = _built(case)
+    if built.reads_tokens:
+        return
+    inputs = _replace(case, lambda i, present, mask: (torch.zeros_like(present), torch.ones_like(mask)))
+    message = "`reads_tokens` is False, but tokens change the result"
+    _require_close(_evaluate(case, built, inputs), _evaluate(case, built), case, message)
+
+
 def check_present_blocks_count(case):
     """Each block that a row has is heard."""
     built = _built(case)
@@ -443,5 +453,6 @@ _FUSION_CHECKS = (
     *_STATE_CHECKS,
     check_absent_blocks_do_not_count,
     check_masked_tokens_do_not_count,
+    check_tokens_that_are_not_read_do_not_count,
     check_present_blocks_count,
 )

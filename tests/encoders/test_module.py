@@ -98,7 +98,8 @@ def test_the_users_instance_is_left_alone(trainable):
     assert not module.training
     assert all(weight.requires_grad for weight in module.parameters())
     assert all(torch.equal(before[key], value) for key, value in module.state_dict().items())
-    assert clone(encoder).module is not module
+    assert clone(encoder).module is module  # nothing is copied before it is built
+    assert clone(encoder).build(IMAGE).layers is not module
 
 
 def test_the_weights_of_the_module_are_kept():

@@ -141,6 +141,30 @@ def test_any_number_of_items_trains(counts, pool):
     assert all(buffer.isfinite().all() for buffer in network.buffers())
 
 
+class SumOfTokens(ConcatFusion):
+    reads_tokens = True
+
+    def forward(self, features, present):
+        return torch.cat([(f.tokens * f.mask.unsqueeze(2)).sum(1) for f in features.values()], 1)
+
+
+@pytest.mark.parametrize("fusion", [ConcatFusion(), SumOfTokens()], ids=["pooled", "tokens"])
+@pytest.mark.parametrize("training", [False, True])
+def test_what_was_encoded_before_gives_the_same_outputs(fusion, training):
+    present = [[True, True], [False, True], [True, False], [True, True], [False, False], [True, True]]
+    network, batch = make_network(fusion=fusion, a=4, b=2), make_batch(present, a=4, b=2)
+    network.head = MLPHead((), dropout=0.0).build(6, {}, 3)
+    network.train(training)
+    expected = network(batch)
+    pooled, tokens, mask = network.encoder("a")(batch["blocks"]["a"])
+    known = {"pooled": pooled, "tokens": tokens, "mask": mask.float()} if fusion.reads_tokens else {"pooled": pooled}
+    network.encoder("a").seen.clear()
+    got = network({"blocks": {"b": batch["blocks"]["b"]}, "present": batch["present"], "features": {"a": known}})
+    torch.testing.assert_close(got, expected)
+    assert network.encoder("a").seen == []
+    assert network.reads_tokens("a") == fusion.reads_tokens
+
+
 def test_augmentation_sees_the_items():
     network = make_list_network().train()
     seen = []

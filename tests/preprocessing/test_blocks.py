@@ -110,3 +110,19 @@ def test_shape_of_what_lies_beside(blocks, what):
 
 def test_repr_names_blocks_and_shapes(blocks):
     assert repr(blocks) == "Blocks(6 rows; photo: uint8[6, 2, 2, 1], title: int32[6, 1])"
+
+
+def test_features_follow_their_rows_and_blocks(blocks):
+    with_features = blocks.with_features({"photo": ("mark", np.arange(6))})
+    assert blocks.features == {}
+    for rows in (
+        with_features[[4, 1]],
+        pickle.loads(pickle.dumps(with_features))[[4, 1]],
+        with_features.copy()[[4, 1]],
+    ):
+        mark, features = rows.features["photo"]
+        assert mark == "mark"
+        assert features.tolist() == [4, 1]
+    assert list(with_features.select(["title", "photo"]).features) == ["photo"]
+    assert with_features.select(["title"]).features == {}
+    assert_same(with_features, blocks)

@@ -60,6 +60,41 @@ def test_rows_of_several_items():
     assert notes["counts"].tolist() == [0]
 
 
+class Unread:
+    """An array of which nobody may read a row."""
+
+    dtype, shape = np.dtype(np.uint8), (5, 2, 2, 1)
+
+    def __len__(self):
+        return 5
+
+
+def test_features_come_in_place_of_what_they_were_made_of(blocks):
+    records = np.zeros(5, dtype=[("pooled", np.float32, (2,)), ("mask", np.float32, (3,))])
+    records["pooled"][:, 1] = range(5)
+    arrays = {**blocks, "photo": Unread()}
+    dataset = BlockDataset(Blocks(arrays, blocks.specs, blocks.present, None, {"photo": ("mark", records)}))
+    for batch in (dataset[np.array([3, 1])][0], Batch(dataset, np.array([4, 3, 1]))[0]):
+        assert list(batch["blocks"]) == ["title", "tabular"]
+        assert batch["features"]["photo"]["pooled"][-2:].tolist() == [[0, 3], [0, 1]]
+        assert batch["features"]["photo"]["mask"].shape[1:] == (3,)
+    items = Ragged.from_counts(records, [2, 0, 1, 1, 1])
+    dataset = BlockDataset(blocks.with_features({"photo": ("mark", items)}))
+    features = dataset[np.array([2, 0])][0]["features"]["photo"]
+    assert features["items"]["pooled"][:, 1].tolist() == [2, 0, 1]
+    assert features["counts"].tolist() == [1, 2]
+
+
+def test_blocks_that_the_wide_part_is_asked_of_come_beside_their_features(blocks):
+    records = np.zeros(5, dtype=[("pooled", np.float32, (2,))])
+    blocks = blocks.with_features({"photo": ("mark", records), "title": ("mark", records)})
+    batch, _ = BlockDataset(blocks, asked=["title", "tabular"])[np.array([3, 1])]
+    assert list(batch["blocks"]) == ["title", "tabular"]
+    assert list(batch["features"]) == ["photo", "title"]
+    batch, _ = BlockDataset(blocks, asked=["title", "tabular"], said=torch.zeros(5, 3, 1))[np.array([3, 1])]
+    assert list(batch["blocks"]) == ["tabular"]
+
+
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 4, 5, 8])
 @pytest.mark.parametrize("shuffle", [False, True])
 def test_every_row_comes_once(blocks, batch_size, shuffle):

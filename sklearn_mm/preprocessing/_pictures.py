@@ -1,0 +1,183 @@
+"""Many cells to pictures: in threads, and through a store if there is one."""
+
+import os
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
+from typing import Any
+
+import joblib
+import numpy as np
+import PIL
+from PIL import Image, ImageFile
+
+from sklearn_mm.preprocessing._cells import is_missing, missing_rows
+from sklearn_mm.preprocessing._decode import CELL_TYPES, Framing, UnreadableError, decode
+from sklearn_mm.preprocessing._keys import hash_cells
+from sklearn_mm.preprocessing._store import BlockStore, fetch
+from sklearn_mm.preprocessing._stored import StoredRows
+
+__all__ = ["PictureReader"]
+
+_VERSION = 1  # of `decode`: to be raised when it comes to give other pixels
+_LOADED_AT_ONCE = 256  # cells that a loader has brought and that are held in memory
+
+
+@dataclass(frozen=True)
+class PictureReader:
+    """Read the items of a column into pictures of one shape.
+
+    Parameters
+    ----------
+    who : str
+        Who reads, for error messages.
+    framing : Framing
+        Size, colour and part of the pictures.
+    root : str or path, default=None
+        Folder of relative paths.
+    loader : callable, default=None
+        Called with each item; returns what is read in its place.
+    n_jobs : int or None, default=None
+        Number of threads.
+    store : BlockStore, default=None
+        Where pictures are looked for before they are decoded, and kept.
+    """
+
+    who: str
+    framing: Framing
+    root: Any = None
+    loader: Any = None
+    n_jobs: int | None = None
+    store: BlockStore | None = None
+
+    @property
+    def settings(self):
+        """All that pictures of equal content may differ by."""
+        return _VERSION, self.framing, PIL.__version__, ImageFile.LOAD_TRUNCATED_IMAGES
+
+    def read(self, items):
+        """Return the pictures, whether each is present, and (item, cause) of those that cannot be read."""
+        present = ~missing_rows(items.cells)
+        filled = np.flatnonzero(present)
+        if self.loader is None:  # a cell of the wrong type is known before hours of decoding
+            for item in filled:
+                _check_kind(items.cells[item], items, item, f"{self.who} reads")
+        Image.preinit()  # the common formats first, so that the others are not tried on every file
+        Image.init()  # now, because threads that do it at the same time may miss formats
+        n_threads = max(1, min(joblib.effective_n_jobs(self.n_jobs), len(filled)))
+        with joblib.Parallel(n_jobs=n_threads, require="sharedmem") as parallel:
+            run = partial(_in_tasks, parallel, n_threads)
+            if self.store is None:
+                pictures = np.zeros((len(items.cells), *self._shape), dtype=np.uint8)
+                failures = run(partial(self._fill, items, present, pictures), filled, filled)
+            else:
+                pictures, failures = self._read_stored(run, items, present, filled)
+        return pictures, present, failures
+
+    @property
+    def _shape(self):
+        return *self.framing.size, len(self.framing.color)
+
+    def _fill(self, items, present, pictures, some, places):
+        """Decode some items into places of an array; return (item, cause) of those that cannot be read."""
+        failures = []
+        for item, place in zip(some, places, strict=True):
+            try:
+                cell = self._load(items, item)
+                if is_missing(cell):
+                    present[item] = False
+                else:
+                    pictures[place] = decode(cell, self.framing, self.root)
+            except UnreadableError as error:
+                present[item] = False
+                failures.append((item, str(error)))
+        return failures
+
+    def _load(self, items, item):
+        """Return what is to be read for an item."""
+        cell = items.cells[item]
+        if self.loader is None:
+            return cell
+        try:
+            cell = self.loader(cell)
+        except (OSError, ValueError) as error:
+            raise UnreadableError(f"the loader raised {type(error).__name__}: {error}") from error
+        if not is_missing(cell):
+            _check_kind(cell, items, item, f"The loader of {self.who} must return")
+        return cell
+
+    def _read_stored(self, run, items, present, filled):
+        """Return the pictures as `StoredRows`, and the failures."""
+        if self.loader is None:
+            pictures, failures = self._fetch(run, items, present, filled)
+            return pictures.spread(filled, len(items.cells)).where(present), failures
+        # What the loader returns is what counts: it is called for every item, and a few results are held at a time.
+        loaded = replace(items, cells=np.full(len(items.cells), None, dtype=object))
+        reader, pictures, failures = replace(self, loader=None), [], []
+        for start in range(0, max(1, len(filled)), _LOADED_AT_ONCE):
+            some = filled[start : start + _LOADED_AT_ONCE]
+            failures += run(partial(self._load_some, items, present, loaded.cells), some)
+            places = np.flatnonzero(present[some])
+            some_pictures, some_failures = reader._fetch(run, loaded, present, some[places])
+            pictures.append(some_pictures.spread(places, len(some)))
+            failures += some_failures
+            loaded.cells[some] = None
+        pictures = StoredRows.concatenate(pictures).spread(filled, len(items.cells))
+        return pictures.where(present), sorted(failures)
+
+    def _load_some(self, items, present, loaded, some):
+        failures = []
+        for item in some:
+            try:
+                loaded[item] = self._load(items, item)
+                present[item] = not is_missing(loaded[item])
+            except UnreadableError as error:
+                present[item] = False
+                failures.append((item, str(error)))
+        return failures
+
+    def _fetch(self, run, items, present, some):
+        """Return the pictures of some items as `StoredRows`, and (item, cause) of those that cannot be read."""
+        keys = hash_cells(items.cells[some], self.root)
+        causes = {}
+
+        def make(places):
+            pictures = np.zeros((len(places), *self._shape), dtype=np.uint8)
+            failures = run(partial(self._fill, items, present, pictures), some[places], np.arange(len(places)))
+            key_of = dict(zip(some[places].tolist(), keys[places].tolist(), strict=True))
+            causes.update((key_of[item], cause) for item, cause in failures)
+            return pictures, present[some[places]], self._unchanged(items.cells[some[places]], keys[places])
+
+        pictures = fetch(self.store, "image", self.settings, np.uint8, self._shape, keys, make)
+        failures = [(item, causes[key]) for item, key in zip(some, keys.tolist(), strict=True) if key in causes]
+        present[[item for item, _ in failures]] = False
+        return pictures, failures
+
+    def _unchanged(self, cells, keys):
+        """Return which cells are still what they were before they were decoded."""
+        is_path = np.array([isinstance(cell, (str, os.PathLike)) for cell in cells], dtype=bool)
+        unchanged = ~is_path
+        unchanged[is_path] = hash_cells(cells[is_path], self.root) == keys[is_path]
+        return unchanged
+
+
+def _in_tasks(parallel, n_threads, function, some, *more):
+    """Return what ``function`` returns for parts of the arrays, in their order, as one list."""
+    # A few tasks per thread even out slow and fast pictures.
+    n_tasks = 1 if n_threads == 1 else max(4 * n_threads, len(some) // 32)
+    parts = zip(*(np.array_split(array, n_tasks) for array in (some, *more)), strict=True)
+    return list(chain.from_iterable(parallel(joblib.delayed(function)(*part) for part in parts)))
+
+
+def _check_kind(cell, items, item, who_does):
+    if not isinstance(cell, CELL_TYPES):
+        text = repr(cell)
+        raise TypeError(
+            f"{who_does} paths (str or pathlib.Path), bytes, PIL images and arrays; got {type(cell).__name__} in "
+            f"{items.where(item)} of{_of(items.name)}: {text if len(text) <= 60 else text[:57] + '...'}. Convert such "
+            f"cells, or let loader= do it, a function from such a cell to one of these."
+        )
+
+
+def _of(name):
+    return " the column" if name is None else f" column {name!r}"
