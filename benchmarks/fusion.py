@@ -96,7 +96,7 @@ def settings(names, heads):
 def table(results):
     """Yield the rows of a Markdown table; costs are those of the larger network."""
     for name, found in results.items():
-        scores = [f"{found[head]['accuracy']:.3f}" if head in found else "–" for head in HEADS]
+        scores = [f"{found[head]['accuracy']:.4f}" if head in found else "–" for head in HEADS]
         last = list(found.values())[-1]
         costs = f"{last['weights']:,} | {last['seconds']:.0f} | {last['cpu_seconds']:.0f}"
         yield f"| {name} | {' | '.join(scores)} | {costs} |"
@@ -131,7 +131,7 @@ def main():
     print(f"\n{arguments.epochs} epochs over {len(train[1])} questions, accuracy on {len(test[1])} others")
     print(f"{torch.get_num_threads()} thread(s), torch {torch.__version__}\n")
     print("| fusion | linear head | head with a hidden layer | weights | seconds | of CPU |\n|---|---|---|---|---|---|")
-    print(f"| most frequent answer to the question | {frequent:.3f} | – | – | – | – |")
+    print(f"| most frequent answer to the question | {frequent:.4f} | – | – | – | – |")
     print("\n".join(table(results)))
 
 
