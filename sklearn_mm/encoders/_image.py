@@ -106,7 +106,7 @@ class CNNEncoder(ImageEncoder):
             layers.append(nn.Conv2d(width, n_filters, self.kernel_size, padding=self.padding, bias=self.norm is None))
             if self.norm == "batch":
                 layers.append(nn.BatchNorm2d(n_filters))
-            layers += [nn.ReLU(), nn.MaxPool2d(2)]
+            layers += [nn.MaxPool2d(2), nn.ReLU()]  # the same as the other way round, on a quarter of the values
             width = n_filters
         self.layers = nn.Sequential(*layers)
         self.token_features = width

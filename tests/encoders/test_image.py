@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 import torch.nn as nn
+import torch.nn.functional as F
 
 from sklearn_mm.encoders import CNNEncoder, ResNetEncoder
 from sklearn_mm.preprocessing import ImageSpec
@@ -41,6 +42,19 @@ def test_cnn_by_hand():
     for pool, expected in {"mean": 0.4, "max": 1.0}.items():
         encoder.set_params(pool=pool)
         assert encoder(encoder.prepare(stored)).pooled.item() == pytest.approx(expected)
+
+
+def test_cnn_pools_what_the_rectifier_leaves():
+    spec = spec_of(9, 12)
+    encoder = CNNEncoder(channels=(8,), pool="flatten").build(spec)
+    x = encoder.prepare(pictures(spec)).requires_grad_()
+    convolution, norm = encoder.layers[:2]
+    places = F.max_pool2d(norm(convolution(encoder.normalise(x))).relu(), 2).permute(0, 2, 3, 1)
+    pooled = encoder(x).pooled
+    torch.testing.assert_close(pooled, places.flatten(1), rtol=0, atol=0)
+    slopes = torch.randn(pooled.shape, generator=torch.Generator().manual_seed(0))
+    ours, textbook = (torch.autograd.grad(result, x, slopes)[0] for result in (pooled, places.flatten(1)))
+    torch.testing.assert_close(ours, textbook, rtol=0, atol=0)
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
