@@ -91,7 +91,7 @@ class BaseMultimodal(
             self.early_stopping == "auto" and (X_val is not None or (has_wide and len(rows.target) >= _FEWEST_TO_SPLIT))
         )
 
-        validation, everything = None, rows.with_weight()
+        validation, everything = None, rows
         if X_val is not None:
             validation = self._read_rows(X_val, y_val, self._encode_target(y_val), sample_weight_val, True)
         elif early_stopping:
