@@ -24,7 +24,7 @@ def fitted(table):
 def test_it_learns_what_needs_both_modalities(fitted, table):
     X, y = table
     assert fitted.score(X, y) > 0.95
-    assert clone(fitted).set_params(image=None).fit(X, y).score(X, y) < 0.8
+    assert clone(fitted).set_params(image=None, wide=None).fit(X, y).score(X, y) < 0.8
 
 
 def test_shapes_and_labels(fitted, table):

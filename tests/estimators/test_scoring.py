@@ -63,8 +63,9 @@ def test_weights_of_validation_rows_go_to_the_scorer_that_takes_them(yes_no):
         clf = MultimodalClassifier(scoring=scoring, max_epochs=2, random_state=0)
         fits.append(clf.fit(X[:80], y[:80], X_val=X[80:], y_val=y[80:], sample_weight_val=weight))
     weighted, plain = fits
-    assert weighted.history_[-1]["valid_accuracy"] == weighted.score(X[80:100], y[80:100])
-    assert plain.history_[-1]["valid_scoring"] == plain.score(X[80:], y[80:])
+    best = [clf.history_[clf.best_epoch_ - 1] for clf in fits]
+    assert best[0]["valid_accuracy"] == weighted.score(X[80:100], y[80:100])
+    assert best[1]["valid_scoring"] == plain.score(X[80:], y[80:])
     assert weighted.score(X[80:100], y[80:100]) != weighted.score(X[80:], y[80:])
 
 
