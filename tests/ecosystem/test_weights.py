@@ -65,7 +65,8 @@ def test_zero_equals_no_row(nameless_clf, X, four, container):
 
 @pytest.mark.parametrize("Estimator", ESTIMATORS)
 def test_two_equal_two_rows(X, four, price, Estimator):
-    # At full batch, without dropout and norm, and read alike: reading (scales, vocabulary) counts cells, not weights.
+    # At full batch, without dropout and norm, and without what deals rows into parts (validation, the folds of the wide
+    # part). Read alike, too: reading (scales, vocabulary) counts cells and not weights.
     reader = ModalityTransformer(
         image=ImageInput("photo", transformer=ImageTransformer(size=8), encoder=CNNEncoder(channels=(4,), norm=None)),
         text=TextInput(
@@ -78,6 +79,8 @@ def test_two_equal_two_rows(X, four, price, Estimator):
     model = Estimator(
         image=ImageInput(augment=None),
         head=MLPHead(dropout=0.0),
+        wide=None,
+        early_stopping=False,
         batch_size=200,
         max_epochs=6,
         random_state=0,

@@ -6,7 +6,7 @@ import torch
 
 from sklearn_mm import ImageInput, ModalityTransformer, MultimodalClassifier, MultimodalRegressor
 from sklearn_mm.fusion import GatedFusion
-from sklearn_mm.networks import CrossEntropyLoss, HuberLoss, MLPHead
+from sklearn_mm.networks import CrossEntropyLoss, HuberLoss, MLPHead, WideLinear
 from sklearn_mm.preprocessing import ImageTransformer
 from sklearn_mm.training import ImageAugmentation
 
@@ -20,6 +20,7 @@ X, Y = np.arange(24.0).reshape(12, 2), np.arange(12) % 2
         (MultimodalRegressor(loss=HuberLoss), "loss"),
         (MultimodalClassifier(fusion=GatedFusion), "fusion"),
         (MultimodalClassifier(head=MLPHead), "head"),
+        (MultimodalClassifier(wide=WideLinear), "wide"),
         (MultimodalClassifier(image=ImageInput), "image"),
         (ModalityTransformer(image=ImageInput), "image"),
         (MultimodalClassifier(image=ImageInput(transformer=ImageTransformer)), "transformer"),
