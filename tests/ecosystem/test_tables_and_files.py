@@ -88,8 +88,8 @@ def test_representations(clf, X, y):
     for part in ("GridSearchCV", "ModalityTransformer", "ImageInput", "CNNEncoder", "MultimodalClassifier"):
         assert part in html
     with config_context(print_changed_only=False):
-        assert "weight_decay=0.01" in repr(clf)
-    assert "weight_decay" not in repr(clf)
+        assert "batch_size='auto'" in repr(clf)
+    assert "batch_size" not in repr(clf)
     assert "fitted" in estimator_html_repr(clf.fit(X, y))
 
 
