@@ -11,6 +11,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SMALLEST = {
     "balancing.py": ["--hint-splits", "1", "--hint-epochs", "1", "--emoji-splits", "0"],
     "fusion_xor.py": ["--epochs", "1"],
+    "tables.py": ["--sets", "wine", "steps", "--keep", "1", "--seeds", "1"],
     "throughput.py": ["--repeats", "1", "--epochs", "1"],
 }
 
