@@ -5,7 +5,7 @@ numbers, some of them heavy-tailed), *interactions* (Friedman's function of ten 
 categories, of pairs of them, and of the slope of a number in each; cells missing), and *rules* (classes by conjunctions
 of thresholds and categories, a tenth of the labels wrong). Figures are R² or accuracy, times 100. Beside ours stand
 ``HistGradientBoosting`` with the categories declared, and ``RidgeCV`` or ``LogisticRegressionCV`` behind imputation,
-scaling and one-hot encoding.
+scaling and one-hot encoding. ``--methods`` adds the default with other settings of its encoder.
 
     OMP_NUM_THREADS=1 python benchmarks/tables.py
 """
@@ -13,6 +13,7 @@ scaling and one-hot encoding.
 import argparse
 import json
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,8 @@ from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from sklearn_mm import MultimodalClassifier, MultimodalRegressor
+from sklearn_mm import MultimodalClassifier, MultimodalRegressor, TabularInput
+from sklearn_mm.encoders import MLPEncoder
 
 
 def steps(n_rows=1000):
@@ -126,12 +128,22 @@ def _has_l1_ratios():
     return "use_legacy_attributes" in LogisticRegressionCV().get_params()
 
 
-def ours(metric, seed):
-    """Return the estimator as it comes."""
-    return (MultimodalRegressor if metric == "R²" else MultimodalClassifier)(random_state=seed)
+def ours(metric, seed, **params):
+    """Return the estimator as it comes, or with an encoder of other parameters."""
+    tabular = TabularInput(encoder=MLPEncoder(**params)) if params else "auto"
+    return (MultimodalRegressor if metric == "R²" else MultimodalClassifier)(tabular=tabular, random_state=seed)
 
 
-METHODS = {"boosting": boosting, "linear": linear, "ours": ours}
+METHODS = {
+    "boosting": boosting,
+    "linear": linear,
+    "ours": ours,
+    "16 bins": partial(ours, n_bins=16),
+    "no bins": partial(ours, n_bins=None),
+    "dropout 0.1": partial(ours, dropout=0.1),
+    "dropout 0.1, no bins": partial(ours, dropout=0.1, n_bins=None),
+}
+OTHERS = ("boosting", "linear")
 
 
 def scores(name, methods, n_folds, seeds, n_kept):
@@ -164,23 +176,28 @@ def difference(found, method, other, n_folds):
     return values.mean(), stats.t.ppf(0.975, len(values) - 1) * np.sqrt(variance)
 
 
-def table(results, n_folds):
-    """Yield the rows of a Markdown table: means, ours against the better of the others, and the mean over the sets."""
-    others = [method for method in METHODS if method != "ours"]
+def table(results, methods, n_folds):
+    """Yield the rows of a Markdown table: means, differences to the better of the others, and means over the sets."""
+    mine = [method for method in methods if method not in OTHERS]
     means, gaps, widths = [], [], []
     for name, found in results.items():
-        mean = {method: np.mean(found[method]["scores"]) for method in METHODS}
-        best = max(others, key=mean.get)
-        gap, width = difference(found, "ours", best, n_folds)
-        means.append([*mean.values(), mean[best]])
-        gaps.append(gap)
-        widths.append(width)
-        columns = " | ".join(f"{value:.1f}" for value in mean.values())
-        seconds = " | ".join(f"{np.mean(found[method]['seconds']):.1f}" for method in METHODS)
-        yield f"| {name} ({SETS[name][1]}) | {columns} | {gap:+.1f} ± {width:.1f} ({best}) | {seconds} |"
-    columns = " | ".join(f"{value:.1f}" for value in np.mean(means, axis=0)[:-1])
-    width = np.sqrt(np.sum(np.square(widths))) / len(widths)
-    yield f"| mean | {columns} | {np.mean(gaps):+.1f} ± {width:.1f} |{' |' * len(METHODS)}"
+        mean = {method: np.mean(found[method]["scores"]) for method in methods}
+        best = max(OTHERS, key=mean.get)
+        means.append(list(mean.values()))
+        found_gaps = [difference(found, method, best, n_folds) for method in mine]
+        gaps.append([gap for gap, _ in found_gaps])
+        widths.append([width for _, width in found_gaps])
+        yield _row(f"{name} ({SETS[name][1]})", means[-1], found_gaps)
+    # The sets are independent of each other, so that the variances of their differences add up.
+    widths = np.sqrt(np.sum(np.square(widths), axis=0)) / len(widths)
+    yield _row("mean", np.mean(means, axis=0), zip(np.mean(gaps, axis=0), widths, strict=True))
+    seconds = np.mean([[np.mean(found[method]["seconds"]) for method in methods] for found in results.values()], axis=0)
+    yield "| seconds per fit | " + " | ".join(f"{value:.1f}" for value in seconds) + " |" + " |" * len(mine)
+
+
+def _row(label, values, found_gaps):
+    cells = [f"{value:.1f}" for value in values] + [f"{gap:+.1f} ± {width:.1f}" for gap, width in found_gaps]
+    return f"| {label} | {' | '.join(cells)} |"
 
 
 def main():
@@ -189,23 +206,25 @@ def main():
     parser.add_argument("--folds", type=int, default=5, help="folds of each cross-validation")
     parser.add_argument("--keep", type=int, default=None, help="folds of each that are run; all by default")
     parser.add_argument("--seeds", type=int, default=3, help="cross-validations, each in another order of the rows")
+    parser.add_argument("--methods", nargs="*", default=[], choices=list(METHODS)[3:], help="settings to run beside")
     parser.add_argument("--json", type=Path, help="file to write all scores to")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
 
+    methods = [*OTHERS, "ours", *arguments.methods]
     results = {}
     for name in arguments.sets:
-        results[name] = {method: {"scores": [], "seconds": []} for method in METHODS}
-        runs = scores(name, METHODS, arguments.folds, range(arguments.seeds), arguments.keep)
+        results[name] = {method: {"scores": [], "seconds": []} for method in methods}
+        runs = scores(name, methods, arguments.folds, range(arguments.seeds), arguments.keep)
         for method, seed, fold, score, seconds in runs:
             results[name][method]["scores"].append(score)
             results[name][method]["seconds"].append(seconds)
             print(f"{name} {seed} {fold} {method}: {score:.1f} {seconds:.1f} s", flush=True)
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=1))
-    header = [*METHODS, "ours − better of the others", *(f"s per fit, {method}" for method in METHODS)]
+    header = methods + [f"{method} − better of the others" for method in methods if method not in OTHERS]
     print(f"\n| set | {' | '.join(header)} |\n|{'---|' * (len(header) + 1)}")
-    print("\n".join(table(results, arguments.folds)))
+    print("\n".join(table(results, methods, arguments.folds)))
 
 
 if __name__ == "__main__":
