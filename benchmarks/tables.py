@@ -5,7 +5,7 @@ numbers, some of them heavy-tailed), *interactions* (Friedman's function of ten 
 categories, of pairs of them, and of the slope of a number in each; cells missing), and *rules* (classes by conjunctions
 of thresholds and categories, a tenth of the labels wrong). Figures are R² or accuracy, times 100. Beside ours stand
 ``HistGradientBoosting`` with the categories declared, and ``RidgeCV`` or ``LogisticRegressionCV`` behind imputation,
-scaling and one-hot encoding. ``--methods`` adds the default with other settings of its encoder.
+scaling and one-hot encoding. ``--methods`` adds ours with other settings.
 
     OMP_NUM_THREADS=1 python benchmarks/tables.py
 """
@@ -128,20 +128,21 @@ def _has_l1_ratios():
     return "use_legacy_attributes" in LogisticRegressionCV().get_params()
 
 
-def ours(metric, seed, **params):
-    """Return the estimator as it comes, or with an encoder of other parameters."""
-    tabular = TabularInput(encoder=MLPEncoder(**params)) if params else "auto"
-    return (MultimodalRegressor if metric == "R²" else MultimodalClassifier)(tabular=tabular, random_state=seed)
+def ours(metric, seed, encoder="auto", **params):
+    """Return the estimator as it comes, or with other settings."""
+    kind = MultimodalRegressor if metric == "R²" else MultimodalClassifier
+    return kind(tabular=TabularInput(encoder=encoder), random_state=seed, **params)
 
 
 METHODS = {
     "boosting": boosting,
     "linear": linear,
     "ours": ours,
-    "16 bins": partial(ours, n_bins=16),
-    "no bins": partial(ours, n_bins=None),
-    "dropout 0.1": partial(ours, dropout=0.1),
-    "dropout 0.1, no bins": partial(ours, dropout=0.1, n_bins=None),
+    "32 bins": partial(ours, encoder=MLPEncoder(n_bins=32)),
+    "no bins": partial(ours, encoder=MLPEncoder(n_bins=None)),
+    "dropout 0.3": partial(ours, encoder=MLPEncoder(dropout=0.3)),
+    "no wide part": partial(ours, wide=None),
+    "no wide part, no bins": partial(ours, encoder=MLPEncoder(n_bins=None), wide=None),
 }
 OTHERS = ("boosting", "linear")
 

@@ -33,14 +33,14 @@ class MLPEncoder(TabularEncoder):
         What follows each layer. "selu" keeps what lies below zero and learns fastest on small tables.
     embedding_dim : int, default=8
         Width of the vector of each category.
-    n_bins : int or None, default=32
+    n_bins : int or None, default=16
         Most bins of each number; fewer where there are many numbers, so that all together have 1024 at most, and none
         for more than 512. More follow jumps and bends more closely, fewer leave less to learn by heart. None gives the
         numbers alone.
     code_dropout : float, default=0.05
         Share of the categories of a batch, in [0, 1), that are hidden in training: they are treated as not seen in
         ``fit``, so that the network has learnt what to do with one. With 0 such a category adds nothing.
-    dropout : float, default=0.4
+    dropout : float, default=0.1
         Share of values, in [0, 1), that are set to zero after each layer in training. Larger regularises more.
 
     Attributes
@@ -89,9 +89,9 @@ class MLPEncoder(TabularEncoder):
         hidden_layer_sizes=(128, 128),
         activation="selu",
         embedding_dim=8,
-        n_bins=32,
+        n_bins=16,
         code_dropout=0.05,
-        dropout=0.4,
+        dropout=0.1,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
