@@ -31,6 +31,7 @@ SMALLEST = {
     "fusion_xor.py": ["--epochs", "1"],
     "larger_than_memory.py": ["--rows", "100"],
     "stores.py": ["--rows", "64", "--repeats", "1"],
+    "tables.py": ["--sets", "wine", "steps", "--keep", "1", "--seeds", "1"],
     "throughput.py": ["--repeats", "1", "--epochs", "1"],
 }
 DATA = {"fusion.py": "easy_vqa"}  # packages of data that no other test needs

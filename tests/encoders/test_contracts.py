@@ -33,6 +33,8 @@ VARIANTS = [
     ("transformer-max", SelfAttentionEncoder(width=7, n_layers=1, n_heads=1, pool="max", dropout=0.0), None),
     ("transformer-token", SelfAttentionEncoder(width=8, n_layers=2, n_heads=2, pool="token"), None),
     ("mlp-numbers", MLPEncoder(hidden_layer_sizes=(6,), activation="relu"), TabularSpec(shape=(), n_numbers=3)),
+    ("mlp-few-bins", MLPEncoder(hidden_layer_sizes=(), n_bins=3), TabularSpec(shape=(), n_numbers=3)),
+    ("mlp-no-bins", MLPEncoder(n_bins=None), None),
     ("mlp-codes", MLPEncoder(activation="gelu"), TabularSpec(shape=(), n_numbers=0, cardinalities=(4, 3))),
     ("module-frozen", ModuleEncoder(nn.Sequential(nn.Conv2d(3, 6, 4, 4), nn.Flatten())), example_spec("image")),
     ("module-image", ModuleEncoder(nn.Conv2d(3, 6, 4, 4), trainable="all"), example_spec("image")),
