@@ -115,7 +115,7 @@ class BaseMultimodal(
             score=score,
             end=end,
         )
-        if X_val is None and validation is not None and not goes_on:
+        if X_val is None and validation is not None:
             self._refit_wide(everything)
         tasks.end_fit()
         return self

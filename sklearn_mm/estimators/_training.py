@@ -137,9 +137,12 @@ class TrainingMixin:
         return network
 
     def _said(self, wide, dataset, generator, goes_on):
-        """Return what the wide part says of the training rows out of fold; if it is new, it is fitted to them."""
+        """Fit the wide part to the training rows, and return what it says of them out of fold."""
         seen = self._seen_by_wide(wide, dataset)
-        return (wide.says_out_of_fold if goes_on else wide.start)(seen, self._loss, generator)
+        if not goes_on:
+            return wide.start(seen, self._loss, generator)
+        wide.refit(seen, self._loss)  # it may know rows that are now held out
+        return wide.says_out_of_fold(seen, self._loss, generator)
 
     def _refit_wide(self, rows):
         """Fit the wide part to all rows, when those that were held out have told how good it is."""
@@ -149,7 +152,7 @@ class TrainingMixin:
 
     @staticmethod
     def _seen_by_wide(wide, dataset):
-        return BlockDataset(dataset.blocks.select(wide.names), dataset.target, dataset.weight)
+        return BlockDataset(dataset.blocks.select(wide.names), dataset.target, dataset.weight, asked=wide.names)
 
     def _make_net(self, network, n_rows, device, stopping, score, end, partial):
         time_limit = None if end is None else TimeLimit(end)

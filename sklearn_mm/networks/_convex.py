@@ -1,5 +1,7 @@
 """Convex fits: a linear model of sparse rows, its regularisation chosen out of fold."""
 
+from copy import copy
+
 import numpy as np
 import torch
 from scipy.linalg import eigh
@@ -41,9 +43,9 @@ def cross_fit(design, target, weight, criterion, n_outputs, folds):
         The penalty.
     """
     everything, of_all_terms = _make_problem(design, target, weight, criterion)
-    held_out = [np.flatnonzero(folds == fold) for fold in range(folds.max() + 1)]
-    tests = [everything.take(rows) for rows in held_out]
-    trains = [everything.take(np.flatnonzero(folds != fold)) for fold in range(len(held_out))]
+    held_out = [torch.from_numpy(folds == fold) for fold in range(folds.max() + 1)]
+    tests = [everything.only(rows) for rows in held_out]
+    trains = [everything.only(~rows) for rows in held_out]
     coefs = [np.zeros((1 + everything.design.shape[1], n_outputs))] * len(held_out)
     best_loss, best_alpha, best_coefs = np.inf, _ALPHAS[0], coefs
     for alpha in _ALPHAS:  # each fit starts from the one before, which was smoother
@@ -106,8 +108,11 @@ class _Problem:
         self.criterion = criterion
         self.squares = np.asarray((design**2).sum(0))  # of each term
 
-    def take(self, rows):
-        return _Problem(self.design[rows], self.target[rows], self.weight[rows], self.criterion)
+    def only(self, rows):
+        """Return the problem of some rows (a mask): the others lose their weight, so that the design is not copied."""
+        other = copy(self)
+        other.weight = self.weight * rows.view(-1, *[1] * (self.weight.ndim - 1))
+        return other
 
     def outputs(self, coef):
         return self.design @ coef[1:] + coef[0]

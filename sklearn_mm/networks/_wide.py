@@ -79,7 +79,7 @@ class WideLinear(Component):
     def start(self, dataset, criterion, generator):
         """Fit the model to the rows of a ``BlockDataset`` of ``names``, and return what it says of them out of fold."""
         for part, name in zip(self.parts, self.names, strict=True):
-            part.terms.start([_items(batch["blocks"][name]) for batch in _chunks(dataset)])
+            part.terms.start(_items(batch["blocks"][name]) for batch in _chunks(dataset))
         coef, said, self.alpha = self._cross_fit(dataset, criterion, generator)
         self._take(coef)
         return said
@@ -177,6 +177,7 @@ def _items(x):
 
 
 wides = Registry("wide part", WideLinear)
+wides.register("auto", WideLinear)
 wides.register("linear", WideLinear)
 
 
@@ -187,8 +188,7 @@ def resolve_wide(wide, specs):
     half of it beforehand.
     """
     kinds = {spec.kind for spec in specs.values()}
-    if wide is None or not kinds & {"tabular", "text"}:
+    if wide is None or (wide == "auto" and "tabular" not in kinds and kinds != {"text"}):
         return None
-    if wide == "auto":
-        return WideLinear() if "tabular" in kinds or kinds == {"text"} else None
-    return wides.resolve(wide)
+    wide = wides.resolve(wide)
+    return wide if kinds & {"tabular", "text"} else None

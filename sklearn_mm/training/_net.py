@@ -114,6 +114,7 @@ class MultimodalNet(NeuralNet):
         A share must lower their loss by more than a standard error: few rows would else believe in chance.
         """
         network, criterion = self.module_, self.criterion_
+        self.notify("on_batch_begin", batch=None, training=False)  # where weights are averaged, these are to be judged
         wide = network.wide.of_present(validation.said, torch.from_numpy(validation.blocks.present)).sum(1)
         network.share = 1.0
         deep = torch.from_numpy(self.map(network, validation)) - wide

@@ -10,7 +10,9 @@ from sklearn.model_selection import GridSearchCV
 
 from sklearn_mm import ModalityTransformer, MultimodalClassifier, MultimodalRegressor
 from sklearn_mm.networks import WideLinear
+from sklearn_mm.training._averaging import WeightAveraging
 from sklearn_mm.training._dataset import BlockDataset
+from sklearn_mm.training._net import MultimodalNet
 
 SHORT = {"image": None, "max_epochs": 3, "random_state": 0}
 
@@ -128,6 +130,27 @@ def test_training_goes_on_beside_the_same_wide_part(table):
     clf.fit(X, y)
     np.testing.assert_array_equal(clf.net_.module_.wide.parts[0].weight, weight)
     assert clf.n_epochs_ > 3
+
+
+def test_training_that_goes_on_holds_out_rows_that_the_wide_part_does_not_know():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(90, 40)), rng.normal(size=90)  # noise: who knows a row predicts it better
+    reg = MultimodalRegressor(warm_start=True, max_epochs=1, lr=1e-9, random_state=0).fit(X, y)
+    first = reg.history_[-1]["valid_loss"]
+    reg.fit(X, y)
+    assert reg.history_[-1]["valid_loss"] == pytest.approx(first, rel=0.02)
+
+
+def test_the_share_is_settled_by_averaged_weights(table, monkeypatch):
+    averaged, compute = [], MultimodalNet.map
+
+    def noting(net, *args):
+        averaged.extend(callback.averaged_ for _, callback in net.callbacks_ if isinstance(callback, WeightAveraging))
+        return compute(net, *args)
+
+    monkeypatch.setattr(MultimodalNet, "map", noting)
+    MultimodalClassifier(**SHORT, weight_averaging="ema").fit(*table)
+    assert averaged == [True] * 3  # one for each epoch
 
 
 def test_rows_by_and_by_are_learnt_without(table):

@@ -54,6 +54,13 @@ def test_outputs_and_fused_vector_have_one_row_per_row():
     torch.testing.assert_close(network.fuse(batch), torch.cat([batch["blocks"]["a"], batch["blocks"]["b"]], 1))
 
 
+def test_the_share_comes_with_the_weights():
+    first, second = make_network(a=4), make_network(a=4)
+    first.share = 0.35
+    second.load_state_dict(first.state_dict())
+    assert second.share == pytest.approx(0.35)
+
+
 def test_absent_rows_are_not_encoded_and_get_the_stand_in():
     network = make_network(a=4, b=2).eval()
     with torch.no_grad():

@@ -135,6 +135,7 @@ def test_auto_goes_by_the_blocks(specs, has):
     assert (resolve_wide("linear", specs) is not None) == (set(specs) != {"photo"})
 
 
-def test_unknown_names_are_refused():
+@pytest.mark.parametrize("specs", [{"title": TEXT}, {"photo": IMAGE}])
+def test_unknown_names_are_refused(specs):
     with pytest.raises(ValueError, match=r"Unknown wide part 'linaer'\. Did you mean 'linear'"):
-        resolve_wide("linaer", {"title": TEXT})
+        resolve_wide("linaer", specs)

@@ -234,22 +234,28 @@ def test_cleared_while_somebody_reads_and_writes(folder):
     assert found(shelf, [4, 5, 20]) == found(new_shelf(folder), [4, 5, 20]) == [5]
 
 
+class SmallDisk:
+    """A disk that has room for so many bytes."""
+
+    def __init__(self, room):
+        self.room = room
+        self._write = os.write
+
+    def write(self, file, content):
+        if self.room == 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        n_written = self._write(file, content[: self.room])
+        self.room -= n_written
+        return n_written
+
+
 @pytest.mark.parametrize("room", [0, 13, 9_999, 10_000, 10_030, 10_063])
 def test_a_full_disk(folder, monkeypatch, room):
     shelf = new_shelf(folder)
     shelf.add(keys_of([20]), rows_of([20]))
     size = sum(path.stat().st_size for path in folder.iterdir())
-    write, left = os.write, room
-
-    def write_what_there_is_room_for(file, content):
-        nonlocal left
-        if left == 0:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        n_written = write(file, content[:left])
-        left -= n_written
-        return n_written
-
-    monkeypatch.setattr(_shelf.os, "write", write_what_there_is_room_for)
+    disk = SmallDisk(room)
+    monkeypatch.setattr(_shelf.os, "write", disk.write)
     with pytest.raises(OSError, match="No space") as caught:
         shelf.add(keys_of([21, 22]), rows_of([21, 22]))
     assert caught.value.errno == errno.ENOSPC
@@ -262,22 +268,13 @@ def test_a_full_disk(folder, monkeypatch, room):
 
 @pytest.mark.parametrize("room", [0, 20, 32, 100, 5_010])
 def test_a_disk_that_was_full_before_is_not_filled_with_empty_files(tmp_path, monkeypatch, room):
-    write, left = os.write, room
-
-    def write_what_there_is_room_for(file, content):
-        nonlocal left
-        if left == 0:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        n_written = write(file, content[:left])
-        left -= n_written
-        return n_written
-
-    monkeypatch.setattr(_shelf.os, "write", write_what_there_is_room_for)
+    disk = SmallDisk(room)
+    monkeypatch.setattr(_shelf.os, "write", disk.write)
     shelf = new_shelf(tmp_path / "shelf")
     for _ in range(3):
         with pytest.raises(OSError, match="No space"):
             shelf.add(keys_of([21]), rows_of([21]))
-        left = room
+        disk.room = room
     assert list((tmp_path / "shelf").iterdir()) == []
     monkeypatch.undo()
     shelf.add(keys_of([21]), rows_of([21]))
