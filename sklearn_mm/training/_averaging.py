@@ -35,7 +35,7 @@ class WeightAveraging(Callback):
 
     def on_batch_begin(self, net, batch=None, training=None, **kwargs):
         """Give the network its own weights to train, and the averaged ones to validate."""
-        self._hold(net, averaged=not training)
+        self.hold(net, averaged=not training)
 
     def on_batch_end(self, net, batch=None, training=None, **kwargs):
         """Let the average follow a step."""
@@ -44,14 +44,14 @@ class WeightAveraging(Callback):
 
     def on_epoch_end(self, net, **kwargs):
         """Show the averaged weights to the callbacks that follow."""
-        self._hold(net, averaged=True)
+        self.hold(net, averaged=True)
 
     def on_train_end(self, net, **kwargs):
         """Leave the averaged weights in the network, and forget the others."""
-        self._hold(net, averaged=True)
+        self.hold(net, averaged=True)
         del self.average_
 
-    def _hold(self, net, averaged):
+    def hold(self, net, averaged):
         """Swap the tensors of the network and of the average, without a copy."""
         if averaged == self.averaged_ or not self.average_.n_averaged:
             return

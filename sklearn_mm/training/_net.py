@@ -9,6 +9,7 @@ from skorch import NeuralNet
 from skorch.callbacks import EpochTimer, PassthroughScoring
 from skorch.utils import to_tensor
 
+from sklearn_mm.training._averaging import WeightAveraging
 from sklearn_mm.training._dataset import BatchIterator
 from sklearn_mm.training._precision import autocast
 
@@ -114,7 +115,9 @@ class MultimodalNet(NeuralNet):
         A share must lower their loss by more than a standard error: few rows would else believe in chance.
         """
         network, criterion = self.module_, self.criterion_
-        self.notify("on_batch_begin", batch=None, training=False)  # where weights are averaged, these are to be judged
+        for _, callback in self.callbacks_:
+            if isinstance(callback, WeightAveraging):
+                callback.hold(self, averaged=True)  # these are what is validated next, and predicts
         wide = network.wide.of_present(validation.said, torch.from_numpy(validation.blocks.present)).sum(1)
         network.share = 1.0
         deep = torch.from_numpy(self.map(network, validation)) - wide
