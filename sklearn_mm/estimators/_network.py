@@ -14,7 +14,7 @@ __all__ = ["build_network", "checked_clone"]
 _BESIDE_WIDE = BagEncoder(embedding_dim=32)  # of a text whose words the wide part weighs: as good, in half the time
 
 
-def build_network(specs, fusion, head, wide, n_outputs, modality_dropout, balancing):
+def build_network(specs, fusion, head, wide, n_outputs, levels, modality_dropout, balancing):
     """Return a `MultimodalNetwork` built from clones of the components that specs and parameters name."""
     encoders = {}
     for spec in specs.values():
@@ -30,6 +30,7 @@ def build_network(specs, fusion, head, wide, n_outputs, modality_dropout, balanc
         checked_clone(resolve_head(head)),
         n_outputs,
         wide=None if wide is None else checked_clone(wide),
+        levels=levels,
         modality_dropout=modality_dropout,
         balancing=balancing,
     )

@@ -130,6 +130,7 @@ class TrainingMixin:
             self.head,
             None if partial else resolve_wide(self.wide, self.specs_),  # which needs all rows at once
             self._loss.n_outputs,
+            self._loss.levels(self._loss_target(rows.target)),
             self.modality_dropout,
             balancing,
         )

@@ -15,7 +15,7 @@ _NEAR = 1e-4  # relative gain of a step below which the search for a penalty goe
 _NEARER = 1e-7  # and below which the final search ends
 
 
-def cross_fit(design, target, weight, criterion, n_outputs, folds):
+def cross_fit(design, target, weight, criterion, n_outputs, folds, judge=None):
     """Fit outputs to targets linearly, with the penalty that predicts best what a fit has not seen.
 
     Parameters
@@ -32,6 +32,9 @@ def cross_fit(design, target, weight, criterion, n_outputs, folds):
         Number of outputs.
     folds : ndarray of shape (n_rows,), dtype int
         Which rows are left out together.
+    judge : callable, default=None
+        Maps outputs (n_rows, n_outputs) to the losses (n_rows, ...) by which the penalty is chosen; those of
+        ``criterion`` by default.
 
     Returns
     -------
@@ -43,14 +46,15 @@ def cross_fit(design, target, weight, criterion, n_outputs, folds):
         The penalty.
     """
     everything, of_all_terms = _make_problem(design, target, weight, criterion)
+    judge = everything.losses if judge is None else judge
     held_out = [torch.from_numpy(folds == fold) for fold in range(folds.max() + 1)]
-    tests = [everything.only(rows) for rows in held_out]
     trains = [everything.only(~rows) for rows in held_out]
     coefs = [np.zeros((1 + everything.design.shape[1], n_outputs))] * len(held_out)
     best_loss, best_alpha, best_coefs = np.inf, _ALPHAS[0], coefs
     for alpha in _ALPHAS:  # each fit starts from the one before, which was smoother
         coefs = [train.fit(coef, alpha, _NEAR) for train, coef in zip(trains, coefs, strict=True)]
-        loss = sum(test.loss(coef) for test, coef in zip(tests, coefs, strict=True))
+        outputs = [everything.outputs(coef) for coef in coefs]
+        loss = sum(judge(part)[rows].sum().item() for part, rows in zip(outputs, held_out, strict=True))
         if loss >= best_loss:
             break
         best_loss, best_alpha, best_coefs = loss, alpha, coefs
@@ -115,11 +119,11 @@ class _Problem:
         return other
 
     def outputs(self, coef):
-        return self.design @ coef[1:] + coef[0]
+        return torch.from_numpy(self.design @ coef[1:] + coef[0])
 
-    def loss(self, coef):
-        """Return the sum of the weighted losses."""
-        return self._losses(torch.from_numpy(self.outputs(coef))).item()
+    def losses(self, outputs):
+        """Return the weighted losses."""
+        return self.criterion(outputs, self.target) * self.weight
 
     def fit(self, coef, alpha, tolerance):
         """Return the coefficients that minimise the mean loss plus the penalty, searched for from ``coef`` on."""
@@ -129,8 +133,8 @@ class _Problem:
 
         def objective(flat):
             coef = flat.reshape(shape) * unit
-            outputs = torch.from_numpy(self.outputs(coef)).requires_grad_()
-            loss = self._losses(outputs) / total
+            outputs = self.outputs(coef).requires_grad_()
+            loss = self.losses(outputs).sum() / total
             loss.backward()
             slope = outputs.grad.numpy()
             gradient = _join(slope.sum(0), self.design.T @ slope + alpha * coef[1:])
@@ -139,9 +143,6 @@ class _Problem:
         options = {"maxiter": 200, "maxcor": 5, "ftol": tolerance}
         found = minimize(objective, (coef / unit).ravel(), jac=True, method="L-BFGS-B", options=options)
         return found.x.reshape(shape) * unit
-
-    def _losses(self, outputs):
-        return (self.criterion(outputs, self.target) * self.weight).sum()
 
 
 def deal_folds(design, target, n_folds, generator):

@@ -27,6 +27,10 @@ class Loss(Component):
         """Return an array of targets as the one that ``forward`` gets as a tensor."""
         raise NotImplementedError
 
+    def levels(self, target):
+        """Return the few values, in an order, whose mean a linear model had better weigh; None for most targets."""
+        return None
+
     def forward(self, outputs, target):
         """Return the loss of each element, of the shape of ``target``."""
         raise NotImplementedError

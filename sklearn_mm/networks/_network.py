@@ -20,7 +20,7 @@ class MultimodalNetwork(nn.Module):
     says whether the row has something in the block. A block that a row lacks is not encoded: a learnt vector stands
     in for it. The tensors of a block whose rows hold several items are a dict of ``items`` (n_items, ...) of all rows,
     and ``counts`` (batch,), how many each row has: the encoder sees the items, and their vectors are pooled by row.
-    With ``said`` (batch, n_names + 1, n_outputs) a batch brings along what the wide part says of its rows, which
+    With ``said`` (batch, n_names + 1, n_said) a batch brings along what the wide part says of its rows, which
     otherwise is asked.
     What a frozen encoder made of a block before is under ``features`` instead of ``blocks``: a dict of ``pooled`` and,
     if they are wanted, ``tokens`` and ``mask``.
@@ -39,6 +39,8 @@ class MultimodalNetwork(nn.Module):
         Width of the outputs.
     wide : WideLinear or None, default=None
         Not built. Its outputs are added to those of the rest, of which ``share`` counts in prediction.
+    levels : ndarray of shape (n_levels,), default=None
+        The only values of the one output that the wide part weighs.
     modality_dropout : float, default=0.0
         Probability that a block of a row is treated as absent in training. A row keeps at least one block.
     balancing : {"heads", "modulation"} or None, default=None
@@ -46,7 +48,19 @@ class MultimodalNetwork(nn.Module):
         by slowing down the one that is ahead (``GradientModulation``).
     """
 
-    def __init__(self, specs, encoders, fusion, head, n_outputs, *, wide=None, modality_dropout=0.0, balancing=None):
+    def __init__(
+        self,
+        specs,
+        encoders,
+        fusion,
+        head,
+        n_outputs,
+        *,
+        wide=None,
+        levels=None,
+        modality_dropout=0.0,
+        balancing=None,
+    ):
         super().__init__()
         self.names = list(specs)
         self._kinds = {name: spec.kind for name, spec in specs.items()}
@@ -66,8 +80,8 @@ class MultimodalNetwork(nn.Module):
         token_widths = {name: (self.pooling(name) or self.encoder(name)).token_features for name in self.names}
         self.stand_ins = nn.ParameterList([nn.Parameter(torch.zeros(width)) for width in widths.values()])
         self.fusion = fusion.build(widths, n_outputs, token_widths)
-        self.wide = None if wide is None else wide.build(specs, n_outputs)
-        n_said = 0 if wide is None else len(wide.names) * n_outputs
+        self.wide = None if wide is None else wide.build(specs, n_outputs, levels)
+        n_said = 0 if wide is None else len(wide.names) * wide.n_said
         self.head = None if fusion.gives_outputs else head.build(fusion.out_features + n_said, widths, n_outputs)
         self.share = 1.0  # of the deep part's outputs that is added to the wide part's in prediction
         alone = balancing is None or len(specs) == 1
@@ -168,7 +182,7 @@ class MultimodalNetwork(nn.Module):
         if self.head is not None:  # it may say more where it knows what has been said
             fused = self.head(torch.cat([fused, said[:, :-1].flatten(1)], 1), features, present)
         share = 1.0 if self.training else self.share
-        return share * fused + said.sum(1)
+        return share * fused + self.wide.outputs(said)
 
     def _encoded(self, name, known):
         """Return the `Features` of a block that its frozen encoder has encoded before."""

@@ -11,6 +11,8 @@ from sklearn_mm.utils._validation import Interval
 
 __all__ = ["AbsoluteErrorLoss", "HuberLoss", "PoissonLoss", "QuantileLoss", "RegressorLoss", "SquaredErrorLoss"]
 
+_MOST_LEVELS = 10
+
 
 class RegressorLoss(Loss):
     """Base of the losses of regressors: one output for each target, of targets that are shifted and scaled.
@@ -76,6 +78,11 @@ class SquaredErrorLoss(RegressorLoss):
     def forward(self, outputs, target):
         """Return the loss of each row and target."""
         return (outputs - target).square()
+
+    def levels(self, target):
+        """Return the values of an encoded target (n_rows, 1) if they are few, as ratings are."""
+        values = np.unique(target)
+        return values if target.shape[1] == 1 and len(values) <= _MOST_LEVELS else None
 
     def _center_and_scale(self, target, weight):
         return np.average(target, axis=0, weights=weight), _positive_or_one(_deviation(target, weight))

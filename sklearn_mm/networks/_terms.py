@@ -20,7 +20,7 @@ def make_terms(spec, most):
 
 
 class TextTerms(nn.Module):
-    """Distinct token ids, weighted by how few training rows have them, but at least two; each row has length one.
+    """Distinct token ids, weighted by how few training rows have them; each row has length one.
 
     Repeats do not count: that a word is there says nearly all (Wang, Manning: Baselines and Bigrams. ACL 2012).
 
@@ -45,7 +45,7 @@ class TextTerms(nn.Module):
             n_rows += len(ids)
             n_rows_with += torch.bincount(terms[there], minlength=self.n_terms)
         rarity = torch.log((1 + n_rows) / (1 + n_rows_with)) + 1
-        self.rarity.copy_(rarity * (n_rows_with > 1))  # what one row has says nothing about others
+        self.rarity.copy_(rarity * (n_rows_with > 0))
 
     def forward(self, ids):
         """Return the terms (batch, length) of each row and their values, 0 where there is none."""

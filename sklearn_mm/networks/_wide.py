@@ -32,6 +32,10 @@ class WideLinear(Component):
     Of a text it sees which tokens there are, weighted by how rare they are; of numbers, their values and steps between
     their quantiles; of categories, which it is. It sees nothing of other blocks, nor of what a row lacks.
 
+    Where the estimator learns means of a number with at most ten values, as a rating, the linear model tells these
+    apart as classes (softmax), and its output is their mean: words that speak for the middle are not lost between those
+    that speak for the ends, and outputs stay in range.
+
     Parameters
     ----------
     n_folds : int, default=5
@@ -49,27 +53,35 @@ class WideLinear(Component):
     def __init__(self, n_folds=5):
         self.n_folds = n_folds
 
-    def build(self, specs, n_outputs):
+    def build(self, specs, n_outputs, levels=None):
         """Make the weights, zero until `start`, for the blocks that ``specs`` describe; returns ``self``.
 
-        The attribute ``names`` says which blocks the model sees.
+        With ``levels``, all values that the one output has in training, there is a score for each. The attribute
+        ``names`` says which blocks the model sees, ``n_said`` how many numbers each block gives.
         """
-        terms = {name: make_terms(spec, max(_MOST_WEIGHTS // n_outputs, 2)) for name, spec in specs.items()}
+        self.n_said = n_outputs if levels is None else len(levels)
+        self.register_buffer("levels", None if levels is None else torch.from_numpy(levels))
+        terms = {name: make_terms(spec, max(_MOST_WEIGHTS // self.n_said, 2)) for name, spec in specs.items()}
         self.names = [name for name in specs if terms[name] is not None]
-        self.parts = nn.ModuleList(_Part(terms[name], n_outputs) for name in self.names)
+        self.parts = nn.ModuleList(_Part(terms[name], self.n_said) for name in self.names)
         self.columns = [list(specs).index(name) for name in self.names]
-        self.register_buffer("intercept", torch.zeros(n_outputs))
+        self.register_buffer("intercept", torch.zeros(self.n_said))
         self.alpha = None
         return self
 
     def forward(self, batch):
-        """Map a batch to what each block of ``names`` says, and the intercept: (batch, n_names + 1, n_outputs)."""
+        """Map a batch to what each block of ``names`` says, and the intercept: (batch, n_names + 1, n_said)."""
         said = [part(batch["blocks"][name]) for name, part in zip(self.names, self.parts, strict=True)]
         return torch.stack([*said, self.intercept.expand(len(batch["present"]), -1)], 1)
 
     def of_present(self, said, present):
         """Return what is said, but zero for blocks that are absent."""
         return said * F.pad(present[:, self.columns], (0, 1), value=True).unsqueeze(2)
+
+    def outputs(self, said):
+        """Return the outputs (batch, n_outputs) that follow from what is said."""
+        scores = said.sum(1)
+        return scores if self.levels is None else scores.softmax(1) @ self.levels.to(scores).unsqueeze(1)
 
     @torch.no_grad()
     def says(self, dataset):
@@ -89,15 +101,19 @@ class WideLinear(Component):
         return self._cross_fit(dataset, criterion, generator)[1]
 
     def _cross_fit(self, dataset, criterion, generator):
-        """Return coefficients (1 + n_terms, n_outputs), what is said out of fold, and the penalty."""
+        """Return coefficients (1 + n_terms, n_said), what is said out of fold, and the penalty."""
         designs = self._designs(dataset)
         design = sparse.hstack(designs, format="csr")
-        n_outputs = len(self.intercept)
-        said = torch.zeros(len(dataset), len(self.names) + 1, n_outputs)
+        said = torch.zeros(len(dataset), len(self.names) + 1, self.n_said)
         folds = deal_folds(design, dataset.target, self.n_folds, generator)
         if folds.max() == 0:  # all rows are equal
-            return np.zeros((1 + design.shape[1], n_outputs)), said, None
-        coef, fold_coefs, alpha = cross_fit(design, dataset.target, dataset.weight, criterion, n_outputs, folds)
+            return np.zeros((1 + design.shape[1], self.n_said)), said, None
+
+        def judge(scores):  # the penalty is to be good for the means, not for telling levels apart
+            return criterion(self.outputs(scores.unsqueeze(1)), dataset.target) * dataset.weight
+
+        judge = None if self.levels is None else judge
+        coef, fold_coefs, alpha = cross_fit(design, *self._learns(dataset, criterion), self.n_said, folds, judge)
         for fold, fold_coef in enumerate(fold_coefs):
             rows = np.flatnonzero(folds == fold)
             parts = [part[rows] @ weight for part, weight in zip(designs, self._split(fold_coef), strict=True)]
@@ -108,7 +124,14 @@ class WideLinear(Component):
         """Fit the weights to other rows, with the terms and the penalty that were found before."""
         design = sparse.hstack(self._designs(dataset), format="csr")
         if self.alpha is not None:
-            self._take(fit(design, dataset.target, dataset.weight, criterion, len(self.intercept), self.alpha))
+            self._take(fit(design, *self._learns(dataset, criterion), self.n_said, self.alpha))
+
+    def _learns(self, dataset, criterion):
+        """Return target, weight and loss of the linear model."""
+        if self.levels is None:
+            return dataset.target, dataset.weight, criterion
+        nearest = (dataset.target - self.levels).abs().argmin(1)
+        return nearest, dataset.weight[:, 0], nn.CrossEntropyLoss(reduction="none")
 
     def _designs(self, dataset):
         """Return the terms of each block as a sparse matrix (n_rows, n_terms)."""

@@ -22,7 +22,7 @@ class BlockDataset(Dataset):
         Weight of each element of the loss.
     trim : collection of str, default=()
         Blocks of padded ids (n_rows, length) that are cut to the longest row, or item, of a batch.
-    said : torch.Tensor of shape (n_rows, n_names + 1, n_outputs), default=None
+    said : torch.Tensor of shape (n_rows, n_names + 1, n_said), default=None
         What the wide part of the network says of the rows, if it is not to be asked.
     asked : collection of str, default=()
         Blocks that the wide part sees: where it is asked, they are read even if there are features of them.

@@ -171,3 +171,26 @@ def test_it_is_a_parameter_like_any_other(table):
         MultimodalClassifier(**SHORT, wide="deep").fit(X, y)
     with pytest.raises(ValueError, match="n_folds"):
         MultimodalClassifier(**SHORT, wide=WideLinear(n_folds=1)).fit(X, y)
+
+
+def test_ratings_are_told_apart_by_the_wide_part():
+    rng = np.random.default_rng(0)
+    words = rng.choice(["good", "fine", "bad", "red", "blue", "old"], size=(500, 6))
+    y = np.clip(3 + 2 * (words == "good").sum(1) - 2 * (words == "bad").sum(1), 1, 5).astype(float)
+    X = [[" ".join(row)] for row in words]
+    reg = MultimodalRegressor(text=[0], **SHORT).fit(X[:400], y[:400])
+    assert reg.net_.module_.wide.n_said == len(np.unique(y))
+    reg.net_.module_.share = 0.0
+    predicted = reg.predict(X[400:])
+    assert 1 <= predicted.min() <= predicted.max() <= 5
+    linear = MultimodalRegressor(text=[0], **SHORT).fit(X[:400], y[:400] + 1e-3 * rng.normal(size=400))
+    linear.net_.module_.share = 0.0
+    assert reg.score(X[400:], y[400:]) > linear.score(X[400:], y[400:]) + 0.05
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(reg)).predict(X[400:]), predicted)
+
+
+def test_training_goes_on_with_ratings_that_were_not_there_before():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(80, 3)), rng.integers(1, 4, size=80).astype(float)
+    reg = MultimodalRegressor(warm_start=True, **SHORT).fit(X, y)
+    assert np.isfinite(reg.fit(X, y + 2).predict(X)).all()

@@ -91,3 +91,17 @@ def test_weighted_quantiles_are_those_of_repeated_rows():
 def test_poisson_refuses_negative_targets():
     with pytest.raises(ValueError, match=r"needs y >= 0, got -2 \(1 negative, the first in row 1\)"):
         PoissonLoss().check(np.array([3.0, -2.0, 0.0]))
+
+
+@pytest.mark.parametrize(
+    ("loss", "target", "levels"),
+    [
+        (SquaredErrorLoss(), [[3], [1], [3], [2]], [1, 2, 3]),
+        (SquaredErrorLoss(), np.arange(11.0)[:, np.newaxis], None),  # too many values
+        (SquaredErrorLoss(), [[1, 2], [2, 1]], None),  # two targets
+        (AbsoluteErrorLoss(), [[3], [1], [3], [2]], None),  # a median is no mean
+    ],
+)
+def test_few_values_of_which_means_are_wanted_are_levels(loss, target, levels):
+    found = loss.build(np.shape(target)[1]).levels(np.asarray(target, dtype=np.float32))
+    assert (found is None) if levels is None else found.tolist() == levels

@@ -13,16 +13,16 @@ def dense(terms, values, n_terms):
 def test_a_text_is_its_distinct_tokens_by_rarity():
     terms = make_terms(TextSpec(shape=(4,), vocab_size=6, tokenizer="word"), most=100)
     terms.start([torch.tensor([[2, 3, 2, 0], [2, 3, 0, 0]]), torch.tensor([[2, 4, 1, 0]])])
-    idf = np.log(4 / np.array([4, 3])) + 1  # of 2, in three of three rows, and of 3, in two
-    row = dense(*terms(torch.tensor([[3, 2, 3, 1]])), 6).numpy()
-    np.testing.assert_allclose(row[0, 2:4], idf / np.linalg.norm(idf), rtol=1e-6)
-    assert row[0, [0, 1, 4, 5]].tolist() == [0, 0, 0, 0]
+    idf = np.log(4 / np.array([4, 3, 2])) + 1  # of 2, in three of three rows, of 3, in two, and of 4, in one
+    row = dense(*terms(torch.tensor([[3, 2, 3, 4, 1]])), 6).numpy()
+    np.testing.assert_allclose(row[0, 2:5], idf / np.linalg.norm(idf), rtol=1e-6)
+    assert row[0, [0, 1, 5]].tolist() == [0, 0, 0]
 
 
-def test_what_one_row_alone_has_does_not_count():
+def test_what_no_row_has_does_not_count():
     terms = make_terms(TextSpec(shape=(2,), vocab_size=6, tokenizer="word"), most=100)
-    terms.start([torch.tensor([[2, 4], [2, 5]])])
-    assert dense(*terms(torch.tensor([[4, 5]])), 6).abs().sum() == 0
+    terms.start([torch.tensor([[2, 4], [2, 4]])])
+    assert dense(*terms(torch.tensor([[3, 5]])), 6).abs().sum() == 0
 
 
 def test_order_repeats_and_padding_do_not_matter():

@@ -1,3 +1,5 @@
+from unittest import mock
+
 import numpy as np
 import pytest
 import torch
@@ -108,6 +110,56 @@ def test_a_refit_is_a_fit_of_these_rows():
     assert explained(outputs(wide, after, rows)[90:], rows.target[90:]) > explained(
         outputs(wide, before, rows)[90:], rows.target[90:]
     )
+
+
+def make_ratings(n_rows=400):
+    """Rows of eight words, and a rating of 1 to 5 that good and bad ones tell, up to its ends."""
+    rng = np.random.default_rng(0)
+    ids = rng.integers(2, 12, size=(n_rows, 8)).astype(np.int32)
+    balance = (ids < 4).sum(1) - (ids > 9).sum(1)
+    spec = TextSpec(name="title", shape=(8,), vocab_size=12, tokenizer="word")
+    target = torch.from_numpy(np.clip(3 + 2 * balance, 1, 5).astype(np.float32)).view(-1, 1)
+    return BlockDataset(Blocks({"title": ids}, {"title": spec}), target, torch.ones_like(target))
+
+
+def test_a_number_of_few_values_is_a_mean_of_these():
+    rows = make_ratings()
+    levels = SquaredErrorLoss().build(1).levels(rows.target.numpy())
+    assert levels.tolist() == [1, 3, 5]
+    wide = WideLinear().build(rows.blocks.specs, n_outputs=1, levels=levels)
+    said = wide.start(rows, SquaredErrorLoss(), torch.Generator().manual_seed(0))
+    assert said.shape == (400, 2, 3)
+    shares = said.sum(1).exp()
+    means = (shares * torch.tensor([1.0, 3.0, 5.0])).sum(1) / shares.sum(1)
+    torch.testing.assert_close(wide.outputs(said), means.unsqueeze(1))
+
+    straight, straight_said = started(rows)
+    assert straight_said.shape == (400, 2, 1)
+    assert explained(wide.outputs(said), rows.target) > explained(straight.outputs(straight_said), rows.target) + 0.02
+    assert 1 <= wide.outputs(said).min() <= wide.outputs(said).max() <= 5 < straight.outputs(straight_said).max()
+
+
+def test_the_penalty_of_levels_is_that_of_the_best_means():
+    rows = make_ratings(100)
+    rows.target[:15] = 6 - rows.target[:15]  # so noisy that more than a little penalty pays
+    levels = np.float32([1, 3, 5])
+    wide = WideLinear().build(rows.blocks.specs, n_outputs=1, levels=levels)
+    said = wide.start(rows, SquaredErrorLoss(), torch.Generator().manual_seed(0))
+    chosen = (wide.outputs(said) - rows.target).square().mean()
+    for other in (wide.alpha * 4, wide.alpha / 4):
+        with mock.patch("sklearn_mm.networks._convex._ALPHAS", [other]):
+            said = wide.says_out_of_fold(rows, SquaredErrorLoss(), torch.Generator().manual_seed(0))
+        assert chosen <= (wide.outputs(said) - rows.target).square().mean() * 1.001
+
+
+def test_a_value_that_is_no_level_counts_as_the_nearest():
+    rows = make_ratings()
+    wide = WideLinear().build(rows.blocks.specs, n_outputs=1, levels=np.float32([1, 3, 5]))
+    wide.start(rows, SquaredErrorLoss(), torch.Generator().manual_seed(0))
+    weight = wide.parts[0].weight.clone()
+    rows.target[rows.target == 5] = 7.0
+    wide.refit(rows, SquaredErrorLoss())
+    torch.testing.assert_close(wide.parts[0].weight, weight, atol=0.05, rtol=0.05)
 
 
 def test_equal_rows_leave_it_at_zero():
