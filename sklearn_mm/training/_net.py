@@ -118,7 +118,8 @@ class MultimodalNet(NeuralNet):
         for _, callback in self.callbacks_:
             if isinstance(callback, WeightAveraging):
                 callback.hold(self, averaged=True)  # these are what is validated next, and predicts
-        wide = network.wide.of_present(validation.said, torch.from_numpy(validation.blocks.present)).sum(1)
+        present = torch.from_numpy(validation.blocks.present)
+        wide = network.wide.outputs(network.wide.of_present(validation.said, present))
         network.share = 1.0
         deep = torch.from_numpy(self.map(network, validation)) - wide
 
@@ -175,6 +176,11 @@ class MultimodalNet(NeuralNet):
         """Return the batches of a data set, in a new random order per epoch when training."""
         steps = self.gradient_accumulation_steps if training else 1
         return BatchIterator(dataset, self.batch_size * steps, shuffle=training)
+
+    def _set_training(self, training=True):
+        # Going through all modules takes a while, and skorch asks each step.
+        if {self.module_.training, self.criterion_.training} != {training}:
+            super()._set_training(training)
 
     def train_step_single(self, batch, **fit_params):
         """Compute loss and gradients of a batch, in parts if it is larger than ``batch_size``."""

@@ -1,8 +1,11 @@
 import sys
 
+import numpy as np
 import pytest
 import torch
+from skorch.callbacks import Callback
 
+from sklearn_mm import MultimodalClassifier
 from sklearn_mm.training._net import _is_of_a_callback, parameter_groups
 
 
@@ -33,6 +36,23 @@ def test_a_raise_statement_is_told_from_a_signal():
     assert _is_of_a_callback(raised_by(on_purpose))
     assert _is_of_a_callback(raised_by(deeper))
     assert not _is_of_a_callback(raised_by(pressed))
+
+
+def test_all_parts_of_the_network_train_and_validate_in_their_mode():
+    class SeesModes(Callback):
+        def on_train_begin(self, net, **kwargs):
+            self.seen_ = set()
+
+        def on_batch_end(self, net, training=False, **kwargs):
+            self.seen_ |= {(training, module.training) for module in [net.criterion_, *net.module_.modules()]}
+
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 3))
+    clf = MultimodalClassifier(max_epochs=2, skorch_callbacks=[("sees", SeesModes())], warm_start=True)
+    clf.fit(X, X[:, 0] > 0)
+    clf.predict(X)
+    clf.fit(X, X[:, 0] > 0)
+    assert dict(clf.net_.callbacks_)["sees"].seen_ == {(True, True), (False, False)}
 
 
 def test_every_trained_parameter_is_in_one_group():
