@@ -99,6 +99,7 @@ class BaseMultimodal(
             if self.early_stopping == "auto":
                 fraction = max(fraction, min(1 / 3, _FEWEST_TO_VALIDATE / len(rows.target)))
             kept, held_out = split_validation(rows.target, fraction, seed, stratify=self._stratify)
+            rows = rows.with_views()  # or most pictures would be in memory twice
             validation, rows = rows.take(held_out), rows.take(kept)
         self._weigh_target(rows.target)
         if not goes_on:

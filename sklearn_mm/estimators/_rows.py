@@ -1,6 +1,6 @@
 """Rows to train or validate with: what the network reads, and the target in both of its forms."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,10 @@ class Rows:
         return Rows(
             self.blocks[rows], _safe_indexing(self.y, rows), self.target[rows], self.weight[rows], self.weighted
         )
+
+    def with_views(self):
+        """Return the same rows, of which some can be taken without a copy of their pictures."""
+        return replace(self, blocks=self.blocks.with_views())
 
     @property
     def sample_weight(self):

@@ -2,6 +2,9 @@
 
 import numpy as np
 
+from sklearn_mm.preprocessing._ragged import Ragged
+from sklearn_mm.preprocessing._stored import StoredRows
+
 __all__ = ["Blocks"]
 
 
@@ -81,6 +84,11 @@ class Blocks(dict):
             {name: (mark, features[key]) for name, (mark, features) in self.features.items()},
         )
 
+    def with_views(self):
+        """Return `Blocks` whose pictures are views, so that choosing rows of them does not copy pixels."""
+        views = {name: _view(array) if self.specs[name].kind == "image" else array for name, array in self.items()}
+        return Blocks(views, self.specs, self.present, self.content_keys, self.features)
+
     def __setitem__(self, key, value):
         raise TypeError("Blocks are read-only; make new ones with Blocks(arrays, specs).")
 
@@ -111,3 +119,9 @@ class Blocks(dict):
     def __repr__(self):
         parts = ", ".join(f"{name}: {array.dtype}{list(array.shape)}" for name, array in self.items())
         return f"Blocks({self._n_rows} rows; {parts})"
+
+
+def _view(array):
+    if isinstance(array, Ragged):
+        return Ragged(_view(array.items), array.offsets)
+    return StoredRows.of(array) if isinstance(array, np.ndarray) else array

@@ -139,6 +139,12 @@ class StoredRows:
         return 1 + len(self.row_shape)
 
     @classmethod
+    def of(cls, array):
+        """Return a view of the rows of an array in memory: some of them are then chosen without a copy."""
+        n_rows = len(array)
+        return cls((array,), np.zeros(n_rows), np.arange(n_rows), array.dtype, array.shape[1:])
+
+    @classmethod
     def concatenate(cls, parts):
         """Return the rows of several `StoredRows`, of which there is at least one, one after the other.
 

@@ -7,7 +7,7 @@ from sklearn.model_selection import KFold, cross_val_predict, train_test_split
 from sklearn.utils import _safe_indexing, shuffle
 from sklearn.utils.validation import _num_samples, check_consistent_length
 
-from sklearn_mm.preprocessing import Blocks, BlockSpec, TextSpec
+from sklearn_mm.preprocessing import Blocks, BlockSpec, Ragged, TextSpec
 
 
 @pytest.fixture
@@ -126,3 +126,20 @@ def test_features_follow_their_rows_and_blocks(blocks):
     assert list(with_features.select(["title", "photo"]).features) == ["photo"]
     assert with_features.select(["title"]).features == {}
     assert_same(with_features, blocks)
+
+
+def test_rows_of_views_do_not_copy_pictures(blocks):
+    views = blocks.with_views()
+    some = views[[4, 1, 4]]
+    assert some["photo"].sources[0] is blocks["photo"]
+    assert_same(blocks[[4, 1, 4]], some)
+    assert views.with_views()["photo"] is views["photo"]
+
+
+def test_views_of_lists_of_pictures_do_not_copy_them_either(blocks):
+    lists = Ragged.from_counts(blocks["photo"], [2, 0, 1, 3])
+    specs = {"photo": blocks.specs["photo"]}
+    some = Blocks({"photo": lists}, specs).with_views()[[3, 0]]["photo"]
+    assert some.items.sources[0] is blocks["photo"]
+    np.testing.assert_array_equal(some.items, blocks["photo"][[3, 4, 5, 0, 1]])
+    assert some.counts.tolist() == [3, 2]
