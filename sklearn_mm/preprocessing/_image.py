@@ -84,8 +84,8 @@ class ImageTransformer(BlockTransformer):
         name it; the result is then `StoredRows`, which lie in files and not in memory. Pictures of changed files are
         decoded anew. Where there is a ``loader``, it is called all the same, and what it returns counts.
     n_jobs : int, default=-1
-        Number of threads that decode; the result does not depend on it. -1 means as many as there are cores, None
-        means 1 unless in a `joblib.parallel_config` context.
+        Number of threads that decode; the result does not depend on it. -1 means as many as there are cores, or in
+        a process of joblib its share of them; None means 1 unless in a `joblib.parallel_config` context.
 
     Attributes
     ----------

@@ -1,5 +1,6 @@
 """Many cells to pictures: in threads, and through a store if there is one."""
 
+import multiprocessing
 import os
 from dataclasses import dataclass, replace
 from functools import partial
@@ -9,6 +10,7 @@ from typing import Any
 import joblib
 import numpy as np
 import PIL
+import torch
 from PIL import Image, ImageFile
 
 from sklearn_mm.preprocessing._cells import is_missing, missing_rows
@@ -17,7 +19,7 @@ from sklearn_mm.preprocessing._keys import hash_cells
 from sklearn_mm.preprocessing._store import BlockStore, fetch
 from sklearn_mm.preprocessing._stored import StoredRows
 
-__all__ = ["PictureReader"]
+__all__ = ["PictureReader", "n_decoding_threads"]
 
 _VERSION = 1  # of `decode`: to be raised when it comes to give other pixels
 _LOADED_AT_ONCE = 256  # cells that a loader has brought and that are held in memory
@@ -64,7 +66,7 @@ class PictureReader:
                 _check_kind(items.cells[item], items, item, f"{self.who} reads")
         Image.preinit()  # the common formats first, so that the others are not tried on every file
         Image.init()  # now, because threads that do it at the same time may miss formats
-        n_threads = max(1, min(joblib.effective_n_jobs(self.n_jobs), len(filled)))
+        n_threads = max(1, min(n_decoding_threads(self.n_jobs), len(filled)))
         with joblib.Parallel(n_jobs=n_threads, require="sharedmem") as parallel:
             run = partial(_in_tasks, parallel, n_threads)
             if self.store is None:
@@ -159,6 +161,14 @@ class PictureReader:
         unchanged = ~is_path
         unchanged[is_path] = hash_cells(cells[is_path], self.root) == keys[is_path]
         return unchanged
+
+
+def n_decoding_threads(n_jobs):
+    """Return how many threads decode; a process that shares the cores with others takes no more than its share."""
+    n_threads = joblib.effective_n_jobs(n_jobs)
+    if n_jobs is not None and n_jobs < 0 and multiprocessing.parent_process() is not None:
+        n_threads = min(n_threads, torch.get_num_threads())  # which joblib's processes get by OMP_NUM_THREADS
+    return n_threads
 
 
 def _in_tasks(parallel, n_threads, function, some, *more):

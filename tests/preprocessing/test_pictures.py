@@ -17,6 +17,7 @@ from PIL import Image, ImageFile
 from sklearn.base import clone
 
 from sklearn_mm.preprocessing import BlockStore, ImageTransformer, Ragged, StoredRows
+from sklearn_mm.preprocessing._pictures import n_decoding_threads
 from sklearn_mm.preprocessing._shelf import Shelf
 
 
@@ -379,3 +380,10 @@ def test_no_more_is_in_memory_than_is_made_at_a_time(tmp_path, memory, monkeypat
     assert pictures.shape == (600, 128, 128, 3)
     assert len({rows.tobytes() for rows in pictures}) == 1
     assert peak < 6e6 < 600 * 128 * 128 * 3 / 4
+
+
+def test_a_process_of_joblib_decodes_with_its_share_of_the_cores():
+    with joblib.parallel_config("loky", inner_max_num_threads=1):
+        inside = joblib.Parallel(n_jobs=2)(joblib.delayed(n_decoding_threads)(n_jobs) for n_jobs in (-1, 3))
+    assert inside == [1, 3]  # a number that the user gave holds
+    assert n_decoding_threads(-1) == joblib.cpu_count()
