@@ -152,11 +152,13 @@ def main():
                     values.append(value)
 
     print(f"{len(rows)} rows of {rows[0].nbytes} bytes; decoding one: {decoding(rows) * 1e6:.0f} µs")
-    print(
-        "| microseconds per row, median | write | find in a new process | read in a random batch |\n|---|---|---|---|"
-    )
-    for name, parts in seconds.items():
-        print(f"| {name} | " + " | ".join(f"{statistics.median(part) * 1e6:.1f}" for part in parts) + " |")
+    steps = ["write", "find in a new process", "read in a random batch"]
+    print(f"| way | {' | '.join(steps)} | {' | '.join(f'{step} / segments' for step in steps)} |\n|{'---|' * 7}")
+    medians = {name: [statistics.median(part) for part in parts] for name, parts in seconds.items()}
+    for name, values in medians.items():
+        times = [f"{value * 1e6:.1f} µs" for value in values]
+        ratios = [f"{value / least:.2f}" for value, least in zip(values, medians["segments"], strict=True)]
+        print(f"| {name} | {' | '.join(times + ratios)} |")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """The benchmarks still run: at their smallest, for what they print and not for what they measure."""
 
+import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +16,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SMALLEST = {
     "balancing.py": ["--hint-splits", "1", "--hint-epochs", "1", "--emoji-splits", "0"],
     "clothing.py": ["--file", "{reviews}", "--epochs", "1"],
+    "decoders.py": ["--files", "2", "--repeats", "1"],
     "emoji.py": [
         "--keep",
         "1",
@@ -29,9 +32,12 @@ SMALLEST = {
     "frozen.py": ["--rows", "40", "--epochs", "2", "--folds", "2"],
     "fusion.py": ["--rows", "100", "--test-rows", "100", "--epochs", "1", "--fusions", "question alone", "late", "sum"],
     "fusion_xor.py": ["--epochs", "1"],
+    "learning_speed.py": ["--epochs", "1", "--shares", "0.5", "--folds", "1"],
     "larger_than_memory.py": ["--rows", "100"],
+    "search.py": ["--rows", "60", "--epochs", "1", "--jobs", "1"],
     "stores.py": ["--rows", "64", "--repeats", "1"],
     "tables.py": ["--sets", "wine", "steps", "--keep", "1", "--seeds", "1"],
+    "threads.py": ["--rows", "60", "--epochs", "1", "--repeats", "1"],
     "throughput.py": ["--repeats", "1", "--epochs", "1"],
 }
 DATA = {"fusion.py": "easy_vqa"}  # packages of data that no other test needs
@@ -85,8 +91,17 @@ def reviews(tmp_path_factory):
     return path
 
 
-def test_all_benchmarks_are_known_here():
-    assert sorted(path.name for path in BENCHMARKS.glob("[!_]*.py")) == sorted(SMALLEST)
+def test_all_benchmarks_are_known_here_and_to_the_one_command():
+    run = runpy.run_path(str(BENCHMARKS / "run.py"))
+    there = sorted(path.name for path in BENCHMARKS.glob("[!_]*.py") if path.name != "run.py")
+    assert there == sorted(SMALLEST)
+    assert there == sorted(f"{name}.py" for name in {**run["SPEED"], **run["QUALITY"]})
+
+
+def run_script(name, options):
+    environment = {**os.environ, "PYTHONPATH": str(BENCHMARKS.parent)}
+    command = [sys.executable, BENCHMARKS / name, *options]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
 @pytest.mark.slow
@@ -95,11 +110,43 @@ def test_it_prints_a_table(name, request):
     if name in DATA:
         pytest.importorskip(DATA[name])
     options = [request.getfixturevalue(part[1:-1]) if part[0] == "{" else part for part in SMALLEST[name]]
-    command = [sys.executable, BENCHMARKS / name, *options]
-    environment = {**os.environ, "PYTHONPATH": str(BENCHMARKS.parent)}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    done = run_script(name, options)
     assert done.returncode == 0, done.stderr
     header, line, *rows = [row for row in done.stdout.splitlines() if row.startswith("|")]
     assert set(line) <= set("|-:")
     assert len(rows) > 2
     assert all(row.count("|") == header.count("|") for row in rows)
+
+
+@pytest.mark.slow
+def test_one_command_writes_json_and_a_table_of_ratios(tmp_path):
+    done = run_script(
+        "run.py", ["stores", "clothing", "--options", "--rows 64 --repeats 1", "--to", tmp_path / "found"]
+    )
+    assert done.returncode == 0, done.stderr
+    assert "clothing is left out" in done.stdout  # its data were not given
+
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["machine"]["cores"] >= 1
+    assert list(found["benchmarks"]) == ["stores"]
+    way, *_ = found["benchmarks"]["stores"]["tables"][0]
+    assert set(way) >= {"way", "write", "write / segments"}
+
+    lines = (tmp_path / "found.md").read_text().splitlines()
+    assert lines[0].startswith("| benchmark | row |")
+    assert any(line.startswith("| stores | segments | write / segments | 1.0") for line in lines)
+    assert lines[-1].startswith("Measured on: processor ")
+
+
+@pytest.mark.slow
+def test_one_command_says_what_failed(tmp_path):
+    done = run_script("run.py", ["stores", "--options=--no-such-option", "--to", tmp_path / "found"])
+    assert done.returncode == 1
+    assert "| stores | all | failed | exit code 2 |" in (tmp_path / "found.md").read_text()
+
+
+def test_one_command_refuses_unknown_names():
+    done = run_script("run.py", ["no_such"])
+    assert done.returncode == 2
+    assert "no_such" in done.stderr
+    assert "throughput" in done.stderr
