@@ -142,8 +142,10 @@ def main():
     medians = {name: [statistics.median(part) if part else None for part in parts] for name, parts in seconds.items()}
     reference = medians.get("bare", medians["Pillow"])
     print(f"{len(files)} files of {sum(map(len, files)) / len(files) / 1e3:.0f} kB to {arguments.size} pixels")
-    print(f"| way | ms per picture, 1 thread | ms, {n_cores} threads | time / bare, 1 thread | {n_cores} threads |")
-    print("|---|---|---|---|---|")
+    print(
+        f"| way | ms per picture, 1 thread | ms, {n_cores} threads | time / bare, 1 thread | "
+        f"time / bare, {n_cores} threads |\n|---|---|---|---|---|"
+    )
     for name, values in medians.items():
         times = ["" if value is None else f"{value / len(files) * 1e3:.2f}" for value in values]
         ratios = ["" if v is None else f"{v / r:.2f}" for v, r in zip(values, reference, strict=True)]

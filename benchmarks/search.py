@@ -167,13 +167,14 @@ def main():
     totals = {n_jobs: found["total"] for name, n_jobs, found, _ in rows if name == hand}
     print(f"{len(X)} rows, {np.prod([*map(len, GRID.values())]) * 3} fits of {arguments.epochs} epochs")
     print(
-        "| way | processes | decode | train | predict | total | total / (train + one decode) | total / by hand | "
-        "accuracy |\n|---|---|---|---|---|---|---|---|---|"
+        "| way | decode | train | predict | total | total / (train + one decode) | total / by hand | "
+        "accuracy |\n|---|---|---|---|---|---|---|---|"
     )
     for name, n_jobs, found, least in rows:
         seconds = " | ".join(f"{found[part]:.1f} s" for part in ("decode", "train", "predict", "total"))
         ratios = f"{found['total'] / least:.3f} | {found['total'] / totals[n_jobs]:.3f}"
-        print(f"| {name} | {n_jobs} | {seconds} | {ratios} | {found['accuracy']:.3f} |")
+        way = name if n_jobs == 1 else f"{name}, {n_jobs} processes"
+        print(f"| {way} | {seconds} | {ratios} | {found['accuracy']:.3f} |")
 
 
 def one_decoding(X):

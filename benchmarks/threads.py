@@ -69,14 +69,14 @@ def main():
     seconds = {way: statistics.median(value for value, *_ in values) for way, values in measured.items()}
     print(f"{len(X)} rows, 4 fits of {arguments.epochs} epochs, {n_cores} cores")
     print(
-        "| processes | threads | torch's in each | decoding in each | total | total / with one thread each |\n"
-        "|---|---|---|---|---|---|"
+        "| processes, threads | torch's in each | decoding in each | total | total / with one thread each |\n"
+        "|---|---|---|---|---|"
     )
     for (n_jobs, single), values in measured.items():
         _, in_torch, decoding = values[0]
         ratio = seconds[n_jobs, single] / seconds[n_jobs, True]
         how = "one each" if single else "by default"
-        print(f"| {n_jobs} | {how} | {in_torch} | {decoding} | {seconds[n_jobs, single]:.1f} s | {ratio:.2f} |")
+        print(f"| {n_jobs}, {how} | {in_torch} | {decoding} | {seconds[n_jobs, single]:.1f} s | {ratio:.2f} |")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ SMALLEST = {
     "balancing.py": ["--hint-splits", "1", "--hint-epochs", "1", "--emoji-splits", "0"],
     "clothing.py": ["--file", "{reviews}", "--epochs", "1"],
     "decoders.py": ["--files", "2", "--repeats", "1"],
+    "defaults.py": ["--rows", "60", "--repeats", "1", "--without-compile"],
     "emoji.py": [
         "--keep",
         "1",
