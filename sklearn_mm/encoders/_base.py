@@ -82,6 +82,7 @@ class TextEncoder(Encoder):
 
     kind = "text"
     tokenizer = "word"  # the tokenizer that `TextInput(transformer="auto")` reads with for this encoder
+    length_costs = True  # whether long rows take much longer than short ones, so that they had better not share batches
 
     def prepare(self, x):
         """Turn int32 ids into the int64 that embedding layers take."""

@@ -216,6 +216,7 @@ class BagEncoder(TextEncoder):
     """
 
     tokenizer = "ngram"
+    length_costs = False  # nearly all time goes into the table of embeddings
 
     _parameter_constraints = {
         "embedding_dim": [Interval(Integral, 1, None, closed="left")],

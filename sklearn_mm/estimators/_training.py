@@ -219,8 +219,8 @@ class TrainingMixin:
         element_weight = self._element_weight(rows.target, rows.weight)
         target = torch.from_numpy(self._loss_target(rows.target))
         weight = torch.from_numpy((element_weight / element_weight.mean()).astype(np.float32))
-        trim, asked = network.trimmed_blocks(), network.asked_blocks()
-        return BlockDataset(rows.blocks, target, weight, trim=trim, asked=asked)
+        trim, group, asked = network.trimmed_blocks(), network.grouped_blocks(), network.asked_blocks()
+        return BlockDataset(rows.blocks, target, weight, trim=trim, group=group, asked=asked)
 
     def _measure(self, score, validation):
         """Return a function that scores the network as it is; the scorer sees an estimator that looks fitted."""

@@ -116,6 +116,10 @@ class MultimodalNetwork(nn.Module):
         """Return the names of the blocks of padded ids whose batches may be cut to their longest row."""
         return [name for name in self.names if self._kinds[name] == "text" and not self.encoder(name).fixed_length]
 
+    def grouped_blocks(self):
+        """Return the names of the blocks whose batches had better be of rows of like length."""
+        return [name for name in self.trimmed_blocks() if self.encoder(name).length_costs]
+
     def asked_blocks(self):
         """Return the names of the blocks that the wide part sees, as they are and not as features."""
         return [] if self.wide is None else self.wide.names

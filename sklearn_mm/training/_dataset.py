@@ -8,6 +8,9 @@ from sklearn_mm.preprocessing import Ragged
 
 __all__ = ["Batch", "BatchIterator", "BlockDataset"]
 
+_PADDED = 1.5  # times the ids that there are: from there on, rows of like length are put together
+_SORTED = 16  # batches that are sorted together
+
 
 class BlockDataset(Dataset):
     """`Blocks` with their targets and weights, read batch by batch.
@@ -22,17 +25,20 @@ class BlockDataset(Dataset):
         Weight of each element of the loss.
     trim : collection of str, default=()
         Blocks of padded ids (n_rows, length) that are cut to the longest row, or item, of a batch.
+    group : collection of str, default=()
+        Blocks of padded ids by whose length rows may be put together in training.
     said : torch.Tensor of shape (n_rows, n_names + 1, n_said), default=None
         What the wide part of the network says of the rows, if it is not to be asked.
     asked : collection of str, default=()
         Blocks that the wide part sees: where it is asked, they are read even if there are features of them.
     """
 
-    def __init__(self, blocks, target=None, weight=None, trim=(), said=None, asked=()):
+    def __init__(self, blocks, target=None, weight=None, trim=(), group=(), said=None, asked=()):
         self.blocks = blocks
         self.target = target
         self.weight = weight
         self.trim = frozenset(trim)
+        self.group = frozenset(group)
         self.said = said
         self.asked = frozenset(asked)
 
@@ -53,6 +59,15 @@ class BlockDataset(Dataset):
         if known:
             batch["features"] = {name: self._tensors(name, features[rows]) for name, features in known.items()}
         return batch, tuple(part[rows] for part in (self.target, self.weight) if part is not None)
+
+    def lengths(self):
+        """Return the number of ids of each row in the blocks of ``group``, (n_rows,); None if there are none."""
+        lengths = None
+        for name in self.group - set(self.blocks.features):
+            if not isinstance(self.blocks[name], Ragged):
+                own = np.count_nonzero(self.blocks[name], axis=1)
+                lengths = own if lengths is None else lengths + own
+        return lengths
 
     def _tensors(self, name, rows):
         if isinstance(rows, Ragged):
@@ -105,6 +120,9 @@ class Batch:
 class BatchIterator:
     """Go through a `BlockDataset` in batches, in the order of the rows or in a new random order each time.
 
+    A random order puts rows of like length together where more than a third of what batches are padded to would be
+    padding: spans of sixteen batches are sorted, and the batches then come in random order.
+
     Parameters
     ----------
     dataset : BlockDataset
@@ -119,15 +137,30 @@ class BatchIterator:
         self.dataset = dataset
         self.batch_size = batch_size
         self.shuffle = shuffle
+        self._lengths = dataset.lengths() if shuffle else None
+        if self._lengths is not None and not self._wastes(self._lengths):
+            self._lengths = None
+
+    def _wastes(self, lengths):
+        some = np.random.default_rng(0).permutation(lengths)
+        padded = sum(some[span].max() * len(some[span]) for span in cuts(len(some), self.batch_size))
+        return padded > _PADDED * some.sum()
 
     def __len__(self):
         return len(cuts(len(self.dataset), self.batch_size))
 
     def __iter__(self):
         n_rows = len(self.dataset)
+        spans = cuts(n_rows, self.batch_size)
         order = torch.randperm(n_rows).numpy() if self.shuffle else None
-        for span in cuts(n_rows, self.batch_size):
+        if self._lengths is not None:
+            order = np.concatenate([self._sorted(order[span]) for span in cuts(n_rows, _SORTED * self.batch_size)])
+            spans = [spans[number] for number in torch.randperm(len(spans)).tolist()]
+        for span in spans:
             yield Batch(self.dataset, span if order is None else order[span])
+
+    def _sorted(self, rows):
+        return rows[np.argsort(self._lengths[rows], kind="stable")]
 
 
 def cuts(n_rows, size):

@@ -135,3 +135,44 @@ def test_a_batch_in_parts_has_the_same_rows(blocks, rows, size, sizes):
     if len(parts) > 1:
         again = list(parts[-1].parts(1))  # a part is a batch like any other
         assert torch.equal(torch.cat([target for _, (target, _) in again]), parts[-1][1][0])
+
+
+def make_texts(lengths):
+    """Blocks of one text of these lengths."""
+    ids = (np.arange(max(lengths)) < np.array(lengths)[:, np.newaxis]).astype(np.int32)
+    spec = TextSpec(shape=(max(lengths),), vocab_size=10, tokenizer="word")
+    return BlockDataset(Blocks({"title": ids}, {"title": spec}), trim=["title"], group=["title"])
+
+
+def test_rows_of_like_length_share_batches_in_training():
+    lengths = np.random.default_rng(0).permutation(np.arange(1, 321))
+    dataset = make_texts(lengths)
+    torch.manual_seed(0)
+    iterator = BatchIterator(dataset, 10, shuffle=True)
+    first, second = ([batch.rows for batch in iterator] for _ in range(2))
+    assert sorted(np.concatenate(first)) == list(range(320))
+    spread = np.mean([np.ptp(lengths[rows]) for rows in first])
+    assert spread < 320 / 16 * 1.5  # of all lengths if a batch were drawn from all
+    means = np.array([lengths[rows].mean() for rows in first])
+    assert not (np.diff(means) > 0).all()  # batches are not sorted themselves
+    assert {frozenset(rows.tolist()) for rows in first} != {frozenset(rows.tolist()) for rows in second}
+    assert [batch.rows for batch in BatchIterator(dataset, 320)] == [slice(0, 320)]  # as they come, unless shuffled
+
+
+@pytest.mark.parametrize("lengths", [[20] * 63 + [12], np.arange(64) % 4 + 20])
+def test_rows_of_about_one_length_are_drawn_from_all(lengths):
+    dataset = make_texts(lengths)
+    torch.manual_seed(0)
+    grouped = [batch.rows.tolist() for batch in BatchIterator(dataset, 8, shuffle=True)]
+    dataset.group = frozenset()
+    torch.manual_seed(0)
+    assert grouped == [batch.rows.tolist() for batch in BatchIterator(dataset, 8, shuffle=True)]
+
+
+def test_texts_without_ids_and_lists_are_not_grouped():
+    dataset = make_texts([3, 1, 1, 1])
+    dataset.blocks["title"][:] = 0
+    assert sum(len(batch) for batch in BatchIterator(dataset, 2, shuffle=True)) == 4
+    lists = Ragged.from_counts(dataset.blocks["title"], [2, 0, 2])
+    dataset = BlockDataset(Blocks({"title": lists}, dataset.blocks.specs), group=["title"])
+    assert dataset.lengths() is None
