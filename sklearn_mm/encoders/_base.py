@@ -47,6 +47,7 @@ class Encoder(Component):
     frozen = False
     kind = None  # the modality that the encoder reads; None: any
     fixed_length = False  # whether the layers depend on the length of a row, so that padding must not be trimmed
+    length_costs = True  # whether long rows take much longer than short ones, so that they had better not share batches
 
     def build(self, spec):
         """Make the layers for a block that ``spec`` describes; returns ``self``."""
@@ -82,7 +83,6 @@ class TextEncoder(Encoder):
 
     kind = "text"
     tokenizer = "word"  # the tokenizer that `TextInput(transformer="auto")` reads with for this encoder
-    length_costs = True  # whether long rows take much longer than short ones, so that they had better not share batches
 
     def prepare(self, x):
         """Turn int32 ids into the int64 that embedding layers take."""
