@@ -11,13 +11,13 @@ PyTurboJPEG needs the library libturbojpeg too).
 import argparse
 import importlib
 import io
-import os
 import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+import joblib
 import numpy as np
 from PIL import Image
 
@@ -121,7 +121,7 @@ def main():
         files = make_files(arguments.files, np.random.default_rng(0))
     else:
         files = [path.read_bytes() for path in sorted(arguments.folder.glob("*.jpg"))[: arguments.files]]
-    n_cores = len(os.sched_getaffinity(0))
+    n_cores = joblib.cpu_count()
     found = ways(arguments.size)
     whole = ImageTransformer(arguments.size).fit(files[:1])
     seconds = {name: ([], []) for name in [*found, "ImageTransformer"]}

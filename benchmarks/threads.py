@@ -8,7 +8,6 @@ OMP_NUM_THREADS=1 and ``n_jobs=1`` of the transformers give). "threads" counts t
 """
 
 import argparse
-import os
 import statistics
 import time
 
@@ -57,7 +56,7 @@ def main():
 
     X, y = load_emoji(return_X_y=True)
     X, y = X[: arguments.rows], y[: arguments.rows]
-    n_cores = len(os.sched_getaffinity(0))
+    n_cores = joblib.cpu_count()
     ways = [(n_jobs, single) for n_jobs in (1, n_cores) for single in (False, True)]
     measured = {way: [] for way in ways}
     for repeat in range(arguments.repeats + 1):

@@ -137,11 +137,11 @@ class BatchIterator:
         self.dataset = dataset
         self.batch_size = batch_size
         self.shuffle = shuffle
-        self._lengths = dataset.lengths() if shuffle else None
-        if self._lengths is not None and not self._wastes(self._lengths):
-            self._lengths = None
+        lengths = dataset.lengths() if shuffle else None
+        self._lengths = lengths if lengths is not None and self._wastes(lengths) else None
 
     def _wastes(self, lengths):
+        """Return whether batches in any order would be padding to more than a third."""
         some = np.random.default_rng(0).permutation(lengths)
         padded = sum(some[span].max() * len(some[span]) for span in cuts(len(some), self.batch_size))
         return padded > _PADDED * some.sum()
