@@ -161,7 +161,7 @@ def evaluate(variant, split, seed, max_epochs, image):
     """Return accuracy and log loss on the test rows, and seconds of fitting."""
     settings, instead = VARIANTS[variant]
     X, y, X_test, y_test = split
-    clf = MultimodalClassifier(image=image, text="text", max_epochs=max_epochs, random_state=seed)
+    clf = MultimodalClassifier(image=image, text="text", wide=None, max_epochs=max_epochs, random_state=seed)
     clf.set_params(**settings)
     start = time.perf_counter()
     with (

@@ -49,7 +49,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--file", type=Path, required=True, help="the reviews, as parquet")
     parser.add_argument("--rows", type=int, help="rows to train with; all by default")
-    parser.add_argument("--epochs", type=int, default=40, help="at most")
+    parser.add_argument("--epochs", type=int, default=20, help="at most")
     arguments = parser.parse_args()
 
     reviews = pd.read_parquet(arguments.file)

@@ -27,9 +27,18 @@ def classical(seed, reads):
     return make_pipeline(make_union(*parts), LogisticRegression(C=10, max_iter=1000))
 
 
-def ours(seed, **parameters):
+def ours(seed, estimator=MultimodalClassifier, **parameters):
     """Return the estimator as it comes, but for ``parameters``."""
-    return MultimodalClassifier(random_state=seed, **parameters)
+    return estimator(random_state=seed, **parameters)
+
+
+class WideAlone(MultimodalClassifier):
+    """The linear model that the network begins with, alone."""
+
+    def fit(self, X, y):
+        super().fit(X, y)
+        self.net_.module_.share = 0.0
+        return self
 
 
 PLAIN = {
@@ -49,6 +58,7 @@ MODELS = {
     "default": ours,
     "default, picture alone": partial(ours, text=None),
     "default, text alone": partial(ours, image=None),
+    "default, wide part alone": partial(ours, estimator=WideAlone, max_epochs=1),
     "TF-IDF": partial(classical, reads=[]),
     "TF-IDF + pixels": partial(classical, reads=[pixels]),
     "TF-IDF + pixels + gradients": partial(classical, reads=[pixels, gradients]),

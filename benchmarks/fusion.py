@@ -78,7 +78,7 @@ def guess(train, test):
 def evaluate(train, test, seed, **params):
     """Return what training on some `Blocks` costs, and the accuracy on others."""
     wall, cpu = time.perf_counter(), time.process_time()
-    clf = MultimodalClassifier(random_state=seed, **params).fit(*train)
+    clf = MultimodalClassifier(random_state=seed, wide=None, **params).fit(*train)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     weights = sum(parameter.numel() for parameter in clf.net_.module_.parameters())
     return {"accuracy": clf.score(*test), "weights": weights, "seconds": wall, "cpu_seconds": cpu}

@@ -47,7 +47,7 @@ def accuracy(train, test, seed, **params):
     """Return the accuracy on the test rows after training, and the seconds of both."""
     params = {"image": PICTURE, "text": TEXT, **params}
     start = time.perf_counter()
-    clf = MultimodalClassifier(tabular=None, batch_size=32, random_state=seed, **params).fit(*train)
+    clf = MultimodalClassifier(tabular=None, wide=None, batch_size=32, random_state=seed, **params).fit(*train)
     return clf.score(*test), time.perf_counter() - start
 
 

@@ -112,6 +112,7 @@ def ours(epochs, memory):
     clf = MultimodalClassifier(
         image=ImageInput("image", transformer=ImageTransformer(SIZE), encoder=CNNEncoder(CHANNELS), augment=None),
         text=TextInput("text", transformer=TextTransformer("word"), encoder=BagEncoder(WIDTH, token_dropout=0)),
+        wide=None,
         memory=memory,
         max_epochs=epochs,
         batch_size=64,

@@ -76,7 +76,7 @@ def main():
     batch, one = preload(blocks), blocks[:1]
     batch_of_one = preload(one)
     clf = MultimodalClassifier(
-        max_epochs=arguments.epochs, lr_schedule="constant", weight_averaging=None, random_state=0
+        max_epochs=arguments.epochs, wide=None, lr_schedule="constant", weight_averaging=None, random_state=0
     ).fit(blocks, y)
     target = torch.from_numpy(clf._encode_target(y))
     settings = clf.net_.batch_size, clf.lr, clf.weight_decay, arguments.epochs

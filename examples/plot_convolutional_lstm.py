@@ -17,6 +17,7 @@ model = MultimodalClassifier(
     text=TextInput("text", encoder=RNNEncoder(embedding_dim=128, hidden_size=64, dense_units=64, pool="flatten")),
     fusion="concat",
     head="linear",
+    wide=None,
     max_epochs=2,
     random_state=0,
 ).fit(X, y)

@@ -48,6 +48,7 @@ convolutional_lstm = MultimodalClassifier(
     text=TextInput(encoder=RNNEncoder(embedding_dim=128, hidden_size=64, dense_units=64, pool="flatten")),
     fusion="concat",
     head="linear",
+    wide=None,
     optimizer="adam",
     lr=1e-3,
     lr_schedule="constant",

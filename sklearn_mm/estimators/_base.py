@@ -54,6 +54,7 @@ class BaseMultimodal(
         **TrainingMixin._parameter_constraints,
     }
     _stratify = False
+    _share = 1.0  # of the deep part's outputs that is added to the wide part's, where no held-out rows tell
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
@@ -86,10 +87,9 @@ class BaseMultimodal(
         target = self._encode_target(y, "y", complete=True) if goes_on else self._fit_target(y)
         rows = self._read_rows(*leave_out_weightless(X, y, target, sample_weight), goes_on)
         seed = draw_seed(self.random_state)
-        has_wide = resolve_wide(self.wide, self.specs_) is not None
-        early_stopping = self.early_stopping is True or (
-            self.early_stopping == "auto" and (X_val is not None or (has_wide and len(rows.target) >= _FEWEST_TO_SPLIT))
-        )
+        early_stopping = self.early_stopping
+        if early_stopping == "auto":
+            early_stopping = X_val is not None or (len(rows.target) >= _FEWEST_TO_SPLIT and self._holds_out())
 
         validation, everything = None, rows
         if X_val is not None:
@@ -120,6 +120,10 @@ class BaseMultimodal(
             self._refit_wide(everything)
         tasks.end_fit()
         return self
+
+    def _holds_out(self):
+        """Return whether rows are held out unasked: to tell how much the wide part leaves to be added."""
+        return resolve_wide(self.wide, self.specs_) is not None
 
     def _partial_fit(self, X, y, target, sample_weight):
         """Go once through rows whose target is encoded; the first call learns how to read them."""

@@ -45,9 +45,8 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
     head : str or Head, default="auto"
         What maps the fused vector to the classes: "mlp" (which "auto" stands for), "linear", or a `Head`.
     wide : str, WideLinear or None, default="auto"
-        "linear" adds a linear model of n-grams, numbers and categories to the outputs of the rest (`WideLinear`), which
-        learns to say what this model misses. "auto" does so for tables, and for texts without pictures. None leaves it
-        out.
+        "linear" (which "auto" stands for) adds a linear model of n-grams, numbers, categories, edges and colours to
+        the outputs of the rest (`WideLinear`), which learns to say what this model misses. None leaves it out.
     loss : str or ClassifierLoss, default="cross_entropy"
         What the network is trained by: "cross_entropy", "focal" (rows that are told well count less), "ordinal"
         (classes in an order, such as negative, neutral, positive), or a `ClassifierLoss`:
@@ -64,7 +63,7 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
         Weights of the classes in the loss; "balanced" gives each class the same total. For multi-label targets the
         zeros and ones of each label are weighted within that label's own loss: a dict holds for all labels, a list
         has one dict per label.
-    max_epochs : int, default=40
+    max_epochs : int, default=20
         How often the training rows are gone through. More fits closer and takes longer; the learning-rate schedule
         spans all of them.
     batch_size : int or "auto", default="auto"
@@ -90,9 +89,9 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
         loss and classes, and new settings of training; ``history_`` goes on too.
     early_stopping : bool or "auto", default="auto"
         Whether to stop when ``scoring`` on the validation rows no longer gets better, and to restore the best epoch's
-        weights. "auto" does so if validation rows are passed to `fit`, and if there is a wide part and are 30 rows or
-        more: then at least 50 rows, but no more than a third, are held out, which also settle how much of the rest is
-        added to the wide part.
+        weights. "auto" does so if validation rows are passed to `fit`, and if there is a wide part, no picture and are
+        30 rows or more: then at least 50 rows, but no more than a third, are held out, which also settle how much of
+        the rest is added to the wide part. Without validation rows, that is half.
     validation_fraction : float, default=0.1
         Share of rows held out (stratified, except for multi-label targets) for early stopping if no validation rows
         are passed.
@@ -161,6 +160,7 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
     array(['night', 'night'], dtype='<U5')
     """
 
+    _share = 0.5  # what is surer of its training rows than of others is halved
     _parameter_constraints = {
         **BaseMultimodal._parameter_constraints,
         "loss": [str, ClassifierLoss],
@@ -182,7 +182,7 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
         modality_dropout=0.0,
         balancing="auto",
         class_weight=None,
-        max_epochs=40,
+        max_epochs=20,
         batch_size="auto",
         gradient_accumulation_steps=1,
         lr=2e-3,
@@ -329,6 +329,10 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
         if self._is_multilabel:
             return (scores > 0).astype(np.int64)
         return self.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)]
+
+    def _holds_out(self):
+        # Pictures are better learnt from all rows, by a schedule that comes to its end.
+        return super()._holds_out() and all(spec.kind != "image" for spec in self.specs_.values())
 
     @property
     def _stratify(self):

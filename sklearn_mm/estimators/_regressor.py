@@ -39,9 +39,8 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
     head : str or Head, default="auto"
         What maps the fused vector to the targets: "mlp" (which "auto" stands for), "linear", or a `Head`.
     wide : str, WideLinear or None, default="auto"
-        "linear" adds a linear model of n-grams, numbers and categories to the outputs of the rest (`WideLinear`), which
-        learns to say what this model misses. "auto" does so for tables, and for texts without pictures. None leaves it
-        out.
+        "linear" (which "auto" stands for) adds a linear model of n-grams, numbers, categories, edges and colours to
+        the outputs of the rest (`WideLinear`), which learns to say what this model misses. None leaves it out.
     loss : str or RegressorLoss, default="squared_error"
         What the network is trained by: "squared_error" (predicts means), "absolute_error" (medians), "huber" (between
         the two), "quantile" (the median, unless ``QuantileLoss(quantile=0.9)`` says otherwise), "poisson" (rates of
@@ -54,7 +53,7 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
         "modulation" slows down the encoder of the block that is ahead (OGM-GE), "heads" also trains each block to
         predict by itself; neither changes how rows are predicted. None does nothing, and "auto" stands for it: worth
         trying where one block alone predicts better than all together.
-    max_epochs : int, default=40
+    max_epochs : int, default=20
         How often the training rows are gone through. More fits closer and takes longer; the learning-rate schedule
         spans all of them.
     batch_size : int or "auto", default="auto"
@@ -82,7 +81,7 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
         Whether to stop when ``scoring`` on the validation rows no longer gets better, and to restore the best epoch's
         weights. "auto" does so if validation rows are passed to `fit`, and if there is a wide part and are 30 rows or
         more: then at least 50 rows, but no more than a third, are held out, which also settle how much of the rest is
-        added to the wide part.
+        added to the wide part. Without validation rows, all of it is.
     validation_fraction : float, default=0.1
         Share of rows held out for early stopping if no validation rows are passed.
     scoring : str or callable, default="loss"
@@ -167,7 +166,7 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
         loss="squared_error",
         modality_dropout=0.0,
         balancing="auto",
-        max_epochs=40,
+        max_epochs=20,
         batch_size="auto",
         gradient_accumulation_steps=1,
         lr=2e-3,

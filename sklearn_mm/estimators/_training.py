@@ -92,7 +92,7 @@ class TrainingMixin:
             if network.wide is not None and not partial:
                 dataset.said = self._said(network.wide, dataset, generator, goes_on)
                 if validation is not None:
-                    dataset_val.said = network.wide.says(self._seen_by_wide(network.wide, dataset_val))
+                    dataset_val.said = network.wide.says(dataset_val.select(network.wide.names))
             if self.compile:
                 compile_network(network.to(device), type(self).__name__)
             self.net_ = self._make_net(network, len(rows.weight), device, stopping, score, end, partial)
@@ -134,12 +134,13 @@ class TrainingMixin:
             self.modality_dropout,
             balancing,
         )
+        network.share = self._share
         network.start(rows.blocks, self._loss_target(rows.target), rows.weight, generator)
         return network
 
     def _said(self, wide, dataset, generator, goes_on):
         """Fit the wide part to the training rows, and return what it says of them out of fold."""
-        seen = self._seen_by_wide(wide, dataset)
+        seen = dataset.select(wide.names)
         if not goes_on:
             return wide.start(seen, self._loss, generator)
         wide.refit(seen, self._loss)  # it may know rows that are now held out
@@ -149,11 +150,7 @@ class TrainingMixin:
         """Fit the wide part to all rows, when those that were held out have told how good it is."""
         network = self.net_.module_
         if network.wide is not None:
-            network.wide.refit(self._seen_by_wide(network.wide, self._dataset(network, rows)), self._loss)
-
-    @staticmethod
-    def _seen_by_wide(wide, dataset):
-        return BlockDataset(dataset.blocks.select(wide.names), dataset.target, dataset.weight, asked=wide.names)
+            network.wide.refit(self._dataset(network, rows).select(network.wide.names), self._loss)
 
     def _make_net(self, network, n_rows, device, stopping, score, end, partial):
         time_limit = None if end is None else TimeLimit(end)

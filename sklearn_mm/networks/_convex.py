@@ -4,23 +4,32 @@ from copy import copy
 
 import numpy as np
 import torch
+from scipy import sparse
 from scipy.linalg import eigh
 from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits
 
-__all__ = ["cross_fit", "deal_folds", "fit"]
+__all__ = ["Design", "cross_fit", "deal_folds", "fit"]
 
 _ALPHAS = 4.0 ** -np.arange(10)  # from 1 down to 4e-6
-_ROTATION_PAYS = 8  # times; what a step costs in the basis of the rows, against what it costs in the terms
+_SPARSE_COSTS = 8  # times what a dense value costs, in a product
+_TERM_COSTS = 80  # beside products, for each step of the search
+_LIGHTER = 0.25  # the factor that is tried for each part of a design
 _NEAR = 1e-4  # relative gain of a step below which the search for a penalty goes on to the next
 _NEARER = 1e-7  # and below which the final search ends
 
+# Between the many small products of NumPy and torch, the threads of each would wait for those of the other: on two
+# cores, a fit of 1,000 rows took six times as long.
+_ALONE = threadpool_limits.wrap(limits=1)
 
+
+@_ALONE
 def cross_fit(design, target, weight, criterion, n_outputs, folds, judge=None):
     """Fit outputs to targets linearly, with the penalty that predicts best what a fit has not seen.
 
     Parameters
     ----------
-    design : scipy.sparse.csr_array of shape (n_rows, n_terms)
+    design : Design
         What the model sees; the intercept comes on top.
     target : torch.Tensor of shape (n_rows, ...)
         What ``criterion`` takes.
@@ -44,73 +53,151 @@ def cross_fit(design, target, weight, criterion, n_outputs, folds, judge=None):
         Of all rows but those of a fold.
     alpha : float
         The penalty.
+    factors : tuple of float
+        What each part of the design is multiplied by before it is penalised: less than 1 for a part that misleads.
     """
-    everything, of_all_terms = _make_problem(design, target, weight, criterion)
-    judge = everything.losses if judge is None else judge
     held_out = [torch.from_numpy(folds == fold) for fold in range(folds.max() + 1)]
-    trains = [everything.only(~rows) for rows in held_out]
-    coefs = [np.zeros((1 + everything.design.shape[1], n_outputs))] * len(held_out)
-    best_loss, best_alpha, best_coefs = np.inf, _ALPHAS[0], coefs
-    for alpha in _ALPHAS:  # each fit starts from the one before, which was smoother
-        coefs = [train.fit(coef, alpha, _NEAR) for train, coef in zip(trains, coefs, strict=True)]
-        outputs = [everything.outputs(coef) for coef in coefs]
+    problem = _Problem(design, target, weight, criterion)
+    judge = problem.losses if judge is None else judge
+
+    def fit_folds(problem, coefs, alpha):
+        coefs = [problem.only(~rows).fit(coef, alpha, _NEAR) for rows, coef in zip(held_out, coefs, strict=True)]
+        outputs = [problem.outputs(coef) for coef in coefs]
         loss = sum(judge(part)[rows].sum().item() for part, rows in zip(outputs, held_out, strict=True))
+        return loss, coefs
+
+    best_loss, coefs = np.inf, [np.zeros((1 + problem.n_inner, n_outputs))] * len(held_out)
+    for next_alpha in _ALPHAS:  # each fit starts from the one before, which was smoother
+        loss, coefs = fit_folds(problem, coefs, next_alpha)
         if loss >= best_loss:
             break
-        best_loss, best_alpha, best_coefs = loss, alpha, coefs
-    coef = everything.fit(np.mean(best_coefs, axis=0), best_alpha, _NEARER)
-    return of_all_terms(coef), [*map(of_all_terms, best_coefs)], best_alpha
+        best_loss, best_coefs, alpha = loss, coefs, next_alpha
+    for place in range(len(design.parts)) if len(design.parts) > 1 else ():
+        lighter = _Problem(problem.design.lighter(place), target, weight, criterion)
+        loss, coefs = fit_folds(lighter, [lighter.inner(problem.outer(coef)) for coef in best_coefs], alpha)
+        if loss < best_loss:
+            best_loss, best_coefs, problem = loss, coefs, lighter
+    coef = problem.fit(np.mean(best_coefs, axis=0), alpha, _NEARER)
+    return problem.outer(coef), [*map(problem.outer, best_coefs)], alpha, problem.design.factors
 
 
+@_ALONE
 def fit(design, target, weight, criterion, n_outputs, alpha):
     """Return the coefficients (1 + n_terms, n_outputs) for a penalty; see `cross_fit`."""
-    problem, of_all_terms = _make_problem(design, target, weight, criterion)
-    return of_all_terms(problem.fit(np.zeros((1 + problem.design.shape[1], n_outputs)), alpha, _NEARER))
-
-
-def _make_problem(design, target, weight, criterion):
-    """Return the problem in as few dimensions as pays, and what maps its coefficients to those of all terms."""
-    compressed, of_all_terms = _compress(design)
-    target = target.double() if target.is_floating_point() else target
-    return _Problem(compressed, target, weight.double(), criterion), of_all_terms
-
-
-def _compress(design):
-    """Return a smaller design of the same minimum, and what maps its coefficients to those of all terms.
-
-    Few rows span few dimensions, however many terms they have: in an orthonormal basis of their span, outputs and
-    penalty are the same, and the search is some ten times as fast.
-    """
-    n_terms = design.shape[1]
-    used = np.flatnonzero(design.count_nonzero(axis=0))
-    if design.shape[0] ** 2 < _ROTATION_PAYS * (design.nnz + 10 * len(used)):
-        values, vectors = eigh((design @ design.T).toarray())
-        kept = values > 1e-10 * values[-1]
-        lengths = np.sqrt(values[kept])
-        basis = vectors[:, kept]
-        return basis * lengths, lambda coef: _join(coef[0], design.T @ (basis / lengths @ coef[1:]))
-
-    def of_all_terms(coef):
-        full = np.zeros((n_terms, coef.shape[1]))
-        full[used] = coef[1:]
-        return _join(coef[0], full)
-
-    return design[:, used], of_all_terms
+    problem = _Problem(design, target, weight, criterion)
+    return problem.outer(problem.fit(np.zeros((1 + problem.n_inner, n_outputs)), alpha, _NEARER))
 
 
 def _join(intercept, coef):
     return np.concatenate([np.asarray(intercept)[np.newaxis], coef])
 
 
+class Design:
+    """The terms of rows, side by side in parts.
+
+    Parameters
+    ----------
+    parts : list of scipy.sparse.csr_array or ndarray of shape (n_rows, any)
+        Sparse ones of float64, dense ones of any precision, in which they are multiplied.
+    factors : tuple of float, default=None
+        What each part counts multiplied by; 1 by default.
+    """
+
+    def __init__(self, parts, factors=None):
+        self.parts = parts
+        self.factors = (1.0,) * len(parts) if factors is None else factors
+        self.n_rows = parts[0].shape[0]
+        self.n_terms = sum(part.shape[1] for part in parts)
+        self.cost = sum(_SPARSE_COSTS * part.nnz if sparse.issparse(part) else part.size for part in parts)
+
+    def lighter(self, place):
+        """Return the design with one part that counts less."""
+        factors = list(self.factors)
+        factors[place] *= _LIGHTER
+        return Design(self.parts, tuple(factors))
+
+    def split(self, coef):
+        """Return the rows of ``coef`` (n_terms, ...) that belong to each part."""
+        return np.split(coef, np.cumsum([part.shape[1] for part in self.parts])[:-1])
+
+    def scale(self, coef):
+        """Return ``coef`` (n_terms, ...) multiplied by the factors of the parts."""
+        return np.concatenate([f * of_part for f, of_part in zip(self.factors, self.split(coef), strict=True)])
+
+    def __matmul__(self, coef):
+        """Return (n_rows, ...), the products with ``coef`` (n_terms, ...)."""
+        parts = zip(self.factors, self.parts, self.split(coef), strict=True)
+        return sum(f * (part @ _like(of_part, part)) for f, part, of_part in parts)
+
+    def transposed(self, slope):
+        """Return (n_terms, ...), the products of the columns with ``slope`` (n_rows, ...)."""
+        parts = zip(self.factors, self.parts, strict=True)
+        return np.concatenate([f * (part.T @ _like(slope, part)) for f, part in parts])
+
+    def products(self):
+        """Return the products of all rows with all rows, (n_rows, n_rows)."""
+        products = [part @ part.T for part in self.parts]
+        dense = (part.toarray() if sparse.issparse(part) else part.astype(np.float64) for part in products)
+        return sum(f**2 * part for f, part in zip(self.factors, dense, strict=True))
+
+    def marks(self):
+        """Return a number for each row, equal only for equal rows."""
+        weights = self.split(np.random.default_rng(0).standard_normal(self.n_terms))
+        marks = np.zeros(self.n_rows)
+        for part, weight in zip(self.parts, weights, strict=True):
+            # not by a BLAS, whose last digits may differ between equal rows
+            marks += part @ weight if sparse.issparse(part) else np.einsum("ij,j->i", part, weight)
+        return np.round(marks, 9)
+
+    def mean_squares(self):
+        """Return the mean square of each term, (n_terms,)."""
+        parts = [
+            (part**2).sum(0) if sparse.issparse(part) else np.einsum("ij,ij->j", part, part) for part in self.parts
+        ]
+        return self.scale(self.scale(np.concatenate(parts))) / self.n_rows
+
+
+def _like(array, part):
+    return array if sparse.issparse(part) else array.astype(part.dtype, copy=False)
+
+
 class _Problem:
-    """Weighted rows, and how well coefficients fit them."""
+    """Weighted rows, and how well coefficients fit them.
+
+    Few rows span few dimensions, however many terms they have: the coefficients that are searched for, the *inner*
+    ones, are then those of an orthonormal basis of their span. Outputs and penalty are the same, and the search is some
+    ten times as fast.
+    """
 
     def __init__(self, design, target, weight, criterion):
         self.design = design
-        self.target = target
-        self.weight = weight
+        self.target = target.double() if target.is_floating_point() else target
+        self.weight = weight.double()
         self.criterion = criterion
-        self.squares = np.asarray((design**2).sum(0))  # of each term
+        self.basis, self.searched = None, design
+        if design.n_rows**2 < design.cost + _TERM_COSTS * design.n_terms:
+            values, vectors = eigh(design.products())
+            kept = values > 1e-10 * values[-1]
+            self.lengths = np.sqrt(values[kept])
+            self.basis = vectors[:, kept]
+            self.searched = Design([self.basis * self.lengths])
+        self.n_inner = self.searched.n_terms
+        self.mean_squares = self.searched.mean_squares()
+
+    def outer(self, coef):
+        """Return the coefficients of all terms (1 + n_terms, n_outputs) that inner ones stand for."""
+        if self.basis is None:
+            return _join(coef[0], self.design.scale(coef[1:]))
+        of_terms = self.design.transposed(self.basis / self.lengths @ coef[1:])
+        return _join(coef[0], self.design.scale(of_terms))
+
+    def inner(self, coef):
+        """Return inner coefficients of the same outputs as those of all terms."""
+        if self.basis is None:
+            shares = zip(self.design.factors, self.design.split(coef[1:]), strict=True)
+            return _join(coef[0], np.concatenate([of_part / f for f, of_part in shares]))
+        outputs = Design(self.design.parts) @ coef[1:]
+        return _join(coef[0], self.basis.T @ outputs / self.lengths[:, np.newaxis])
 
     def only(self, rows):
         """Return the problem of some rows (a mask): the others lose their weight, so that the design is not copied."""
@@ -119,7 +206,7 @@ class _Problem:
         return other
 
     def outputs(self, coef):
-        return torch.from_numpy(self.design @ coef[1:] + coef[0])
+        return torch.from_numpy(self.searched @ coef[1:] + coef[0])
 
     def losses(self, outputs):
         """Return the weighted losses."""
@@ -129,7 +216,7 @@ class _Problem:
         """Return the coefficients that minimise the mean loss plus the penalty, searched for from ``coef`` on."""
         shape, total = coef.shape, self.weight.sum().item() / self.weight[0].numel()
         # In units in which all directions are about as steep, or the search would creep along the flat ones.
-        unit = 1 / np.sqrt(_join(1.0, self.squares / len(self.target) + alpha))[:, np.newaxis]
+        unit = 1 / np.sqrt(_join(1.0, self.mean_squares + alpha))[:, np.newaxis]
 
         def objective(flat):
             coef = flat.reshape(shape) * unit
@@ -137,7 +224,7 @@ class _Problem:
             loss = self.losses(outputs).sum() / total
             loss.backward()
             slope = outputs.grad.numpy()
-            gradient = _join(slope.sum(0), self.design.T @ slope + alpha * coef[1:])
+            gradient = _join(slope.sum(0), self.searched.transposed(slope) + alpha * coef[1:])
             return loss.item() + alpha / 2 * np.square(coef[1:]).sum(), (gradient * unit).ravel()
 
         options = {"maxiter": 200, "maxcor": 5, "ftol": tolerance}
@@ -150,7 +237,7 @@ def deal_folds(design, target, n_folds, generator):
 
     Parameters
     ----------
-    design : scipy.sparse.csr_array of shape (n_rows, n_terms)
+    design : Design
         The rows.
     target : torch.Tensor of shape (n_rows,) or (n_rows, n_outputs)
         Each fold gets its share of small and large targets, by the first output.
@@ -164,7 +251,7 @@ def deal_folds(design, target, n_folds, generator):
     folds : ndarray of shape (n_rows,), dtype int
         From 0 on, without gaps.
     """
-    marks = design @ np.random.default_rng(0).standard_normal(design.shape[1])  # equal only for equal rows
+    marks = design.marks()
     _, first, which = np.unique(marks, return_index=True, return_inverse=True)
     shuffled = torch.rand(len(first), generator=generator).numpy()
     order = np.lexsort([shuffled, target.numpy().reshape(len(target), -1)[first, 0]])

@@ -1,4 +1,4 @@
-"""The wide part of a network: a linear model of texts and tables, on which the deep part improves."""
+"""The wide part of a network: a linear model of what is plain to see, on which the deep part improves."""
 
 from numbers import Integral
 
@@ -8,7 +8,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from scipy import sparse
 
-from sklearn_mm.networks._convex import cross_fit, deal_folds, fit
+from sklearn_mm.networks._convex import Design, cross_fit, deal_folds, fit
 from sklearn_mm.networks._terms import make_terms
 from sklearn_mm.utils._component import Component
 from sklearn_mm.utils._registry import Registry
@@ -17,20 +17,22 @@ from sklearn_mm.utils._validation import Interval
 __all__ = ["WideLinear", "resolve_wide"]
 
 _MOST_WEIGHTS = 4_000_000  # of a text; the search for them holds some twenty copies
-_CHUNK = 1024  # rows whose terms are made at once
+_CHUNK = 256  # rows whose terms are made at once
 
 
 class WideLinear(Component):
-    """Add a linear model of n-grams, numbers and categories to the outputs of a network.
+    """Add a linear model of n-grams, numbers, categories, edges and colours to the outputs of a network.
 
-    What texts and tables say, single words and numbers often say, and a linear model with a penalty finds it out in
+    Much of what rows say, single words, numbers and colours say, and a linear model with a penalty finds it out in
     seconds. It is fitted first: to the minimum of the estimator's loss, with the penalty that predicts best out of
     fold. The deep part is then trained to say what it misses. In training, rows come with its *out-of-fold* outputs,
     of a model that was fitted without them: on the rows that it was fitted with, a model looks better than it is and
     leaves too little to learn. Predictions add the model of all rows.
 
     Of a text it sees which tokens there are, weighted by how rare they are; of numbers, their values and steps between
-    their quantiles; of categories, which it is. It sees nothing of other blocks, nor of what a row lacks.
+    their quantiles; of categories, which it is; of pictures, histograms of the directions of edges in 4 × 4 cells and
+    of the colours, and 8 × 8 pixels. It sees nothing of other blocks, of pictures whose encoder is not trained, nor of
+    what a row lacks.
 
     Where the estimator learns means of a number with at most ten values, as a rating, the linear model tells these
     apart as classes (softmax), and its output is their mean: words that speak for the middle are not lost between those
@@ -66,7 +68,7 @@ class WideLinear(Component):
         self.parts = nn.ModuleList(_Part(terms[name], self.n_said) for name in self.names)
         self.columns = [list(specs).index(name) for name in self.names]
         self.register_buffer("intercept", torch.zeros(self.n_said))
-        self.alpha = None
+        self.alpha, self.factors = None, None
         return self
 
     def forward(self, batch):
@@ -86,13 +88,13 @@ class WideLinear(Component):
     @torch.no_grad()
     def says(self, dataset):
         """Return what `forward` gives for all rows of a ``BlockDataset``."""
-        return torch.cat([self(batch) for batch in _chunks(dataset)])
+        return torch.cat([self(batch) for batch in _batches(dataset)])
 
     def start(self, dataset, criterion, generator):
         """Fit the model to the rows of a ``BlockDataset`` of ``names``, and return what it says of them out of fold."""
         for part, name in zip(self.parts, self.names, strict=True):
-            part.terms.start(_items(batch["blocks"][name]) for batch in _chunks(dataset))
-        coef, said, self.alpha = self._cross_fit(dataset, criterion, generator)
+            part.terms.start(_of_present(x, present) for x, present in _chunks(dataset, name))
+        coef, said, self.alpha, self.factors = self._cross_fit(dataset, criterion, generator)
         self._take(coef)
         return said
 
@@ -101,30 +103,29 @@ class WideLinear(Component):
         return self._cross_fit(dataset, criterion, generator)[1]
 
     def _cross_fit(self, dataset, criterion, generator):
-        """Return coefficients (1 + n_terms, n_said), what is said out of fold, and the penalty."""
-        designs = self._designs(dataset)
-        design = sparse.hstack(designs, format="csr")
+        """Return coefficients (1 + n_terms, n_said), what is said out of fold, the penalty, and factors of blocks."""
+        design = self._design(dataset)
         said = torch.zeros(len(dataset), len(self.names) + 1, self.n_said)
         folds = deal_folds(design, dataset.target, self.n_folds, generator)
         if folds.max() == 0:  # all rows are equal
-            return np.zeros((1 + design.shape[1], self.n_said)), said, None
+            return np.zeros((1 + design.n_terms, self.n_said)), said, None, None
 
         def judge(scores):  # the penalty is to be good for the means, not for telling levels apart
             return criterion(self.outputs(scores.unsqueeze(1)), dataset.target) * dataset.weight
 
         judge = None if self.levels is None else judge
-        coef, fold_coefs, alpha = cross_fit(design, *self._learns(dataset, criterion), self.n_said, folds, judge)
+        coef, fold_coefs, *found = cross_fit(design, *self._learns(dataset, criterion), self.n_said, folds, judge)
         for fold, fold_coef in enumerate(fold_coefs):
             rows = np.flatnonzero(folds == fold)
-            parts = [part[rows] @ weight for part, weight in zip(designs, self._split(fold_coef), strict=True)]
+            weights = design.split(fold_coef[1:])
+            parts = [part[rows] @ weight for part, weight in zip(design.parts, weights, strict=True)]
             said[rows] = torch.from_numpy(np.stack([*parts, np.broadcast_to(fold_coef[0], parts[0].shape)], 1)).float()
-        return coef, said, alpha
+        return coef, said, *found
 
     def refit(self, dataset, criterion):
-        """Fit the weights to other rows, with the terms and the penalty that were found before."""
-        design = sparse.hstack(self._designs(dataset), format="csr")
+        """Fit the weights to other rows, with the terms, the penalty and the factors that were found before."""
         if self.alpha is not None:
-            self._take(fit(design, *self._learns(dataset, criterion), self.n_said, self.alpha))
+            self._take(fit(self._design(dataset), *self._learns(dataset, criterion), self.n_said, self.alpha))
 
     def _learns(self, dataset, criterion):
         """Return target, weight and loss of the linear model."""
@@ -133,24 +134,16 @@ class WideLinear(Component):
         nearest = (dataset.target - self.levels).abs().argmin(1)
         return nearest, dataset.weight[:, 0], nn.CrossEntropyLoss(reduction="none")
 
-    def _designs(self, dataset):
-        """Return the terms of each block as a sparse matrix (n_rows, n_terms)."""
-        designs = []
-        for name, part in zip(self.names, self.parts, strict=True):
-            design = sparse.vstack([part.matrix(batch["blocks"][name]) for batch in _chunks(dataset)], format="csr")
-            present = dataset.blocks.present[:, list(dataset.blocks).index(name)]
-            designs.append(sparse.diags_array(present.astype(float)) @ design)
-        return designs
+    def _design(self, dataset):
+        """Return the terms of all rows, a part for each block."""
+        parts = [part.matrix(dataset, name) for name, part in zip(self.names, self.parts, strict=True)]
+        return Design(parts, self.factors)
 
     def _take(self, coef):
         self.intercept.copy_(torch.from_numpy(coef[0]))
-        for part, weight in zip(self.parts, self._split(coef), strict=True):
-            part.weight.copy_(torch.from_numpy(weight))
-
-    def _split(self, coef):
-        """Return the coefficients of each block's terms."""
         ends = np.cumsum([len(part.weight) for part in self.parts])
-        return np.split(coef[1:], ends[:-1])
+        for part, weight in zip(self.parts, np.split(coef[1:], ends[:-1]), strict=True):
+            part.weight.copy_(torch.from_numpy(weight))
 
 
 class _Part(nn.Module):
@@ -165,7 +158,12 @@ class _Part(nn.Module):
         """Map rows of a block to (batch, n_outputs); of rows of several items to the mean over these."""
         items = _items(x)
         terms, values = self.terms(items)
-        outputs = F.embedding_bag(terms, self.weight, per_sample_weights=values.to(self.weight.dtype), mode="sum")
+        if terms is None:
+            with torch.autocast(values.device.type, enabled=False):  # it is as precise as it was fitted
+                outputs = values @ self.weight
+        else:
+            values = values.to(self.weight.dtype)
+            outputs = F.embedding_bag(terms, self.weight, per_sample_weights=values, mode="sum")
         if items is x:
             return outputs
         counts = x["counts"]
@@ -173,30 +171,51 @@ class _Part(nn.Module):
         means = outputs.new_zeros(len(counts), outputs.shape[1]).index_add(0, rows, outputs)
         return means / counts.clamp(min=1).unsqueeze(1)
 
-    def matrix(self, x):
-        """Return rows of a block as a sparse matrix (n_rows, n_terms), by which `forward` multiplies the weights."""
+    def matrix(self, dataset, name):
+        """Return all rows of a block of a data set as a matrix (n_rows, n_terms) that `forward` multiplies by weights.
+
+        It is sparse unless each row has all terms. Rows that lack the block are zero.
+        """
+        parts = [self._rows(x, present) for x, present in _chunks(dataset, name)]
+        return sparse.vstack(parts, format="csr") if sparse.issparse(parts[0]) else np.concatenate(parts)
+
+    def _rows(self, x, present):
         items = _items(x)
         terms, values = self.terms(items)
-        starts = np.arange(len(terms) + 1) * terms.shape[1]
-        shape = len(terms), len(self.weight)
-        matrix = sparse.csr_array((values.double().numpy().ravel(), terms.numpy().ravel(), starts), shape=shape)
-        matrix.eliminate_zeros()
-        if items is x:
-            return matrix
-        counts = x["counts"].numpy()
-        ends = np.concatenate([[0], counts.cumsum()])
-        shares = np.repeat(1 / np.maximum(counts, 1), counts)
-        return sparse.csr_array((shares, np.arange(len(shares)), ends), shape=(len(counts), len(terms))) @ matrix
+        if terms is None:
+            matrix = values.numpy()
+        else:
+            starts = np.arange(len(terms) + 1) * terms.shape[1]
+            values = values.double().numpy().ravel()
+            matrix = sparse.csr_array((values, terms.numpy().ravel(), starts), shape=(len(terms), len(self.weight)))
+            matrix.eliminate_zeros()
+        if items is not x:
+            counts = x["counts"].numpy()
+            ends = np.concatenate([[0], counts.cumsum()])
+            shares = np.repeat(1 / np.maximum(counts, 1), counts).astype(matrix.dtype)
+            matrix = sparse.csr_array((shares, np.arange(len(shares)), ends), shape=(len(counts), len(shares))) @ matrix
+        return sparse.diags_array(present.numpy().astype(matrix.dtype)) @ matrix
 
 
-def _chunks(dataset):
+def _batches(dataset):
     """Yield the rows of a ``BlockDataset`` as batches."""
     for start in range(0, len(dataset), _CHUNK):
         yield dataset[slice(start, start + _CHUNK)][0]
 
 
+def _chunks(dataset, name):
+    """Yield the rows of one block of a ``BlockDataset``, and whether they are there."""
+    for batch in _batches(dataset.select([name])):
+        yield batch["blocks"][name], batch["present"][:, 0]
+
+
 def _items(x):
     return x["items"] if isinstance(x, dict) and "items" in x else x
+
+
+def _of_present(x, present):
+    """Return the items of the rows that have any."""
+    return x[present] if torch.is_tensor(x) else _items(x)
 
 
 wides = Registry("wide part", WideLinear)
@@ -205,13 +224,6 @@ wides.register("linear", WideLinear)
 
 
 def resolve_wide(wide, specs):
-    """Return the wide part for blocks, or None: "auto" has one for tables, and for texts that stand alone.
-
-    Texts that stand beside pictures are better left to the network: it learns less of both where the wide part says
-    half of it beforehand.
-    """
-    kinds = {spec.kind for spec in specs.values()}
-    if wide is None or (wide == "auto" and "tabular" not in kinds and kinds != {"text"}):
-        return None
-    wide = wides.resolve(wide)
-    return wide if kinds & {"tabular", "text"} else None
+    """Return the wide part for blocks, or None if it would see none of them."""
+    seen = any(make_terms(spec, most=2) is not None for spec in specs.values())
+    return wides.resolve(wide) if wide is not None and seen else None

@@ -6,7 +6,7 @@ from itertools import chain
 import numpy as np
 
 from sklearn_mm.preprocessing._pos import join_tags
-from sklearn_mm.preprocessing._tokenizers import most_frequent, split_runs, split_words
+from sklearn_mm.preprocessing._tokenizers import SPECIAL_TOKENS, most_frequent, split_runs, split_words
 
 __all__ = ["NGramTokenizer"]
 
@@ -41,16 +41,19 @@ class NGramTokenizer:
         self.tagged = tagged
 
     def fit(self, texts, vocab_size, min_frequency):
-        """Learn the vocabulary; returns ``self``."""
-        run_counts, counts = Counter(), Counter()
+        """Learn the vocabulary, in which words and their n-grams come first; returns ``self``."""
+        run_counts, of_words, of_characters = Counter(), Counter(), Counter()
         for runs, words in self._split(texts):
             run_counts.update(runs)
-            counts.update(self._word_grams(words))
+            of_words.update(self._word_grams(words))
         for run, count in run_counts.items():
             for gram in self._char_grams(run):
-                counts[gram] += count
-        self.vocabulary = most_frequent(counts, vocab_size, min_frequency)
-        self.n_ids = len(self.vocabulary)
+                of_characters[gram] += count
+        parts = of_characters.keys() - of_words.keys() - set(SPECIAL_TOKENS)
+        frequent = most_frequent(of_words + of_characters, vocab_size, min_frequency)
+        self.vocabulary = {gram: i for i, gram in enumerate(sorted(frequent, key=parts.__contains__))}
+        self.n_ids = len(frequent)
+        self.n_word_ids = self.n_ids - len(parts & frequent.keys())
         return self
 
     def encode(self, texts):

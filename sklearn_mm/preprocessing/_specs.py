@@ -65,6 +65,9 @@ class TextSpec(BlockSpec):
         Number of ids, padding included: ids are smaller than this.
     tokenizer : str
         How strings became ids: "word", "bpe", "wordpiece", "unigram", "char", "ngram" or "custom".
+    n_word_ids : int, default=None
+        Where ids are of words and of parts of words too, as of "ngram", those of (n-grams of) words are smaller than
+        this. None where all ids are of one sort.
     tokenizer_is_auto : bool, default=False
         Whether the tokenizer was chosen for the encoder that was known then, and not by the user. An encoder that
         would have chosen another refuses the block.
@@ -73,6 +76,7 @@ class TextSpec(BlockSpec):
     kind: str = "text"
     vocab_size: int
     tokenizer: str
+    n_word_ids: int | None = None
     tokenizer_is_auto: bool = False
 
 

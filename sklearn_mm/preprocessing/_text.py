@@ -235,6 +235,7 @@ class TextTransformer(BlockTransformer):
             shape=(max_length,),
             vocab_size=self._token_ids.n_ids,
             tokenizer=kind if kind in _NAMES else "custom",
+            n_word_ids=self._token_ids.n_word_ids if kind == "ngram" else None,
             pool="mean" if items.are_lists else None,
         )
         return items.gather(_pad(flat, lengths, present, max_length), present)

@@ -36,7 +36,7 @@ __all__ = [
 PADDING = 0
 UNKNOWN = 1
 TRAINED = ("bpe", "char", "unigram", "word", "wordpiece")
-_SPECIAL_TOKENS = ["[PAD]", "[UNK]"]
+SPECIAL_TOKENS = ["[PAD]", "[UNK]"]
 
 # Scripts that are written without spaces. Katakana is not among them: it mostly spells single loan words.
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
@@ -70,9 +70,9 @@ def split_runs(text):
 
 def most_frequent(counts, vocab_size, min_frequency):
     """Return the vocabulary, token to id, of a Counter: the most frequent tokens, ties in the order of the tokens."""
-    frequent = [t for t, count in counts.items() if count >= min_frequency and t not in _SPECIAL_TOKENS]
+    frequent = [t for t, count in counts.items() if count >= min_frequency and t not in SPECIAL_TOKENS]
     frequent.sort(key=lambda token: (-counts[token], token))
-    return {token: i for i, token in enumerate(_SPECIAL_TOKENS + frequent[: vocab_size - len(_SPECIAL_TOKENS)])}
+    return {token: i for i, token in enumerate(SPECIAL_TOKENS + frequent[: vocab_size - len(SPECIAL_TOKENS)])}
 
 
 class Normalizer:
@@ -331,7 +331,7 @@ def _assemble(model, pre_tokenizer, decoder=None):
 
 def _train_units(texts, vocab_size, min_frequency, pre_tokenizer, decoder=None):
     trainer = trainers.WordLevelTrainer(
-        vocab_size=vocab_size, min_frequency=min_frequency, special_tokens=_SPECIAL_TOKENS, show_progress=False
+        vocab_size=vocab_size, min_frequency=min_frequency, special_tokens=SPECIAL_TOKENS, show_progress=False
     )
     model = _fit_model(models.WordLevel(unk_token="[UNK]"), trainer, pre_tokenizer, texts)
     return _assemble(model, pre_tokenizer, decoder)
@@ -349,7 +349,7 @@ def _train_characters(texts, vocab_size, min_frequency):
 def _train_bpe(texts, vocab_size, min_frequency):
     texts = _with_frequent_characters(texts, vocab_size, min_frequency)
     trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size, min_frequency=min_frequency, special_tokens=_SPECIAL_TOKENS, show_progress=False
+        vocab_size=vocab_size, min_frequency=min_frequency, special_tokens=SPECIAL_TOKENS, show_progress=False
     )
     model = _fit_model(models.BPE(unk_token="[UNK]", fuse_unk=True), trainer, _spaced_runs(), texts)
     return _assemble(model, _spaced_runs(), decoders.Metaspace(prepend_scheme="first"))
@@ -359,11 +359,11 @@ def _train_wordpiece(texts, vocab_size, min_frequency):
     texts = _with_frequent_characters(texts, vocab_size, min_frequency)
     words = _train_units(texts, 2**31, 0, _WORDS).get_vocab()
     # The trainer numbers these in an order that changes from run to run, and breaks ties by the numbers.
-    continuations = sorted({"##" + letter for word in words if word not in _SPECIAL_TOKENS for letter in word[1:]})
+    continuations = sorted({"##" + letter for word in words if word not in SPECIAL_TOKENS for letter in word[1:]})
     trainer = trainers.WordPieceTrainer(
         vocab_size=vocab_size,
         min_frequency=min_frequency,
-        special_tokens=_SPECIAL_TOKENS + continuations,
+        special_tokens=SPECIAL_TOKENS + continuations,
         show_progress=False,
     )
     model = _fit_model(models.WordPiece(unk_token="[UNK]"), trainer, _WORDS, texts)
@@ -373,14 +373,14 @@ def _train_wordpiece(texts, vocab_size, min_frequency):
 def _train_unigram(texts, vocab_size, min_frequency):
     texts = _with_frequent_characters(texts, vocab_size, min_frequency)
     trainer = trainers.UnigramTrainer(
-        vocab_size=vocab_size, special_tokens=_SPECIAL_TOKENS, unk_token="[UNK]", show_progress=False
+        vocab_size=vocab_size, special_tokens=SPECIAL_TOKENS, unk_token="[UNK]", show_progress=False
     )
     model = _fit_model(models.Unigram(), trainer, _spaced_runs(), texts)
     scratch = Tokenizer(model)
     vocabulary = json.loads(scratch.to_str())["model"]["vocab"]
     # Rounded because sums differ in their last digits from run to run; NaN (null) where all letters occur once.
     scores = {token: 0.0 if score is None else round(score, 6) for token, score in vocabulary}
-    for token in _SPECIAL_TOKENS:
+    for token in SPECIAL_TOKENS:
         del scores[token]
     # Letters that are only in the vocabulary so that every text can be spelt get the lowest score, plus 0.0001 for
     # each in an order that changes from run to run. Here they all get the lowest.
@@ -389,8 +389,8 @@ def _train_unigram(texts, vocab_size, min_frequency):
     for letter in letters:
         if scores[letter] < lowest + 1e-4 * len(letters):
             scores[letter] = lowest
-    pieces = sorted(scores.items(), key=lambda item: (-item[1], item[0]))[: vocab_size - len(_SPECIAL_TOKENS)]
-    model = models.Unigram([(token, 0.0) for token in _SPECIAL_TOKENS] + pieces, unk_id=UNKNOWN)
+    pieces = sorted(scores.items(), key=lambda item: (-item[1], item[0]))[: vocab_size - len(SPECIAL_TOKENS)]
+    model = models.Unigram([(token, 0.0) for token in SPECIAL_TOKENS] + pieces, unk_id=UNKNOWN)
     return _assemble(model, _spaced_runs(), decoders.Metaspace(prepend_scheme="first"))
 
 

@@ -60,6 +60,10 @@ class BlockDataset(Dataset):
             batch["features"] = {name: self._tensors(name, features[rows]) for name, features in known.items()}
         return batch, tuple(part[rows] for part in (self.target, self.weight) if part is not None)
 
+    def select(self, names):
+        """Return the data set of some blocks, whose texts are not cut."""
+        return BlockDataset(self.blocks.select(names), self.target, self.weight, asked=names)
+
     def lengths(self):
         """Return the number of ids of each row in the blocks of ``group``, (n_rows,); None if there are none."""
         lengths = None

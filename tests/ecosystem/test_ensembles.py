@@ -1,6 +1,7 @@
 """Ensembles of multimodal estimators: votes, stacks, bags and boosts are what they are by hand."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.ensemble import (
@@ -130,6 +131,8 @@ def test_bagging_of_rows_that_lack_cells(nameless_clf, X, y):
 
 def test_adaboost_classifier(nameless_clf, X, four):
     nameless_clf.set_params(max_epochs=3)
+    X = pd.concat([X, X[:12]], ignore_index=True)  # again, with other labels: some will be wrong
+    four = pd.concat([four, four[:12].map(dict(zip(sorted(set(four)), four.unique(), strict=True)))])
     boost = AdaBoostClassifier(nameless_clf, n_estimators=2, random_state=0).fit(X, four)
     cells, labels = X.to_numpy(dtype=object), four.to_numpy()
     first, second = (clone(nameless_clf).set_params(random_state=m.random_state) for m in boost.estimators_)

@@ -117,7 +117,7 @@ def test_learning_curve_display(clf, X, y):
 
 def test_validation_curve_display(clf, X, y):
     display = ValidationCurveDisplay.from_estimator(
-        clf, X, y, param_name="max_epochs", param_range=[1, 6], cv=HALVES, score_type="train"
+        clf.set_params(wide=None), X, y, param_name="max_epochs", param_range=[1, 6], cv=HALVES, score_type="train"
     )
     first, last = display.lines_[0].get_ydata()
     assert first < last

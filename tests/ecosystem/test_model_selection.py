@@ -104,6 +104,7 @@ def test_randomized_search(clf, X, y):
 
 
 def test_several_scores(clf, X, y):
+    clf.set_params(wide=None)  # which learns the same at any rate
     search = GridSearchCV(clf, {"lr": [1e-5, 1e-2]}, cv=HALVES, scoring=["accuracy", "roc_auc"], refit="roc_auc")
     search.fit(X, y)
     folds = [
@@ -118,6 +119,7 @@ def test_several_scores(clf, X, y):
 def test_halving_by_rows(clf, X, y, Search):
     candidates = {"n_candidates": 3} if Search is HalvingRandomSearchCV else {}
     rates = {"lr": [1e-6, 1e-5, 2e-2]}
+    clf.set_params(wide=None, max_epochs=30)  # the wide part learns the same at any rate
     search = Search(clf, rates, cv=2, factor=3, min_resources=16, random_state=0, error_score="raise", **candidates)
     search.fit(X, y)
     assert search.n_resources_ == [16, 48]

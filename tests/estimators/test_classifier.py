@@ -51,7 +51,8 @@ def test_binary_targets(table):
     assert clf.score(X, y) > 0.95
 
 
-def test_history_is_a_table_of_epochs(fitted):
+def test_history_is_a_table_of_epochs(table):
+    fitted = MultimodalClassifier(**FAST, early_stopping=True).fit(*table)
     history = pd.DataFrame(fitted.history_)
     assert history["epoch"].tolist() == list(range(1, fitted.n_epochs_ + 1))
     assert {"train_loss", "train_score", "valid_loss", "valid_score", "seconds"} <= set(history)
@@ -59,8 +60,9 @@ def test_history_is_a_table_of_epochs(fitted):
     assert fitted.best_epoch_ == history["valid_loss"].idxmin() + 1
 
 
-def test_without_a_wide_part_nothing_is_held_out(table):
-    clf = MultimodalClassifier(**FAST, wide=None).fit(*table)
+@pytest.mark.parametrize("params", [{}, {"image": None, "wide": None}])
+def test_with_pictures_or_without_a_wide_part_nothing_is_held_out(table, params):
+    clf = MultimodalClassifier(**{**FAST, **params}).fit(*table)
     assert clf.n_epochs_ == clf.best_epoch_ == 15
     assert "valid_loss" not in clf.history_[0]
 

@@ -53,7 +53,7 @@ def clf(image):
 @pytest.mark.parametrize("pool", ["auto", "max", "attention"])
 def test_it_learns_from_what_is_in_the_lists(pool, table, clf):
     X, y = table
-    clf.set_params(image__pool=pool, text=TextInput(pool=pool), tabular=None, max_epochs=40, lr=0.01)
+    clf.set_params(image__pool=pool, text=TextInput(pool=pool), tabular=None, wide=None, max_epochs=40, lr=0.01)
     assert clf.fit(X[:40], y[:40]).score(X[40:], y[40:]) > 0.9
 
 

@@ -110,11 +110,20 @@ def test_validation_rows_of_the_user_settle_the_share(table):
     assert "valid_loss" in clf.history_[0]
 
 
-def test_without_early_stopping_all_of_the_deep_part_is_added(table):
+def test_without_rows_that_tell_a_fixed_share_of_the_deep_part_is_added(table, numeric_target):
     X, y = table
     clf = MultimodalClassifier(**SHORT, early_stopping=False).fit(X, y)
-    assert clf.net_.module_.share == 1
+    reg = MultimodalRegressor(**SHORT, early_stopping=False).fit(X, numeric_target)
+    assert (clf.net_.module_.share, reg.net_.module_.share) == (0.5, 1)
     assert "valid_loss" not in clf.history_[0]
+
+
+def test_no_rows_are_held_out_to_tell_classes_of_pictures(table, numeric_target):
+    X, y = table
+    clf = MultimodalClassifier(max_epochs=1, random_state=0).fit(X, y)
+    assert clf.net_.module_.share == 0.5
+    assert "valid_loss" not in clf.history_[0]
+    assert "valid_loss" in MultimodalRegressor(max_epochs=1, random_state=0).fit(X, numeric_target).history_[0]
 
 
 def test_few_rows_are_not_held_out(table):

@@ -5,7 +5,7 @@ from scipy import sparse
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from sklearn_mm.networks import CrossEntropyLoss, SquaredErrorLoss
-from sklearn_mm.networks._convex import cross_fit, deal_folds, fit
+from sklearn_mm.networks._convex import Design, _Problem, cross_fit, deal_folds, fit
 
 
 @pytest.fixture(params=[(60, 300), (300, 20)], ids=["wide", "tall"])
@@ -13,11 +13,17 @@ def design(request):
     return sparse.csr_array(sparse.random(*request.param, density=0.3, random_state=0))
 
 
+def in_parts(matrix, factors=None):
+    """Return a matrix as a design whose last third is dense."""
+    cut = 2 * matrix.shape[1] // 3
+    return Design([matrix[:, :cut], matrix[:, cut:].toarray().astype(np.float32)], factors)
+
+
 def test_squared_error_gives_ridge_regression(design):
     rng = np.random.default_rng(0)
     y, weight = rng.normal(size=(design.shape[0], 2)), rng.uniform(0.5, 2, size=design.shape[0])
     weights = torch.from_numpy(np.repeat(weight[:, np.newaxis], 2, axis=1))
-    coef = fit(design, torch.from_numpy(y), weights, SquaredErrorLoss(), 2, alpha=0.02)
+    coef = fit(in_parts(design), torch.from_numpy(y), weights, SquaredErrorLoss(), 2, alpha=0.02)
     ridge = Ridge(alpha=0.02 / 2 * weight.sum(), tol=1e-8).fit(design, y, sample_weight=weight)
     np.testing.assert_allclose(design @ coef[1:] + coef[0], ridge.predict(design), atol=0.02)
 
@@ -25,11 +31,25 @@ def test_squared_error_gives_ridge_regression(design):
 def test_cross_entropy_gives_logistic_regression(design):
     y = np.random.default_rng(0).integers(3, size=design.shape[0])
     loss = CrossEntropyLoss().build([0, 1, 2])
-    coef = fit(design, torch.from_numpy(y), torch.ones(len(y)), loss, 3, alpha=0.01)
+    coef = fit(in_parts(design), torch.from_numpy(y), torch.ones(len(y)), loss, 3, alpha=0.01)
     logistic = LogisticRegression(C=1 / (0.01 * len(y)), tol=1e-6, max_iter=1000).fit(design, y)
     scores = design @ coef[1:] + coef[0]
     centred = scores - scores.mean(1, keepdims=True)
     np.testing.assert_allclose(centred, logistic.decision_function(design), atol=0.05)
+
+
+@pytest.mark.parametrize("factors", [None, (0.25, 2)])
+def test_a_design_in_parts_is_its_matrix(design, factors):
+    whole, parts, rng = design.toarray(), in_parts(design, factors), np.random.default_rng(0)
+    if factors is not None:
+        whole *= np.repeat(factors, [part.shape[1] for part in parts.parts])
+    coef, slope = rng.normal(size=(whole.shape[1], 3)), rng.normal(size=(len(whole), 3))
+    np.testing.assert_allclose(parts @ coef, whole @ coef, atol=1e-4)
+    np.testing.assert_allclose(parts @ coef[:, 0], whole @ coef[:, 0], atol=1e-4)
+    np.testing.assert_allclose(parts.transposed(slope), whole.T @ slope, atol=1e-4)
+    np.testing.assert_allclose(parts.products(), whole @ whole.T, atol=1e-4)
+    np.testing.assert_allclose(parts.mean_squares(), (whole**2).mean(0), atol=1e-6)
+    assert [len(part) for part in parts.split(coef)] == [part.shape[1] for part in parts.parts]
 
 
 def test_the_penalty_follows_the_noise():
@@ -39,23 +59,47 @@ def test_the_penalty_follows_the_noise():
     folds, alphas = np.arange(200) % 5, []
     for noise in (0.1, 5.0):
         y = torch.from_numpy(signal + noise * rng.normal(size=signal.shape))
-        *_, alpha = cross_fit(sparse.csr_array(rows), y, torch.ones(200, 1), SquaredErrorLoss(), 1, folds)
+        *_, alpha, _ = cross_fit(Design([rows]), y, torch.ones(200, 1), SquaredErrorLoss(), 1, folds)
         alphas.append(alpha)
     assert alphas[0] < 0.1 < alphas[1]
 
 
+@pytest.mark.parametrize("n_rows", [100, 800], ids=["rotated", "as it is"])
+def test_a_part_that_misleads_counts_less(n_rows):
+    rng = np.random.default_rng(0)
+    tells, misleads = rng.normal(size=(2, n_rows, 30))
+    y = torch.from_numpy(tells @ rng.normal(size=(30, 1)) / 5 + 0.5 * rng.normal(size=(n_rows, 1)))
+    design, folds = Design([tells, misleads, misleads[:, :0]]), np.arange(n_rows) % 5
+    *_, factors = cross_fit(design, y, torch.ones(n_rows, 1), SquaredErrorLoss(), 1, folds)
+    assert factors[:2] == (1, 0.25)
+
+
+@pytest.mark.parametrize("shape", [(60, 300), (600, 20)], ids=["rotated", "as it is"])
+def test_outputs_and_coefficients_are_those_of_the_terms(shape):
+    rng = np.random.default_rng(0)
+    design = in_parts(sparse.csr_array(rng.normal(size=shape)), (0.25, 1))
+    y, weight = torch.from_numpy(rng.normal(size=(shape[0], 2))), torch.ones(shape[0], 2)
+    problem = _Problem(design, y, weight, SquaredErrorLoss())
+    assert (problem.basis is None) == (shape[0] == 600)
+    coef = problem.fit(np.zeros((1 + problem.n_inner, 2)), 0.1, 1e-6)
+    outer = problem.outer(coef)
+    outputs = Design(design.parts) @ outer[1:] + outer[0]
+    np.testing.assert_allclose(outputs, problem.outputs(coef).numpy(), atol=1e-4)
+    np.testing.assert_allclose(problem.inner(outer), coef, atol=1e-4)
+    whole = np.hstack([part.toarray() if sparse.issparse(part) else part for part in design.parts])
+    whole = design.scale(whole.T).T
+    expected = Ridge(alpha=0.1 / 2 * shape[0]).fit(whole, y.numpy()).predict(whole)
+    np.testing.assert_allclose(outputs, expected, atol=0.02)
+
+
 def test_coefficients_of_a_fold_do_not_know_its_rows():
     rng = np.random.default_rng(0)
-    rows, y, weight = (
-        sparse.csr_array(rng.normal(size=(50, 8))),
-        torch.from_numpy(rng.normal(size=(50, 1))),
-        torch.ones(50, 1),
-    )
+    rows, y, weight = rng.normal(size=(50, 8)), torch.from_numpy(rng.normal(size=(50, 1))), torch.ones(50, 1)
     folds = np.arange(50) % 5
-    _, fold_coefs, alpha = cross_fit(rows, y, weight, SquaredErrorLoss(), 1, folds)
+    _, fold_coefs, alpha, _ = cross_fit(Design([rows]), y, weight, SquaredErrorLoss(), 1, folds)
     for fold, coef in enumerate(fold_coefs):
         others = folds != fold
-        expected = fit(rows[others], y[others], weight[others], SquaredErrorLoss(), 1, alpha)
+        expected = fit(Design([rows[others]]), y[others], weight[others], SquaredErrorLoss(), 1, alpha)
         np.testing.assert_allclose(coef, expected, atol=0.02)
 
 
@@ -64,13 +108,12 @@ def test_equal_rows_share_a_fold_and_classes_are_dealt_evenly():
     different = sparse.csr_array(rng.normal(size=(60, 7)))
     target = torch.from_numpy(np.repeat([0, 1], [40, 20]))
     which = np.concatenate([np.arange(60), rng.integers(60, size=40)])
-    folds = deal_folds(different[which], target[which], 5, torch.Generator().manual_seed(0))
+    folds = deal_folds(in_parts(different[which]), target[which], 5, torch.Generator().manual_seed(0))
     assert all(len(np.unique(folds[which == row])) == 1 for row in range(60))
     counts = np.array([np.bincount(folds[:60][target == label], minlength=5) for label in (0, 1)])
     assert counts.tolist() == [[8] * 5, [4] * 5]
 
 
 def test_one_row_many_times_is_one_fold():
-    rows = sparse.csr_array(np.ones((6, 3)))
-    folds = deal_folds(rows, torch.arange(6), 5, torch.Generator().manual_seed(0))
+    folds = deal_folds(Design([np.ones((6, 3))]), torch.arange(6), 5, torch.Generator().manual_seed(0))
     assert folds.tolist() == [0] * 6
