@@ -66,7 +66,8 @@ def cross_fit(design, target, weight, criterion, n_outputs, folds, judge=None):
         loss = sum(judge(part)[rows].sum().item() for part, rows in zip(outputs, held_out, strict=True))
         return loss, coefs
 
-    best_loss, coefs = np.inf, [np.zeros((1 + problem.n_inner, n_outputs))] * len(held_out)
+    coefs = [np.zeros((1 + problem.n_inner, n_outputs))] * len(held_out)
+    best_loss, best_coefs, alpha = np.inf, coefs, _ALPHAS[0]
     for next_alpha in _ALPHAS:  # each fit starts from the one before, which was smoother
         loss, coefs = fit_folds(problem, coefs, next_alpha)
         if loss >= best_loss:
@@ -180,7 +181,7 @@ class _Problem:
             kept = values > 1e-10 * values[-1]
             self.lengths = np.sqrt(values[kept])
             self.basis = vectors[:, kept]
-            self.searched = Design([self.basis * self.lengths])
+            self.searched = Design([(self.basis * self.lengths).astype(np.float32)])  # as good, in half the time
         self.n_inner = self.searched.n_terms
         self.mean_squares = self.searched.mean_squares()
 

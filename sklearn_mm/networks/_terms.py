@@ -46,6 +46,8 @@ class TextTerms(nn.Module):
         Number of ids that are looked at, those that most training rows have.
     """
 
+    has_all = False
+
     def __init__(self, spec, most):
         super().__init__()
         self.n_terms = min(spec.vocab_size, most)
@@ -96,6 +98,8 @@ class TabularTerms(nn.Module):
         Description of the block.
     """
 
+    has_all = False
+
     def __init__(self, spec):
         super().__init__()
         n_bins = _MOST_BINS if spec.n_numbers <= _MOST_BINNED else 0
@@ -136,6 +140,8 @@ class ImageTerms(nn.Module):
         Description of the block.
     """
 
+    has_all = True  # a row has all terms
+
     def __init__(self, spec):
         super().__init__()
         height, width, n_channels = spec.shape
@@ -143,6 +149,7 @@ class ImageTerms(nn.Module):
         self.n_levels = max(2, round(_MOST_COLOURS ** (1 / n_channels)))  # of each channel
         self.widths = 4 * (_CELLS - 1) ** 2 * _ANGLES, n_channels * _COARSE**2, self.n_levels**n_channels
         self.n_terms = sum(self.widths)
+        self.register_buffer("places", torch.arange(self.n_terms))
         self.register_buffer("mean", torch.zeros(self.n_terms))
         self.register_buffer("scale", torch.zeros(self.n_terms))
 
@@ -160,8 +167,8 @@ class ImageTerms(nn.Module):
             self.scale.copy_(torch.cat([_WEIGHT * v.sum().clamp(min=1e-6).rsqrt().expand(len(v)) for v in variance]))
 
     def forward(self, x):
-        """Return None, for all terms in order, and their values (batch, n_terms)."""
-        return None, (self._values(x) - self.mean) * self.scale
+        """Return all terms in order, for each row, and their values, both (batch, n_terms)."""
+        return self.places.expand(len(x), -1), (self._values(x) - self.mean) * self.scale
 
     def _values(self, x):
         x = x.permute(0, 3, 1, 2).float() / 255

@@ -158,12 +158,8 @@ class _Part(nn.Module):
         """Map rows of a block to (batch, n_outputs); of rows of several items to the mean over these."""
         items = _items(x)
         terms, values = self.terms(items)
-        if terms is None:
-            with torch.autocast(values.device.type, enabled=False):  # it is as precise as it was fitted
-                outputs = values @ self.weight
-        else:
-            values = values.to(self.weight.dtype)
-            outputs = F.embedding_bag(terms, self.weight, per_sample_weights=values, mode="sum")
+        # not by "@", which is less precise under autocast than what was fitted
+        outputs = F.embedding_bag(terms, self.weight, per_sample_weights=values.to(self.weight.dtype), mode="sum")
         if items is x:
             return outputs
         counts = x["counts"]
@@ -182,7 +178,7 @@ class _Part(nn.Module):
     def _rows(self, x, present):
         items = _items(x)
         terms, values = self.terms(items)
-        if terms is None:
+        if self.terms.has_all:
             matrix = values.numpy()
         else:
             starts = np.arange(len(terms) + 1) * terms.shape[1]
