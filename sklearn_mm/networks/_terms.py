@@ -171,8 +171,7 @@ class ImageTerms(nn.Module):
         return self.places.expand(len(x), -1), (self._values(x) - self.mean) * self.scale
 
     def _values(self, x):
-        x = x.permute(0, 3, 1, 2).float() / 255
-        x = F.adaptive_avg_pool2d(x, self.size)
+        x = F.adaptive_avg_pool2d(x.permute(0, 3, 1, 2).float(), self.size) / 255
         return torch.cat([_edges(x.mean(1)), F.adaptive_avg_pool2d(x, _COARSE).flatten(1), self._colours(x)], 1)
 
     def _colours(self, x):
