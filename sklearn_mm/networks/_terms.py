@@ -5,7 +5,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-__all__ = ["make_terms"]
+__all__ = ["has_terms", "make_terms"]
 
 _MOST_BINS = 8  # of each number
 _ROWS_PER_BIN = 50  # of training; a step that few rows are on is guessed
@@ -19,16 +19,20 @@ _MOST_COLOURS = 64
 _WEIGHT = 0.35  # of each of the three, beside texts of length one
 
 
-def make_terms(spec, most):
-    """Return the terms of a block, at most ``most`` of a text, or None for a kind of block that has none.
+def has_terms(spec):
+    """Return whether a block has terms: texts, tables, and pictures whose encoder is trained.
 
-    Nor has a picture whose encoder is not trained: all that is to be said of it is in features that are computed once.
+    All that is to be said of other pictures is in features that are computed once.
     """
+    frozen = getattr(spec.encoder, "trainable", None) == "none"
+    return spec.kind in ("text", "tabular") or (spec.kind == "image" and not frozen)
+
+
+def make_terms(spec, most):
+    """Return the terms of a block that has any, at most ``most`` of a text."""
     if spec.kind == "text":
         return TextTerms(spec, most)
-    if spec.kind == "image":
-        return None if getattr(spec.encoder, "trainable", None) == "none" else ImageTerms(spec)
-    return TabularTerms(spec) if spec.kind == "tabular" else None
+    return ImageTerms(spec) if spec.kind == "image" else TabularTerms(spec)
 
 
 class TextTerms(nn.Module):

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from scipy import sparse
 
 from sklearn_mm.networks._convex import Design, cross_fit, deal_folds, fit
-from sklearn_mm.networks._terms import make_terms
+from sklearn_mm.networks._terms import has_terms, make_terms
 from sklearn_mm.utils._component import Component
 from sklearn_mm.utils._registry import Registry
 from sklearn_mm.utils._validation import Interval
@@ -63,9 +63,9 @@ class WideLinear(Component):
         """
         self.n_said = n_outputs if levels is None else len(levels)
         self.register_buffer("levels", None if levels is None else torch.from_numpy(levels))
-        terms = {name: make_terms(spec, max(_MOST_WEIGHTS // self.n_said, 2)) for name, spec in specs.items()}
-        self.names = [name for name in specs if terms[name] is not None]
-        self.parts = nn.ModuleList(_Part(terms[name], self.n_said) for name in self.names)
+        most = max(_MOST_WEIGHTS // self.n_said, 2)
+        self.names = [name for name, spec in specs.items() if has_terms(spec)]
+        self.parts = nn.ModuleList(_Part(make_terms(specs[name], most), self.n_said) for name in self.names)
         self.columns = [list(specs).index(name) for name in self.names]
         self.register_buffer("intercept", torch.zeros(self.n_said))
         self.alpha, self.factors = None, None
@@ -221,5 +221,7 @@ wides.register("linear", WideLinear)
 
 def resolve_wide(wide, specs):
     """Return the wide part for blocks, or None if it would see none of them."""
-    seen = any(make_terms(spec, most=2) is not None for spec in specs.values())
-    return wides.resolve(wide) if wide is not None and seen else None
+    if wide is None:
+        return None
+    wide = wides.resolve(wide)
+    return wide if any(map(has_terms, specs.values())) else None

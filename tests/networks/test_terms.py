@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_mm.networks._terms import make_terms
+from sklearn_mm.networks._terms import has_terms, make_terms
 from sklearn_mm.preprocessing import BlockSpec, ImageSpec, TabularSpec, TextSpec
 
 
@@ -137,4 +137,4 @@ def test_no_picture_at_all_says_nothing():
 
 
 def test_other_blocks_have_none():
-    assert make_terms(BlockSpec(kind="scent", shape=(3,)), most=100) is None
+    assert not has_terms(BlockSpec(kind="scent", shape=(3,)))

@@ -213,7 +213,12 @@ def test_there_is_one_for_blocks_that_it_sees(wide, specs, has):
     assert resolve_wide(None, specs) is None
 
 
-@pytest.mark.parametrize("specs", [{"title": TEXT}, {"photo": IMAGE}])
+def test_pictures_with_a_frozen_encoder_are_left_to_it():
+    wide = WideLinear().build({"photo": FROZEN, "title": TEXT}, n_outputs=1)
+    assert (wide.names, wide.columns) == (["title"], [1])
+
+
+@pytest.mark.parametrize("specs", [{"title": TEXT}, {"photo": IMAGE}, {"photo": FROZEN}])
 def test_unknown_names_are_refused(specs):
     with pytest.raises(ValueError, match=r"Unknown wide part 'linaer'\. Did you mean 'linear'"):
         resolve_wide("linaer", specs)

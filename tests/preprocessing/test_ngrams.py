@@ -2,6 +2,7 @@
 
 import pytest
 
+from sklearn_mm.preprocessing import TextTransformer
 from sklearn_mm.preprocessing._ngrams import NGramTokenizer
 
 
@@ -67,3 +68,15 @@ def test_texts_are_kept_apart():
     names = list(tokenizer.vocabulary)
     assert [names[i] for i in ids] == ["<b>", "<a>", "<b a>", "<a>"]
     assert tokenizer.decode([ids[:3].tolist(), [], [0, 1]]) == ["b a", "", ""]
+
+
+def test_words_and_their_ngrams_come_before_parts_of_words():
+    tokenizer = NGramTokenizer((3, 5), (1, 2)).fit(["big cat", "[PAD] cat", "cats"], 1000, 1)
+    grams = list(tokenizer.vocabulary)
+    assert grams[:3] == ["[PAD]", "[UNK]", "<cat>"]
+    words = set(grams[2 : tokenizer.n_word_ids])
+    assert {"<big>", "<cat>", "<cats>", "<big cat>"} <= words
+    assert not words & {"<ca", "cat", "at>", "<cats"}
+    spec = TextTransformer("ngram").fit(["big cat", "cats"]).spec_
+    assert 2 < spec.n_word_ids < spec.vocab_size
+    assert TextTransformer("word").fit(["big cat", "cats"]).spec_.n_word_ids is None
