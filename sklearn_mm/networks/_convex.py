@@ -1,7 +1,5 @@
 """Convex fits: a linear model of sparse rows, its regularisation chosen out of fold."""
 
-from copy import copy
-
 import numpy as np
 import torch
 from scipy import sparse
@@ -11,21 +9,22 @@ from threadpoolctl import threadpool_limits
 
 __all__ = ["Design", "cross_fit", "deal_folds", "fit"]
 
-_ALPHAS = 4.0 ** -np.arange(10)  # from 1 down to 4e-6
+_FIRST_ALPHA, _STEP = 4.0**-2, 4.0
+_LEAST_ALPHA, _MOST_ALPHA = 4.0**-9, 1.0
 _SPARSE_COSTS = 8  # times what a dense value costs, in a product
 _TERM_COSTS = 80  # beside products, for each step of the search
-_LIGHTER = 0.25  # the factor that is tried for each part of a design
-_NEAR = 1e-4  # relative gain of a step below which the search for a penalty goes on to the next
-_NEARER = 1e-7  # and below which the final search ends
-
-# Between the many small products of NumPy and torch, the threads of each would wait for those of the other: on two
-# cores, a fit of 1,000 rows took six times as long.
-_ALONE = threadpool_limits.wrap(limits=1)
+_LIGHTER = 0.25  # the factor that is tried for each part of a design that misleads
+_NEAR = 3e-5  # relative gain of a step below which the search for a penalty goes on to the next
+_NEARER = 1e-6  # and below which the final search ends
+_CURVATURE = 0.25  # of the losses by the outputs, more or less
+_MOST_WEIGHTS = 2_000_000  # of fits that are searched for together; the search holds some twenty copies
 
 
-@_ALONE
 def cross_fit(design, target, weight, criterion, n_outputs, folds, judge=None):
     """Fit outputs to targets linearly, with the penalty that predicts best what a fit has not seen.
+
+    A part of the design that misleads, because half of what it adds to the outputs would have been better out of fold,
+    is tried at a quarter of its weight.
 
     Parameters
     ----------
@@ -49,48 +48,69 @@ def cross_fit(design, target, weight, criterion, n_outputs, folds, judge=None):
     -------
     coef : ndarray of shape (1 + n_terms, n_outputs)
         Of all rows; the intercept first.
-    fold_coefs : list of ndarray like ``coef``
-        Of all rows but those of a fold.
+    said : ndarray of shape (n_rows, n_parts + 1, n_outputs)
+        What each part, and the intercept, adds to the outputs of each row, by the fit that has not seen it.
     alpha : float
         The penalty.
     factors : tuple of float
         What each part of the design is multiplied by before it is penalised: less than 1 for a part that misleads.
     """
-    held_out = [torch.from_numpy(folds == fold) for fold in range(folds.max() + 1)]
     problem = _Problem(design, target, weight, criterion)
-    judge = problem.losses if judge is None else judge
+    judge = (lambda outputs: criterion(outputs, problem.target) * problem.weight) if judge is None else judge
+    start = np.zeros((folds.max() + 1, 1 + problem.n_inner, n_outputs))
+    with _alone():
+        loss, coefs = problem.fit_folds(start, folds, _FIRST_ALPHA, judge)
+        alpha = _FIRST_ALPHA
+        for step in (_STEP, 1 / _STEP):  # up first: below, losses may hardly differ
+            while _LEAST_ALPHA <= alpha * step <= _MOST_ALPHA:
+                next_loss, next_coefs = problem.fit_folds(coefs, folds, alpha * step, judge)
+                if next_loss >= loss:
+                    break
+                loss, coefs, alpha = next_loss, next_coefs, alpha * step
+            if alpha > _FIRST_ALPHA:
+                break
+        said = _said(design, problem.outer(coefs), folds)
+        for place in _misleading(said, judge) if len(design.parts) > 1 else ():
+            lighter = _Problem(problem.design.lighter(place), target, weight, criterion)
+            start = lighter.inner(problem.outer(coefs))
+            next_loss, next_coefs = lighter.fit_folds(start, folds, alpha, judge)
+            if next_loss < loss:
+                loss, coefs, problem = next_loss, next_coefs, lighter
+                said = _said(design, problem.outer(coefs), folds)
+        coef = problem.fit(coefs.mean(0, keepdims=True), problem.weight.unsqueeze(0), alpha, _NEARER)
+        return problem.outer(coef)[0], said, alpha, problem.design.factors
 
-    def fit_folds(problem, coefs, alpha):
-        coefs = [problem.only(~rows).fit(coef, alpha, _NEAR) for rows, coef in zip(held_out, coefs, strict=True)]
-        outputs = [problem.outputs(coef) for coef in coefs]
-        loss = sum(judge(part)[rows].sum().item() for part, rows in zip(outputs, held_out, strict=True))
-        return loss, coefs
 
-    coefs = [np.zeros((1 + problem.n_inner, n_outputs))] * len(held_out)
-    best_loss, best_coefs, alpha = np.inf, coefs, _ALPHAS[0]
-    for next_alpha in _ALPHAS:  # each fit starts from the one before, which was smoother
-        loss, coefs = fit_folds(problem, coefs, next_alpha)
-        if loss >= best_loss:
-            break
-        best_loss, best_coefs, alpha = loss, coefs, next_alpha
-    for place in range(len(design.parts)) if len(design.parts) > 1 else ():
-        lighter = _Problem(problem.design.lighter(place), target, weight, criterion)
-        loss, coefs = fit_folds(lighter, [lighter.inner(problem.outer(coef)) for coef in best_coefs], alpha)
-        if loss < best_loss:
-            best_loss, best_coefs, problem = loss, coefs, lighter
-    coef = problem.fit(np.mean(best_coefs, axis=0), alpha, _NEARER)
-    return problem.outer(coef), [*map(problem.outer, best_coefs)], alpha, problem.design.factors
-
-
-@_ALONE
 def fit(design, target, weight, criterion, n_outputs, alpha):
     """Return the coefficients (1 + n_terms, n_outputs) for a penalty; see `cross_fit`."""
     problem = _Problem(design, target, weight, criterion)
-    return problem.outer(problem.fit(np.zeros((1 + problem.n_inner, n_outputs)), alpha, _NEARER))
+    start = np.zeros((1, 1 + problem.n_inner, n_outputs))
+    with _alone():
+        return problem.outer(problem.fit(start, problem.weight.unsqueeze(0), alpha, _NEARER))[0]
 
 
-def _join(intercept, coef):
-    return np.concatenate([np.asarray(intercept)[np.newaxis], coef])
+def _alone():
+    """Leave the cores to torch: between many small products, its threads and those of NumPy's BLAS would wait."""
+    return threadpool_limits(1, user_api="blas")
+
+
+def _said(design, coefs, folds):
+    """Return (n_rows, n_parts + 1, n_outputs) by the coefficients (n_folds, 1 + n_terms, n_outputs) of each fold."""
+    said = np.empty((design.n_rows, len(design.parts) + 1, coefs.shape[2]))
+    for fold, coef in enumerate(coefs):
+        rows = np.flatnonzero(folds == fold)
+        for place, (part, of_part) in enumerate(zip(design.parts, design.split(coef[1:]), strict=True)):
+            said[rows, place] = part[rows] @ of_part
+        said[rows, -1] = coef[0]
+    return said
+
+
+def _misleading(said, judge):
+    """Return the places of the parts of whose share in the outputs half had been better."""
+    said = torch.from_numpy(said)
+    outputs, parts = said.sum(1), said[:, :-1] - said[:, :-1].mean(0)  # or the outputs would move as a whole
+    loss = judge(outputs).sum()
+    return [place for place, part in enumerate(parts.unbind(1)) if judge(outputs - part / 2).sum() < loss]
 
 
 class Design:
@@ -128,16 +148,16 @@ class Design:
     def __matmul__(self, coef):
         """Return (n_rows, ...), the products with ``coef`` (n_terms, ...)."""
         parts = zip(self.factors, self.parts, self.split(coef), strict=True)
-        return sum(f * (part @ _like(of_part, part)) for f, part, of_part in parts)
+        return sum(f * _product(part, of_part) for f, part, of_part in parts)
 
     def transposed(self, slope):
         """Return (n_terms, ...), the products of the columns with ``slope`` (n_rows, ...)."""
         parts = zip(self.factors, self.parts, strict=True)
-        return np.concatenate([f * (part.T @ _like(slope, part)) for f, part in parts])
+        return np.concatenate([f * _product(part.T, slope) for f, part in parts])
 
     def products(self):
         """Return the products of all rows with all rows, (n_rows, n_rows)."""
-        products = [part @ part.T for part in self.parts]
+        products = [_product(part, part.T) for part in self.parts]
         dense = (part.toarray() if sparse.issparse(part) else part.astype(np.float64) for part in products)
         return sum(f**2 * part for f, part in zip(self.factors, dense, strict=True))
 
@@ -158,8 +178,11 @@ class Design:
         return self.scale(self.scale(np.concatenate(parts))) / self.n_rows
 
 
-def _like(array, part):
-    return array if sparse.issparse(part) else array.astype(part.dtype, copy=False)
+def _product(part, array):
+    """Return ``part @ array``, of a dense part in its own precision."""
+    if sparse.issparse(part):
+        return part @ array
+    return (torch.from_numpy(part) @ torch.from_numpy(array.astype(part.dtype, copy=False))).numpy()
 
 
 class _Problem:
@@ -168,6 +191,9 @@ class _Problem:
     Few rows span few dimensions, however many terms they have: the coefficients that are searched for, the *inner*
     ones, are then those of an orthonormal basis of their span. Outputs and penalty are the same, and the search is some
     ten times as fast.
+
+    Several fits, which differ in how they weigh the rows, are searched for together, so that each step is one product.
+    Their coefficients have the shape (n_fits, 1 + n_terms, n_outputs), the intercepts first.
     """
 
     def __init__(self, design, target, weight, criterion):
@@ -177,60 +203,103 @@ class _Problem:
         self.criterion = criterion
         self.basis, self.searched = None, design
         if design.n_rows**2 < design.cost + _TERM_COSTS * design.n_terms:
-            values, vectors = eigh(design.products())
-            kept = values > 1e-10 * values[-1]
+            values, vectors = eigh(design.products().astype(np.float32), driver="evd")  # as good, in half the time
+            kept = values > 1e-6 * values[-1]
             self.lengths = np.sqrt(values[kept])
             self.basis = vectors[:, kept]
-            self.searched = Design([(self.basis * self.lengths).astype(np.float32)])  # as good, in half the time
+            self.searched = Design([self.basis * self.lengths])
         self.n_inner = self.searched.n_terms
         self.mean_squares = self.searched.mean_squares()
 
-    def outer(self, coef):
-        """Return the coefficients of all terms (1 + n_terms, n_outputs) that inner ones stand for."""
-        if self.basis is None:
-            return _join(coef[0], self.design.scale(coef[1:]))
-        of_terms = self.design.transposed(self.basis / self.lengths @ coef[1:])
-        return _join(coef[0], self.design.scale(of_terms))
+    def outer(self, coefs):
+        """Return the coefficients of all terms that inner ones stand for."""
+        of_terms = _side_by_side(coefs[:, 1:])
+        if self.basis is not None:
+            of_terms = self.design.transposed(self.basis / self.lengths @ of_terms)
+        return _with_intercepts(coefs, self.design.scale(of_terms))
 
-    def inner(self, coef):
+    def inner(self, coefs):
         """Return inner coefficients of the same outputs as those of all terms."""
-        if self.basis is None:
-            shares = zip(self.design.factors, self.design.split(coef[1:]), strict=True)
-            return _join(coef[0], np.concatenate([of_part / f for f, of_part in shares]))
-        outputs = Design(self.design.parts) @ coef[1:]
-        return _join(coef[0], self.basis.T @ outputs / self.lengths[:, np.newaxis])
+        of_terms = _side_by_side(coefs[:, 1:])
+        if self.basis is not None:
+            outputs = Design(self.design.parts) @ of_terms
+            return _with_intercepts(coefs, self.basis.T @ outputs / self.lengths[:, np.newaxis])
+        shares = zip(self.design.factors, self.design.split(of_terms), strict=True)
+        return _with_intercepts(coefs, np.concatenate([of_part / f for f, of_part in shares]))
 
-    def only(self, rows):
-        """Return the problem of some rows (a mask): the others lose their weight, so that the design is not copied."""
-        other = copy(self)
-        other.weight = self.weight * rows.view(-1, *[1] * (self.weight.ndim - 1))
-        return other
+    def outputs(self, coefs):
+        """Return the outputs (n_fits, n_rows, n_outputs)."""
+        outputs = self.searched @ _side_by_side(coefs[:, 1:])
+        return torch.from_numpy(_one_by_one(outputs, len(coefs)) + coefs[:, :1])
 
-    def outputs(self, coef):
-        return torch.from_numpy(self.searched @ coef[1:] + coef[0])
+    def fit_folds(self, coefs, folds, alpha, judge):
+        """Fit all rows but those of a fold, for each fold; returns the sum of what is judged, and the coefficients."""
+        weights = torch.stack([self.weight * _along(folds != fold, self.weight) for fold in range(len(coefs))])
+        n_together = max(1, _MOST_WEIGHTS // coefs[0].size)
+        starts = range(0, len(coefs), n_together)
+        groups = [slice(start, start + n_together) for start in starts]
+        coefs = np.concatenate([self.fit(coefs[some], weights[some], alpha, _NEAR) for some in groups])
+        unseen = torch.cat([self.outputs(coefs[some]) for some in groups])[folds, np.arange(len(folds))]
+        return judge(unseen).sum().item(), coefs
 
-    def losses(self, outputs):
-        """Return the weighted losses."""
-        return self.criterion(outputs, self.target) * self.weight
+    def fit(self, coefs, weights, alpha, tolerance):
+        """Return the coefficients that minimise the mean loss plus the penalty, searched for from ``coefs`` on.
 
-    def fit(self, coef, alpha, tolerance):
-        """Return the coefficients that minimise the mean loss plus the penalty, searched for from ``coef`` on."""
-        shape, total = coef.shape, self.weight.sum().item() / self.weight[0].numel()
+        Parameters
+        ----------
+        coefs : ndarray of shape (n_fits, 1 + n_inner, n_outputs)
+            Where the search begins.
+        weights : torch.Tensor of shape (n_fits, n_rows, ...)
+            The weights of the losses in each fit.
+        alpha : float
+            The penalty.
+        tolerance : float
+            Relative gain of a step below which the search ends.
+
+        Returns
+        -------
+        coefs : ndarray of shape (n_fits, 1 + n_inner, n_outputs)
+        """
+        shape = coefs.shape
+        shares = (weights / weights.flatten(1).sum(1).view(-1, *[1] * (weights.ndim - 1))).flatten(0, 1)
+        shares = shares * weights[0, 0].numel()
+        targets = self.target.repeat(len(coefs), *[1] * (self.target.ndim - 1))
         # In units in which all directions are about as steep, or the search would creep along the flat ones.
-        unit = 1 / np.sqrt(_join(1.0, self.mean_squares + alpha))[:, np.newaxis]
+        unit = 1 / np.sqrt(np.concatenate([[1.0], _CURVATURE * self.mean_squares + alpha]))[:, np.newaxis]
 
         def objective(flat):
-            coef = flat.reshape(shape) * unit
-            outputs = self.outputs(coef).requires_grad_()
-            loss = self.losses(outputs).sum() / total
+            coefs = flat.reshape(shape) * unit
+            outputs = self.outputs(coefs).requires_grad_()
+            loss = (self.criterion(outputs.flatten(0, 1), targets) * shares).sum()
             loss.backward()
-            slope = outputs.grad.numpy()
-            gradient = _join(slope.sum(0), self.searched.transposed(slope) + alpha * coef[1:])
-            return loss.item() + alpha / 2 * np.square(coef[1:]).sum(), (gradient * unit).ravel()
+            slopes = outputs.grad.numpy()
+            gradient = _one_by_one(self.searched.transposed(_side_by_side(slopes)), len(coefs)) + alpha * coefs[:, 1:]
+            gradient = np.concatenate([slopes.sum(1, keepdims=True), gradient], axis=1)
+            return loss.item() + alpha / 2 * np.square(coefs[:, 1:]).sum(), (gradient * unit).ravel()
 
         options = {"maxiter": 200, "maxcor": 5, "ftol": tolerance}
-        found = minimize(objective, (coef / unit).ravel(), jac=True, method="L-BFGS-B", options=options)
+        found = minimize(objective, (coefs / unit).ravel(), jac=True, method="L-BFGS-B", options=options)
         return found.x.reshape(shape) * unit
+
+
+def _side_by_side(arrays):
+    """Return the columns of (n_fits, n, n_outputs) beside each other, (n, n_fits * n_outputs)."""
+    return arrays.transpose(1, 0, 2).reshape(arrays.shape[1], -1)
+
+
+def _one_by_one(array, n_fits):
+    """Return what `_side_by_side` was given."""
+    return array.reshape(len(array), n_fits, -1).transpose(1, 0, 2)
+
+
+def _with_intercepts(coefs, of_terms):
+    """Return coefficients with the intercepts of others, and those of terms that are side by side."""
+    return np.concatenate([coefs[:, :1], _one_by_one(of_terms, len(coefs))], axis=1)
+
+
+def _along(mask, weight):
+    """Return a mask of rows in a shape that multiplies the weights of these rows."""
+    return torch.from_numpy(mask).view(-1, *[1] * (weight.ndim - 1))
 
 
 def deal_folds(design, target, n_folds, generator):

@@ -105,22 +105,17 @@ class WideLinear(Component):
     def _cross_fit(self, dataset, criterion, generator):
         """Return coefficients (1 + n_terms, n_said), what is said out of fold, the penalty, and factors of blocks."""
         design = self._design(dataset)
-        said = torch.zeros(len(dataset), len(self.names) + 1, self.n_said)
         folds = deal_folds(design, dataset.target, self.n_folds, generator)
         if folds.max() == 0:  # all rows are equal
+            said = torch.zeros(len(dataset), len(self.names) + 1, self.n_said)
             return np.zeros((1 + design.n_terms, self.n_said)), said, None, None
 
         def judge(scores):  # the penalty is to be good for the means, not for telling levels apart
             return criterion(self.outputs(scores.unsqueeze(1)), dataset.target) * dataset.weight
 
         judge = None if self.levels is None else judge
-        coef, fold_coefs, *found = cross_fit(design, *self._learns(dataset, criterion), self.n_said, folds, judge)
-        for fold, fold_coef in enumerate(fold_coefs):
-            rows = np.flatnonzero(folds == fold)
-            weights = design.split(fold_coef[1:])
-            parts = [part[rows] @ weight for part, weight in zip(design.parts, weights, strict=True)]
-            said[rows] = torch.from_numpy(np.stack([*parts, np.broadcast_to(fold_coef[0], parts[0].shape)], 1)).float()
-        return coef, said, *found
+        coef, said, *found = cross_fit(design, *self._learns(dataset, criterion), self.n_said, folds, judge)
+        return coef, torch.from_numpy(said).float(), *found
 
     def refit(self, dataset, criterion):
         """Fit the weights to other rows, with the terms, the penalty and the factors that were found before."""

@@ -1,3 +1,5 @@
+from unittest import mock
+
 import numpy as np
 import pytest
 import torch
@@ -81,26 +83,53 @@ def test_outputs_and_coefficients_are_those_of_the_terms(shape):
     y, weight = torch.from_numpy(rng.normal(size=(shape[0], 2))), torch.ones(shape[0], 2)
     problem = _Problem(design, y, weight, SquaredErrorLoss())
     assert (problem.basis is None) == (shape[0] == 600)
-    coef = problem.fit(np.zeros((1 + problem.n_inner, 2)), 0.1, 1e-6)
-    outer = problem.outer(coef)
-    outputs = Design(design.parts) @ outer[1:] + outer[0]
-    np.testing.assert_allclose(outputs, problem.outputs(coef).numpy(), atol=1e-4)
-    np.testing.assert_allclose(problem.inner(outer), coef, atol=1e-4)
+    weights = torch.stack([weight, weight * torch.linspace(0, 1, shape[0]).unsqueeze(1)])
+    coefs = problem.fit(np.zeros((2, 1 + problem.n_inner, 2)), weights, 0.1, 1e-8)
+    outer = problem.outer(coefs)
+    outputs = Design(design.parts) @ outer[0, 1:] + outer[0, 0]
+    np.testing.assert_allclose(outputs, problem.outputs(coefs)[0].numpy(), atol=1e-4)
+    np.testing.assert_allclose(problem.inner(outer), coefs, atol=1e-4)
     whole = np.hstack([part.toarray() if sparse.issparse(part) else part for part in design.parts])
     whole = design.scale(whole.T).T
-    expected = Ridge(alpha=0.1 / 2 * shape[0]).fit(whole, y.numpy()).predict(whole)
-    np.testing.assert_allclose(outputs, expected, atol=0.02)
+    for of_fit, weight in zip(problem.outputs(coefs).numpy(), weights[..., 0].numpy(), strict=True):
+        ridge = Ridge(alpha=0.1 / 2 * weight.sum()).fit(whole, y.numpy(), sample_weight=weight)
+        np.testing.assert_allclose(of_fit, ridge.predict(whole), atol=0.02)
 
 
-def test_coefficients_of_a_fold_do_not_know_its_rows():
+@pytest.mark.parametrize("together", [1, 30, 1000])
+def test_what_is_said_of_a_row_does_not_know_it(together):
     rng = np.random.default_rng(0)
-    rows, y, weight = rng.normal(size=(50, 8)), torch.from_numpy(rng.normal(size=(50, 1))), torch.ones(50, 1)
+    rows, weight = rng.normal(size=(50, 8)), torch.ones(50, 1)
+    y = torch.from_numpy(rows.sum(1, keepdims=True) / 3 + rng.normal(size=(50, 1)))
     folds = np.arange(50) % 5
-    _, fold_coefs, alpha, _ = cross_fit(Design([rows]), y, weight, SquaredErrorLoss(), 1, folds)
-    for fold, coef in enumerate(fold_coefs):
+    with mock.patch("sklearn_mm.networks._convex._MOST_WEIGHTS", together):
+        _, said, alpha, factors = cross_fit(Design([rows[:, :3], rows[:, 3:]]), y, weight, SquaredErrorLoss(), 1, folds)
+    assert factors == (1, 1)
+    for fold in range(5):
         others = folds != fold
-        expected = fit(Design([rows[others]]), y[others], weight[others], SquaredErrorLoss(), 1, alpha)
-        np.testing.assert_allclose(coef, expected, atol=0.02)
+        coef = fit(Design([rows[others]]), y[others], weight[others], SquaredErrorLoss(), 1, alpha)
+        expected = np.stack([rows[~others, :3] @ coef[1:4], rows[~others, 3:] @ coef[4:]], axis=1)
+        np.testing.assert_allclose(said[~others, :-1], expected, atol=0.03)
+        np.testing.assert_allclose(said[~others, -1], np.broadcast_to(coef[0], (10, 1)), atol=0.03)
+
+
+@pytest.mark.parametrize("noise", [0.01, 0.5, 5.0])
+def test_the_penalty_is_the_best_of_all(noise):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(100, 30))
+    y = torch.from_numpy(rows @ rng.normal(size=(30, 1)) / 5 + noise * rng.normal(size=(100, 1)))
+    folds = np.arange(100) % 5
+
+    def loss(first):
+        with mock.patch.multiple("sklearn_mm.networks._convex", _FIRST_ALPHA=first, _NEAR=1e-8):
+            _, said, *_ = cross_fit(Design([rows]), y, torch.ones(100, 1), SquaredErrorLoss(), 1, folds)
+        return (torch.from_numpy(said.sum(1)) - y).square().sum().item()
+
+    least = loss(4.0**-2)
+    # The penalty that is tried first is then the only one.
+    with mock.patch.multiple("sklearn_mm.networks._convex", _LEAST_ALPHA=2.0, _MOST_ALPHA=0.0):
+        losses = [loss(4.0**-place) for place in range(10)]
+    assert least == pytest.approx(min(losses), rel=5e-3)
 
 
 def test_equal_rows_share_a_fold_and_classes_are_dealt_evenly():
