@@ -89,9 +89,8 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
         loss and classes, and new settings of training; ``history_`` goes on too.
     early_stopping : bool or "auto", default="auto"
         Whether to stop when ``scoring`` on the validation rows no longer gets better, and to restore the best epoch's
-        weights. "auto" does so if validation rows are passed to `fit`, and if there is a wide part, no picture and are
-        30 rows or more: then at least 50 rows, but no more than a third, are held out, which also settle how much of
-        the rest is added to the wide part. Without validation rows, that is half.
+        weights. "auto" does so if validation rows are passed to `fit`, which then also settle how much of the rest is
+        added to the wide part. Without validation rows, that is half.
     validation_fraction : float, default=0.1
         Share of rows held out (stratified, except for multi-label targets) for early stopping if no validation rows
         are passed.
@@ -329,10 +328,6 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
         if self._is_multilabel:
             return (scores > 0).astype(np.int64)
         return self.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)]
-
-    def _holds_out(self):
-        # Pictures are better learnt from all rows, by a schedule that comes to its end.
-        return super()._holds_out() and all(spec.kind != "image" for spec in self.specs_.values())
 
     @property
     def _stratify(self):

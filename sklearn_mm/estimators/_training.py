@@ -133,6 +133,7 @@ class TrainingMixin:
             self._loss.levels(self._loss_target(rows.target)),
             self.modality_dropout,
             balancing,
+            self._text_dim,
         )
         network.share = self._share
         network.start(rows.blocks, self._loss_target(rows.target), rows.weight, generator)

@@ -77,16 +77,14 @@ def cross_fit(design, target, weight, criterion, n_outputs, folds, judge=None):
             if next_loss < loss:
                 loss, coefs, problem = next_loss, next_coefs, lighter
                 said = _said(design, problem.outer(coefs), folds)
-        coef = problem.fit(coefs.mean(0, keepdims=True), problem.weight.unsqueeze(0), alpha, _NEARER)
-        return problem.outer(coef)[0], said, alpha, problem.design.factors
+        return problem.fit_all(n_outputs, alpha), said, alpha, problem.design.factors
 
 
 def fit(design, target, weight, criterion, n_outputs, alpha):
     """Return the coefficients (1 + n_terms, n_outputs) for a penalty; see `cross_fit`."""
     problem = _Problem(design, target, weight, criterion)
-    start = np.zeros((1, 1 + problem.n_inner, n_outputs))
     with _alone():
-        return problem.outer(problem.fit(start, problem.weight.unsqueeze(0), alpha, _NEARER))[0]
+        return problem.fit_all(n_outputs, alpha)
 
 
 def _alone():
@@ -231,6 +229,11 @@ class _Problem:
         """Return the outputs (n_fits, n_rows, n_outputs)."""
         outputs = self.searched @ _side_by_side(coefs[:, 1:])
         return torch.from_numpy(_one_by_one(outputs, len(coefs)) + coefs[:, :1])
+
+    def fit_all(self, n_outputs, alpha):
+        """Return the coefficients (1 + n_terms, n_outputs) of all terms by all rows."""
+        start = np.zeros((1, 1 + self.n_inner, n_outputs))
+        return self.outer(self.fit(start, self.weight.unsqueeze(0), alpha, _NEARER))[0]
 
     def fit_folds(self, coefs, folds, alpha, judge):
         """Fit all rows but those of a fold, for each fold; returns the sum of what is judged, and the coefficients."""

@@ -45,6 +45,8 @@ def test_the_deep_part_gets_its_share_where_the_wide_part_is_blind():
     X = rng.normal(size=(600, 2))
     y = np.sign(X[:, 0] * X[:, 1])  # each number alone says nothing
     clf = MultimodalClassifier(random_state=0).fit(X[:400], y[:400])
+    assert clf.score(X[400:], y[400:]) > 0.9
+    clf = MultimodalClassifier(early_stopping=True, random_state=0).fit(X[:400], y[:400])
     assert clf.net_.module_.share > 0.5
     assert clf.score(X[400:], y[400:]) > 0.9
 
@@ -67,7 +69,9 @@ def test_the_weights_of_the_best_epoch_come_with_their_share():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(300, 2))
     y = np.sign(X[:, 0] * X[:, 1])
-    clf = MultimodalClassifier(random_state=0, max_epochs=30, lr=0.1, n_iter_no_change=30).fit(X, y)
+    clf = MultimodalClassifier(random_state=0, early_stopping=True, max_epochs=30, lr=0.1, n_iter_no_change=30).fit(
+        X, y
+    )
     held_out_loss = clf.history_[clf.best_epoch_ - 1]["valid_loss"]
     assert held_out_loss == min(row["valid_loss"] for row in clf.history_)
     stopped = clone(clf).set_params(n_iter_no_change=clf.best_epoch_).fit(X, y)
@@ -118,7 +122,7 @@ def test_without_rows_that_tell_a_fixed_share_of_the_deep_part_is_added(table, n
     assert "valid_loss" not in clf.history_[0]
 
 
-def test_no_rows_are_held_out_to_tell_classes_of_pictures(table, numeric_target):
+def test_no_rows_are_held_out_to_tell_classes(table, numeric_target):
     X, y = table
     clf = MultimodalClassifier(max_epochs=1, random_state=0).fit(X, y)
     assert clf.net_.module_.share == 0.5
@@ -126,10 +130,10 @@ def test_no_rows_are_held_out_to_tell_classes_of_pictures(table, numeric_target)
     assert "valid_loss" in MultimodalRegressor(max_epochs=1, random_state=0).fit(X, numeric_target).history_[0]
 
 
-def test_few_rows_are_not_held_out(table):
-    X, y = table
-    clf = MultimodalClassifier(**SHORT).fit(X[:20], y[:20])
-    assert "valid_loss" not in clf.history_[0]
+def test_few_rows_are_not_held_out(table, numeric_target):
+    X, _ = table
+    reg = MultimodalRegressor(**SHORT).fit(X[:20], numeric_target[:20])
+    assert "valid_loss" not in reg.history_[0]
 
 
 def test_training_goes_on_beside_the_same_wide_part(table):
@@ -158,7 +162,7 @@ def test_the_share_is_settled_by_averaged_weights(table, monkeypatch):
         return compute(net, *args)
 
     monkeypatch.setattr(MultimodalNet, "map", noting)
-    MultimodalClassifier(**SHORT, weight_averaging="ema").fit(*table)
+    MultimodalClassifier(**SHORT, early_stopping=True, weight_averaging="ema").fit(*table)
     assert averaged == [True] * 3  # one for each epoch
 
 
