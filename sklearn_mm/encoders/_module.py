@@ -81,6 +81,12 @@ class ModuleEncoder(Encoder):
         self.width = width
 
     def build(self, spec):
+        if isinstance(self.module, Encoder):
+            name = type(self.module).__name__
+            raise TypeError(
+                f"ModuleEncoder wraps torch modules that return tensors, got the encoder {name}. "
+                f"Pass it as it is: encoder={name}(...)."
+            )
         self.kind = spec.kind
         if self.kind == "image":
             ImageEncoder.build(self, spec)

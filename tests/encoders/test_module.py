@@ -6,7 +6,7 @@ import torch
 import torch.nn as nn
 from sklearn.base import clone
 
-from sklearn_mm.encoders import ModuleEncoder
+from sklearn_mm.encoders import CNNEncoder, ModuleEncoder
 from sklearn_mm.preprocessing import BlockSpec, ImageSpec, TabularSpec, TextSpec
 
 IMAGE = ImageSpec(name="photo", shape=(8, 8, 3), mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
@@ -137,6 +137,11 @@ def test_a_module_that_returns_something_else(module, got):
     spec = TabularSpec(name="tabular", shape=(), n_numbers=3)
     with pytest.raises(TypeError, match=f"2, 3 or 4 dimensions .*got {got}.*Wrap it"):
         ModuleEncoder(module).build(spec)
+
+
+def test_an_encoder_is_not_wrapped():
+    with pytest.raises(TypeError, match=r"got the encoder CNNEncoder. Pass it as it is: encoder=CNNEncoder\("):
+        ModuleEncoder(CNNEncoder()).build(IMAGE)
 
 
 @pytest.mark.parametrize("params", [{"module": "resnet"}, {"module": nn.Linear}, {"trainable": True}, {"width": 0}])
