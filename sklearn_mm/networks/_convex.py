@@ -17,7 +17,7 @@ _LIGHTER = 0.25  # the factor that is tried for each part of a design that misle
 _NEAR = 3e-5  # relative gain of a step below which the search for a penalty goes on to the next
 _NEARER = 1e-6  # and below which the final search ends
 _CURVATURE = 0.25  # of the losses by the outputs, more or less
-_MOST_WEIGHTS = 2_000_000  # of fits that are searched for together; the search holds some twenty copies
+_MOST_TOGETHER = 2_000_000  # coefficients, or outputs, of fits that are searched for together: there are many copies
 
 
 def cross_fit(design, target, weight, criterion, n_outputs, folds, judge=None):
@@ -237,13 +237,16 @@ class _Problem:
 
     def fit_folds(self, coefs, folds, alpha, judge):
         """Fit all rows but those of a fold, for each fold; returns the sum of what is judged, and the coefficients."""
-        weights = torch.stack([self.weight * _along(folds != fold, self.weight) for fold in range(len(coefs))])
-        n_together = max(1, _MOST_WEIGHTS // coefs[0].size)
-        starts = range(0, len(coefs), n_together)
-        groups = [slice(start, start + n_together) for start in starts]
-        coefs = np.concatenate([self.fit(coefs[some], weights[some], alpha, _NEAR) for some in groups])
-        unseen = torch.cat([self.outputs(coefs[some]) for some in groups])[folds, np.arange(len(folds))]
-        return judge(unseen).sum().item(), coefs
+        n_outputs = coefs.shape[2]
+        n_together = max(1, _MOST_TOGETHER // max(coefs[0].size, len(folds) * n_outputs))
+        unseen = torch.empty(len(folds), n_outputs, dtype=torch.float64)
+        fitted = []
+        for some in np.array_split(np.arange(len(coefs)), -(-len(coefs) // n_together)):
+            weights = torch.stack([self.weight * _along(folds != fold, self.weight) for fold in some])
+            fitted.append(self.fit(coefs[some], weights, alpha, _NEAR))
+            rows = np.flatnonzero(np.isin(folds, some))
+            unseen[rows] = self.outputs(fitted[-1])[folds[rows] - some[0], rows]
+        return judge(unseen).sum().item(), np.concatenate(fitted)
 
     def fit(self, coefs, weights, alpha, tolerance):
         """Return the coefficients that minimise the mean loss plus the penalty, searched for from ``coefs`` on.
