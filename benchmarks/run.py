@@ -35,6 +35,7 @@ SPEED = {
 }
 QUALITY = {
     "emoji": [],
+    "choices": [],
     "few_rows": ["--noise", "pictures", "names"],
     "tables": [],
     "fusion": [],
