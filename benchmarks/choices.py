@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from _paired import compare, print_table
-from emoji import ours
+from emoji import ours, shortened
 from sklearn.model_selection import StratifiedGroupKFold
 
 from sklearn_mm import ImageInput, TextInput
@@ -38,6 +38,7 @@ def main():
     parser.add_argument("--only", nargs="+", default=["fusion", "pictures", "texts"], help="beginnings of names")
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--keep", type=int, help="splits that are run; all by default")
+    parser.add_argument("--epochs", type=int, help="of every network; fewer for a quick look")
     parser.add_argument("--json", type=Path, help="file to write all scores to")
     arguments = parser.parse_args()
 
@@ -50,6 +51,8 @@ def main():
         for name, parameters in choices().items()
         if name.startswith(("default", *arguments.only))
     }
+    if arguments.epochs is not None:
+        models = {name: partial(shortened, make, arguments.epochs) for name, make in models.items()}
     accuracy = {"accuracy": lambda model, X_test, y_test: model.score(X_test, y_test)}
     print_table(compare(models, X, y, splits, accuracy), "default", arguments.folds, arguments.json)
 

@@ -48,7 +48,9 @@ def test_all_parts_of_the_network_train_and_validate_in_their_mode():
 
     rng = np.random.default_rng(0)
     X = rng.normal(size=(60, 3))
-    clf = MultimodalClassifier(max_epochs=2, skorch_callbacks=[("sees", SeesModes())], warm_start=True)
+    clf = MultimodalClassifier(
+        early_stopping=True, max_epochs=2, skorch_callbacks=[("sees", SeesModes())], warm_start=True
+    )
     clf.fit(X, X[:, 0] > 0)
     clf.predict(X)
     clf.fit(X, X[:, 0] > 0)
