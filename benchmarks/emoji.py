@@ -66,9 +66,9 @@ MODELS = {
 }
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
+def main(models=MODELS, description=__doc__):
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    parser.add_argument("--models", nargs="+", default=list(models), choices=list(models))
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--seeds", type=int, default=3, help="cross-validations, each with other folds")
     parser.add_argument("--keep", type=int, help="splits that are run; all by default")
@@ -85,7 +85,7 @@ def main():
             X, y, emoji.groups
         )
     ]
-    models = {name: MODELS[name] for name in arguments.models}
+    models = {name: models[name] for name in arguments.models}
     if arguments.epochs is not None:
         models = {name: partial(shortened, make, arguments.epochs) for name, make in models.items()}
     accuracy = {"accuracy": lambda model, X_test, y_test: model.score(X_test, y_test)}

@@ -35,7 +35,7 @@ SPEED = {
 }
 QUALITY = {
     "emoji": [],
-    "choices": [],
+    "choices": ["--keep", "5"],
     "few_rows": ["--noise", "pictures", "names"],
     "tables": [],
     "fusion": [],

@@ -242,7 +242,8 @@ class _Problem:
         unseen = torch.empty(len(folds), n_outputs, dtype=torch.float64)
         fitted = []
         for some in np.array_split(np.arange(len(coefs)), -(-len(coefs) // n_together)):
-            weights = torch.stack([self.weight * _along(folds != fold, self.weight) for fold in some])
+            kept = [torch.from_numpy(folds != fold) for fold in some]
+            weights = torch.stack([self.weight * _along(rows, self.weight) for rows in kept])
             fitted.append(self.fit(coefs[some], weights, alpha, _NEAR))
             rows = np.flatnonzero(np.isin(folds, some))
             unseen[rows] = self.outputs(fitted[-1])[folds[rows] - some[0], rows]
@@ -267,8 +268,8 @@ class _Problem:
         coefs : ndarray of shape (n_fits, 1 + n_inner, n_outputs)
         """
         shape = coefs.shape
-        shares = (weights / weights.flatten(1).sum(1).view(-1, *[1] * (weights.ndim - 1))).flatten(0, 1)
-        shares = shares * weights[0, 0].numel()
+        totals = weights.flatten(1).sum(1) / weights[0, 0].numel()
+        shares = (weights / _along(totals, weights)).flatten(0, 1)
         targets = self.target.repeat(len(coefs), *[1] * (self.target.ndim - 1))
         # In units in which all directions are about as steep, or the search would creep along the flat ones.
         unit = 1 / np.sqrt(np.concatenate([[1.0], _CURVATURE * self.mean_squares + alpha]))[:, np.newaxis]
@@ -303,9 +304,9 @@ def _with_intercepts(coefs, of_terms):
     return np.concatenate([coefs[:, :1], _one_by_one(of_terms, len(coefs))], axis=1)
 
 
-def _along(mask, weight):
-    """Return a mask of rows in a shape that multiplies the weights of these rows."""
-    return torch.from_numpy(mask).view(-1, *[1] * (weight.ndim - 1))
+def _along(values, array):
+    """Return values, one for each entry of the first axis of an array, in a shape that multiplies the array."""
+    return values.view(-1, *[1] * (array.ndim - 1))
 
 
 def deal_folds(design, target, n_folds, generator):

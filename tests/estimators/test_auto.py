@@ -12,20 +12,19 @@ from sklearn_mm.networks import MLPHead, WideLinear
 
 @pytest.fixture
 def fitted(table, numeric_target):
-    """Return a function that fits an estimator for one epoch and returns it with its network."""
+    """Return a function that fits an estimator for one epoch and returns its network."""
 
     def fit(Estimator, **parameters):
         X, y = table
         target = y if Estimator is MultimodalClassifier else numeric_target
-        model = Estimator(max_epochs=1, random_state=0, **parameters).fit(X, target)
-        return model, model.net_.module_
+        return Estimator(max_epochs=1, random_state=0, **parameters).fit(X, target).net_.module_
 
     return fit
 
 
 @pytest.mark.parametrize("Estimator", [MultimodalClassifier, MultimodalRegressor])
 def test_components(fitted, Estimator):
-    _, network = fitted(Estimator)
+    network = fitted(Estimator)
     kinds = {name: type(network.encoder(name)) for name in network.names}
     assert kinds == {"photo": ResNetEncoder, "title": BagEncoder, "tabular": MLPEncoder}
     assert (type(network.fusion), type(network.head), type(network.wide)) == (ConcatFusion, MLPHead, WideLinear)
@@ -43,13 +42,13 @@ def test_components(fitted, Estimator):
     ],
 )
 def test_width_of_texts(fitted, Estimator, wide, width):
-    _, network = fitted(Estimator, image=None, wide=wide)
+    network = fitted(Estimator, image=None, wide=wide)
     assert network.encoder("title").embedding_dim == width
 
 
 def test_a_frozen_picture_is_neither_augmented_nor_seen_by_the_wide_part(fitted):
     frozen = ModuleEncoder(nn.Conv2d(3, 4, 3), trainable="none")
-    _, network = fitted(MultimodalClassifier, image=ImageInput(encoder=frozen))
+    network = fitted(MultimodalClassifier, image=ImageInput(encoder=frozen))
     assert network.wide.names == ["title", "tabular"]
     assert not list(network.augment[network.names.index("photo")].modules())[1:]
 
