@@ -1,5 +1,7 @@
 """Convex fits: a linear model of sparse rows, its regularisation chosen out of fold."""
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from scipy import sparse
@@ -7,7 +9,7 @@ from scipy.linalg import eigh
 from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 
-__all__ = ["Design", "cross_fit", "deal_folds", "fit"]
+__all__ = ["Design", "Settings", "cross_fit", "deal_folds", "fit"]
 
 _FIRST_ALPHA, _STEP = 4.0**-2, 4.0
 _LEAST_ALPHA, _MOST_ALPHA = 4.0**-9, 1.0
@@ -16,12 +18,49 @@ _TERM_COSTS = 80  # beside products, for each step of the search
 _LIGHTER = 0.25  # the factor that is tried for each part of a design that misleads
 _NEAR = 3e-5  # relative gain of a step below which the search for a penalty goes on to the next
 _NEARER = 1e-6  # and below which the final search ends
+_SHIFT_COSTS = 10.0  # for the square of what outputs are shifted by, beside the sum of the losses of all rows
 _CURVATURE = 0.25  # of the losses by the outputs, more or less
 _MOST_TOGETHER = 2_000_000  # coefficients, or outputs, of fits that are searched for together: there are many copies
 
 
+class Settings(NamedTuple):
+    """How a linear model was fitted, which is how other rows are fitted alike.
+
+    Parameters
+    ----------
+    alpha : float
+        The penalty.
+    factors : tuple of float
+        What each part of the design is multiplied by before it is penalised: less than 1 for a part that misleads.
+    scale : float
+        What the outputs are multiplied by: less than 1 if they are too sure.
+    shift : ndarray of shape (n_outputs,)
+        What is then added to them.
+    """
+
+    alpha: float
+    factors: tuple
+    scale: float
+    shift: np.ndarray
+
+    def calibrate(self, coefs):
+        """Return coefficients (..., 1 + n_terms, n_outputs) whose outputs are scaled and shifted."""
+        coefs = self.scale * coefs
+        coefs[..., 0, :] += self.shift
+        return coefs
+
+    def uncalibrate(self, coefs):
+        """Return what `calibrate` was given, if the scale is not zero."""
+        coefs = coefs.copy()
+        coefs[..., 0, :] -= self.shift
+        return coefs / self.scale
+
+
 def cross_fit(design, target, weight, criterion, n_outputs, folds, judge=None):
     """Fit outputs to targets linearly, with the penalty that predicts best what a fit has not seen.
+
+    Outputs are scaled and shifted as would have been best out of fold (Platt). With little penalty, a fit tells rows
+    apart better and is too sure of it: the penalty would otherwise have to mend what a number can.
 
     A part of the design that misleads, because half of what it adds to the outputs would have been better out of fold,
     is tried at a quarter of its weight.
@@ -50,46 +89,89 @@ def cross_fit(design, target, weight, criterion, n_outputs, folds, judge=None):
         Of all rows; the intercept first.
     said : ndarray of shape (n_rows, n_parts + 1, n_outputs)
         What each part, and the intercept, adds to the outputs of each row, by the fit that has not seen it.
-    alpha : float
-        The penalty.
-    factors : tuple of float
-        What each part of the design is multiplied by before it is penalised: less than 1 for a part that misleads.
+    settings : Settings
+        How this was fitted.
+
+    References
+    ----------
+    Platt: Probabilistic Outputs for Support Vector Machines and Comparisons to Regularized Likelihood Methods. Advances
+    in Large Margin Classifiers, 1999.
     """
     problem = _Problem(design, target, weight, criterion)
     judge = (lambda outputs: criterion(outputs, problem.target) * problem.weight) if judge is None else judge
-    start = np.zeros((folds.max() + 1, 1 + problem.n_inner, n_outputs))
     with _alone():
-        loss, coefs = problem.fit_folds(start, folds, _FIRST_ALPHA, judge)
-        alpha = _FIRST_ALPHA
-        for step in (_STEP, 1 / _STEP):  # up first: below, losses may hardly differ
-            while _LEAST_ALPHA <= alpha * step <= _MOST_ALPHA:
-                next_loss, next_coefs = problem.fit_folds(coefs, folds, alpha * step, judge)
-                if next_loss >= loss:
-                    break
-                loss, coefs, alpha = next_loss, next_coefs, alpha * step
-            if alpha > _FIRST_ALPHA:
-                break
-        said = _said(design, problem.outer(coefs), folds)
+        fits = _search(problem, np.zeros((folds.max() + 1, 1 + problem.n_inner, n_outputs)), folds, judge)
+        said = _said(design, fits.settings.calibrate(problem.outer(fits.coefs)), folds)
         for place in _misleading(said, judge) if len(design.parts) > 1 else ():
             lighter = _Problem(problem.design.lighter(place), target, weight, criterion)
-            start = lighter.inner(problem.outer(coefs))
-            next_loss, next_coefs = lighter.fit_folds(start, folds, alpha, judge)
-            if next_loss < loss:
-                loss, coefs, problem = next_loss, next_coefs, lighter
-                said = _said(design, problem.outer(coefs), folds)
-        return problem.fit_all(n_outputs, alpha), said, alpha, problem.design.factors
+            start = lighter.inner(problem.outer(fits.coefs))
+            next_fits = lighter.fit_folds(start, folds, fits.settings.alpha, judge)
+            if next_fits.loss < fits.loss:
+                fits, problem = next_fits, lighter
+                said = _said(design, fits.settings.calibrate(problem.outer(fits.coefs)), folds)
+        coef = problem.fit_all(fits.coefs.mean(0, keepdims=True), fits.settings.alpha)
+    return fits.settings.calibrate(coef), said, fits.settings
 
 
-def fit(design, target, weight, criterion, n_outputs, alpha):
-    """Return the coefficients (1 + n_terms, n_outputs) for a penalty; see `cross_fit`."""
-    problem = _Problem(design, target, weight, criterion)
+def fit(design, target, weight, criterion, n_outputs, settings, start=None):
+    """Return the coefficients (1 + n_terms, n_outputs) of a fit by the settings of another; see `cross_fit`.
+
+    They are searched for from zero on, or from ``start``, those of other rows.
+    """
+    problem = _Problem(Design(design.parts, settings.factors), target, weight, criterion)
+    coefs = np.zeros((1, 1 + problem.n_inner, n_outputs))
+    if start is not None and settings.scale > 0:
+        coefs = problem.inner(settings.uncalibrate(start)[np.newaxis])
     with _alone():
-        return problem.fit_all(n_outputs, alpha)
+        return settings.calibrate(problem.fit_all(coefs, settings.alpha))
 
 
 def _alone():
     """Leave the cores to torch: between many small products, its threads and those of NumPy's BLAS would wait."""
     return threadpool_limits(1, user_api="blas")
+
+
+class _Fits(NamedTuple):
+    """What all folds but one say, for each: the loss of the rows left out, the coefficients, and how they were found."""
+
+    loss: float
+    coefs: np.ndarray
+    settings: Settings
+
+
+def _search(problem, start, folds, judge):
+    """Return the `_Fits` with the penalty of the least loss, searched for from the coefficients ``start`` on."""
+    best = problem.fit_folds(start, folds, _FIRST_ALPHA, judge)
+    tried = {_FIRST_ALPHA}
+    for step in (_STEP, _STEP**-2, 1 / _STEP, _STEP):  # up first: below, losses may hardly differ
+        while (alpha := best.settings.alpha * step) not in tried and _LEAST_ALPHA <= alpha <= _MOST_ALPHA:
+            tried.add(alpha)
+            fits = problem.fit_folds(best.coefs, folds, alpha, judge)
+            if fits.loss >= best.loss:
+                break
+            best = fits
+        if best.settings.alpha > _FIRST_ALPHA:
+            break
+    return best
+
+
+def _calibrate(outputs, judge):
+    """Return the loss of outputs (n_rows, n_outputs) that are scaled and shifted for the best, the scale and the shift.
+
+    Of few rows, what a class is to be shifted by is mostly chance: that their fold lacks it.
+    """
+
+    def objective(flat):
+        flat = torch.from_numpy(flat).requires_grad_()
+        losses = judge(flat[0] * outputs + flat[1:])
+        total = (losses.sum() + _SHIFT_COSTS * flat[1:].square().sum()) / len(outputs)
+        total.backward()
+        return total.item(), flat.grad.numpy()
+
+    start = np.append(1.0, np.zeros(outputs.shape[1]))
+    bounds = [(0, None)] + [(None, None)] * outputs.shape[1]
+    found = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": _NEARER})
+    return found.fun, found.x[0], found.x[1:]
 
 
 def _said(design, coefs, folds):
@@ -230,13 +312,12 @@ class _Problem:
         outputs = self.searched @ _side_by_side(coefs[:, 1:])
         return torch.from_numpy(_one_by_one(outputs, len(coefs)) + coefs[:, :1])
 
-    def fit_all(self, n_outputs, alpha):
-        """Return the coefficients (1 + n_terms, n_outputs) of all terms by all rows."""
-        start = np.zeros((1, 1 + self.n_inner, n_outputs))
+    def fit_all(self, start, alpha):
+        """Return the coefficients (1 + n_terms, n_outputs) of all terms by all rows, searched for from ``start`` on."""
         return self.outer(self.fit(start, self.weight.unsqueeze(0), alpha, _NEARER))[0]
 
     def fit_folds(self, coefs, folds, alpha, judge):
-        """Fit all rows but those of a fold, for each fold; returns the sum of what is judged, and the coefficients."""
+        """Fit all rows but those of a fold, for each fold; returns `_Fits`."""
         n_outputs = coefs.shape[2]
         n_together = max(1, _MOST_TOGETHER // max(coefs[0].size, len(folds) * n_outputs))
         unseen = torch.empty(len(folds), n_outputs, dtype=torch.float64)
@@ -247,7 +328,8 @@ class _Problem:
             fitted.append(self.fit(coefs[some], weights, alpha, _NEAR))
             rows = np.flatnonzero(np.isin(folds, some))
             unseen[rows] = self.outputs(fitted[-1])[folds[rows] - some[0], rows]
-        return judge(unseen).sum().item(), np.concatenate(fitted)
+        loss, scale, shift = _calibrate(unseen, judge)
+        return _Fits(loss, np.concatenate(fitted), Settings(alpha, self.design.factors, scale, shift))
 
     def fit(self, coefs, weights, alpha, tolerance):
         """Return the coefficients that minimise the mean loss plus the penalty, searched for from ``coefs`` on.

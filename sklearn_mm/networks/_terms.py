@@ -175,7 +175,9 @@ class ImageTerms(nn.Module):
         return self.places.expand(len(x), -1), (self._values(x) - self.mean) * self.scale
 
     def _values(self, x):
-        x = F.adaptive_avg_pool2d(x.permute(0, 3, 1, 2).float(), self.size) / 255
+        x = x.permute(0, 3, 1, 2).float() / 255
+        if x.shape[2:] != self.size:
+            x = F.adaptive_avg_pool2d(x, self.size)
         return torch.cat([_edges(x.mean(1)), F.adaptive_avg_pool2d(x, _COARSE).flatten(1), self._colours(x)], 1)
 
     def _colours(self, x):
@@ -186,16 +188,20 @@ class ImageTerms(nn.Module):
 
 
 def _edges(grey):
+    n_rows, height, width = grey.shape
     padded = F.pad(grey.unsqueeze(1), (1, 1, 1, 1), mode="replicate").squeeze(1)
     down, right = padded[:, 2:, 1:-1] - padded[:, :-2, 1:-1], padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2]
     length = torch.hypot(down, right)
     angle = torch.atan2(down, right).remainder(torch.pi) * (_ANGLES / torch.pi)
-    cells = []
-    for place in range(_ANGLES):
-        away = (angle - place).abs()
-        share = (1 - torch.minimum(away, _ANGLES - away)).clamp(min=0)
-        cells.append(F.adaptive_avg_pool2d(length * share, _CELLS))
-    cells = torch.stack(cells, 3)  # (batch, _CELLS, _CELLS, _ANGLES)
+    low = angle.floor()
+    above = angle - low  # an edge counts for the two angles that it lies between
+    cell_row, cell_column = (torch.arange(n, device=grey.device) * _CELLS // n for n in (height, width))
+    first_bin = (cell_row.unsqueeze(1) * _CELLS + cell_column) * _ANGLES  # of each pixel
+    cells = grey.new_zeros(n_rows, _CELLS**2 * _ANGLES)
+    for angle, share in ((low, 1 - above), (low + 1, above)):
+        bins = first_bin + angle.long().remainder(_ANGLES)
+        cells.scatter_add_(1, bins.flatten(1), (length * share).flatten(1))
+    cells = cells.view(n_rows, _CELLS, _CELLS, _ANGLES) * (_CELLS**2 / (height * width))
     blocks = torch.cat([cells[:, :-1, :-1], cells[:, 1:, :-1], cells[:, :-1, 1:], cells[:, 1:, 1:]], 3)
     for _ in range(2):  # normalise, cut off, normalise
         blocks = (blocks / (blocks.square().sum(3, keepdim=True) + 1e-5).sqrt()).clamp(max=0.2)

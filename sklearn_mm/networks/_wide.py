@@ -68,7 +68,7 @@ class WideLinear(Component):
         self.parts = nn.ModuleList(_Part(make_terms(specs[name], most), self.n_said) for name in self.names)
         self.columns = [list(specs).index(name) for name in self.names]
         self.register_buffer("intercept", torch.zeros(self.n_said))
-        self.alpha, self.factors = None, None
+        self.settings = None
         return self
 
     def forward(self, batch):
@@ -94,7 +94,7 @@ class WideLinear(Component):
         """Fit the model to the rows of a ``BlockDataset`` of ``names``, and return what it says of them out of fold."""
         for part, name in zip(self.parts, self.names, strict=True):
             part.terms.start(_of_present(x, present) for x, present in _chunks(dataset, name))
-        coef, said, self.alpha, self.factors = self._cross_fit(dataset, criterion, generator)
+        coef, said, self.settings = self._cross_fit(dataset, criterion, generator)
         self._take(coef)
         return said
 
@@ -103,24 +103,25 @@ class WideLinear(Component):
         return self._cross_fit(dataset, criterion, generator)[1]
 
     def _cross_fit(self, dataset, criterion, generator):
-        """Return coefficients (1 + n_terms, n_said), what is said out of fold, the penalty, and factors of blocks."""
+        """Return coefficients (1 + n_terms, n_said), what is said out of fold, and how they were fitted."""
         design = self._design(dataset)
         folds = deal_folds(design, dataset.target, self.n_folds, generator)
         if folds.max() == 0:  # all rows are equal
             said = torch.zeros(len(dataset), len(self.names) + 1, self.n_said)
-            return np.zeros((1 + design.n_terms, self.n_said)), said, None, None
+            return np.zeros((1 + design.n_terms, self.n_said)), said, None
 
         def judge(scores):  # the penalty is to be good for the means, not for telling levels apart
             return criterion(self.outputs(scores.unsqueeze(1)), dataset.target) * dataset.weight
 
         judge = None if self.levels is None else judge
-        coef, said, *found = cross_fit(design, *self._learns(dataset, criterion), self.n_said, folds, judge)
-        return coef, torch.from_numpy(said).float(), *found
+        coef, said, settings = cross_fit(design, *self._learns(dataset, criterion), self.n_said, folds, judge)
+        return coef, torch.from_numpy(said).float(), settings
 
     def refit(self, dataset, criterion):
-        """Fit the weights to other rows, with the terms, the penalty and the factors that were found before."""
-        if self.alpha is not None:
-            self._take(fit(self._design(dataset), *self._learns(dataset, criterion), self.n_said, self.alpha))
+        """Fit the weights to other rows, with the terms and the settings that were found before."""
+        if self.settings is not None:
+            learns, coef = self._learns(dataset, criterion), self._coef()
+            self._take(fit(self._design(dataset), *learns, self.n_said, self.settings, coef))
 
     def _learns(self, dataset, criterion):
         """Return target, weight and loss of the linear model."""
@@ -131,8 +132,11 @@ class WideLinear(Component):
 
     def _design(self, dataset):
         """Return the terms of all rows, a part for each block."""
-        parts = [part.matrix(dataset, name) for name, part in zip(self.names, self.parts, strict=True)]
-        return Design(parts, self.factors)
+        return Design([part.matrix(dataset, name) for name, part in zip(self.names, self.parts, strict=True)])
+
+    def _coef(self):
+        weights = [self.intercept.unsqueeze(0), *(part.weight for part in self.parts)]
+        return torch.cat(weights).double().cpu().numpy()
 
     def _take(self, coef):
         self.intercept.copy_(torch.from_numpy(coef[0]))

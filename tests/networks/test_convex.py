@@ -7,7 +7,7 @@ from scipy import sparse
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from sklearn_mm.networks import CrossEntropyLoss, SquaredErrorLoss
-from sklearn_mm.networks._convex import Design, _Problem, cross_fit, deal_folds, fit
+from sklearn_mm.networks._convex import Design, Settings, _Problem, cross_fit, deal_folds, fit
 
 
 @pytest.fixture(params=[(60, 300), (300, 20)], ids=["wide", "tall"])
@@ -21,11 +21,15 @@ def in_parts(matrix, factors=None):
     return Design([matrix[:, :cut], matrix[:, cut:].toarray().astype(np.float32)], factors)
 
 
+def settings(alpha, n_outputs, n_parts=2):
+    return Settings(alpha, (1.0,) * n_parts, 1.0, np.zeros(n_outputs))
+
+
 def test_squared_error_gives_ridge_regression(design):
     rng = np.random.default_rng(0)
     y, weight = rng.normal(size=(design.shape[0], 2)), rng.uniform(0.5, 2, size=design.shape[0])
     weights = torch.from_numpy(np.repeat(weight[:, np.newaxis], 2, axis=1))
-    coef = fit(in_parts(design), torch.from_numpy(y), weights, SquaredErrorLoss(), 2, alpha=0.02)
+    coef = fit(in_parts(design), torch.from_numpy(y), weights, SquaredErrorLoss(), 2, settings(0.02, 2))
     ridge = Ridge(alpha=0.02 / 2 * weight.sum(), tol=1e-8).fit(design, y, sample_weight=weight)
     np.testing.assert_allclose(design @ coef[1:] + coef[0], ridge.predict(design), atol=0.02)
 
@@ -33,7 +37,7 @@ def test_squared_error_gives_ridge_regression(design):
 def test_cross_entropy_gives_logistic_regression(design):
     y = np.random.default_rng(0).integers(3, size=design.shape[0])
     loss = CrossEntropyLoss().build([0, 1, 2])
-    coef = fit(in_parts(design), torch.from_numpy(y), torch.ones(len(y)), loss, 3, alpha=0.01)
+    coef = fit(in_parts(design), torch.from_numpy(y), torch.ones(len(y)), loss, 3, settings(0.01, 3))
     logistic = LogisticRegression(C=1 / (0.01 * len(y)), tol=1e-6, max_iter=1000).fit(design, y)
     scores = design @ coef[1:] + coef[0]
     centred = scores - scores.mean(1, keepdims=True)
@@ -54,16 +58,30 @@ def test_a_design_in_parts_is_its_matrix(design, factors):
     assert [len(part) for part in parts.split(coef)] == [part.shape[1] for part in parts.parts]
 
 
-def test_the_penalty_follows_the_noise():
+@pytest.mark.parametrize(("noise", "least", "most"), [(0.1, 0.95, 1.0), (5.0, -0.02, 0.1)])
+def test_noise_is_not_followed(noise, least, most):
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(200, 40))
-    signal = rows @ rng.normal(size=(40, 1)) / 6
-    folds, alphas = np.arange(200) % 5, []
-    for noise in (0.1, 5.0):
-        y = torch.from_numpy(signal + noise * rng.normal(size=signal.shape))
-        *_, alpha, _ = cross_fit(Design([rows]), y, torch.ones(200, 1), SquaredErrorLoss(), 1, folds)
-        alphas.append(alpha)
-    assert alphas[0] < 0.1 < alphas[1]
+    y = torch.from_numpy(rows @ rng.normal(size=(40, 1)) / 6 + noise * rng.normal(size=(200, 1)))
+    _, said, _ = cross_fit(Design([rows]), y, torch.ones(200, 1), SquaredErrorLoss(), 1, np.arange(200) % 5)
+    assert least < 1 - (said.sum(1) - y.numpy()).var() / y.numpy().var() < most
+
+
+def test_a_fit_that_is_too_sure_is_scaled_and_shifted():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(300, 400))
+    y = torch.from_numpy(rows[:, :5].sum(1, keepdims=True) + rng.normal(size=(300, 1)) > 3).double()
+    loss, weight = CrossEntropyLoss().build([0, 1]), torch.where(y == 1, 4.0, 1.0)
+
+    def out_of_fold():
+        _, said, found = cross_fit(Design([rows]), y, weight, loss, 1, np.arange(300) % 5)
+        return (loss(torch.from_numpy(said.sum(1)), y) * weight).mean().item(), found
+
+    calibrated, found = out_of_fold()
+    assert 0 < found.scale < 0.5
+    with mock.patch("sklearn_mm.networks._convex._calibrate", lambda said, judge: (judge(said).mean().item(), 1, 0)):
+        as_it_is, _ = out_of_fold()
+    assert calibrated < 0.95 * as_it_is
 
 
 @pytest.mark.parametrize("n_rows", [100, 800], ids=["rotated", "as it is"])
@@ -72,8 +90,8 @@ def test_a_part_that_misleads_counts_less(n_rows):
     tells, misleads = rng.normal(size=(2, n_rows, 30))
     y = torch.from_numpy(tells @ rng.normal(size=(30, 1)) / 5 + 0.5 * rng.normal(size=(n_rows, 1)))
     design, folds = Design([tells, misleads, misleads[:, :0]]), np.arange(n_rows) % 5
-    *_, factors = cross_fit(design, y, torch.ones(n_rows, 1), SquaredErrorLoss(), 1, folds)
-    assert factors[:2] == (1, 0.25)
+    *_, found = cross_fit(design, y, torch.ones(n_rows, 1), SquaredErrorLoss(), 1, folds)
+    assert found.factors[:2] == (1, 0.25)
 
 
 @pytest.mark.parametrize("shape", [(60, 300), (600, 20)], ids=["rotated", "as it is"])
@@ -103,11 +121,11 @@ def test_what_is_said_of_a_row_does_not_know_it(together):
     y = torch.from_numpy(rows.sum(1, keepdims=True) / 3 + rng.normal(size=(50, 1)))
     folds = np.arange(50) % 5
     with mock.patch("sklearn_mm.networks._convex._MOST_TOGETHER", together):
-        _, said, alpha, factors = cross_fit(Design([rows[:, :3], rows[:, 3:]]), y, weight, SquaredErrorLoss(), 1, folds)
-    assert factors == (1, 1)
+        _, said, found = cross_fit(Design([rows[:, :3], rows[:, 3:]]), y, weight, SquaredErrorLoss(), 1, folds)
+    found = found._replace(factors=(1,))
     for fold in range(5):
         others = folds != fold
-        coef = fit(Design([rows[others]]), y[others], weight[others], SquaredErrorLoss(), 1, alpha)
+        coef = fit(Design([rows[others]]), y[others], weight[others], SquaredErrorLoss(), 1, found)
         expected = np.stack([rows[~others, :3] @ coef[1:4], rows[~others, 3:] @ coef[4:]], axis=1)
         np.testing.assert_allclose(said[~others, :-1], expected, atol=0.03)
         np.testing.assert_allclose(said[~others, -1], np.broadcast_to(coef[0], (10, 1)), atol=0.03)

@@ -171,7 +171,7 @@ def test_the_penalty_of_levels_is_that_of_the_best_means():
     wide = WideLinear().build(rows.blocks.specs, n_outputs=1, levels=levels)
     said = wide.start(rows, SquaredErrorLoss(), torch.Generator().manual_seed(0))
     chosen = (wide.outputs(said) - rows.target).square().mean()
-    for other in (wide.alpha * 4, wide.alpha / 4):
+    for other in (wide.settings.alpha * 4, wide.settings.alpha / 4):
         only = {"_FIRST_ALPHA": other, "_LEAST_ALPHA": other, "_MOST_ALPHA": other}
         with mock.patch.multiple("sklearn_mm.networks._convex", **only):
             said = wide.says_out_of_fold(rows, SquaredErrorLoss(), torch.Generator().manual_seed(0))
