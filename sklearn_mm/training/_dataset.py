@@ -1,10 +1,13 @@
 """Rows of `Blocks` as batches of tensors: one index operation per block and batch."""
 
+from functools import partial
+
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 
 from sklearn_mm.preprocessing import Ragged
+from sklearn_mm.training._prefetch import prefetched
 
 __all__ = ["Batch", "BatchIterator", "BlockDataset"]
 
@@ -135,12 +138,15 @@ class BatchIterator:
         Rows per batch.
     shuffle : bool, default=False
         Whether to draw a random order from torch's global generator.
+    device : str or torch.device, default="cpu"
+        Where batches are computed with. They come on a GPU by CUDA, else on the CPU.
     """
 
-    def __init__(self, dataset, batch_size, shuffle=False):
+    def __init__(self, dataset, batch_size, shuffle=False, device="cpu"):
         self.dataset = dataset
         self.batch_size = batch_size
         self.shuffle = shuffle
+        self.device = torch.device(device)
         lengths = dataset.lengths() if shuffle else None
         self._lengths = lengths if lengths is not None and self._wastes(lengths) else None
 
@@ -160,8 +166,11 @@ class BatchIterator:
         if self._lengths is not None:
             order = np.concatenate([self._sorted(order[span]) for span in cuts(n_rows, _SORTED * self.batch_size)])
             spans = [spans[number] for number in torch.randperm(len(spans)).tolist()]
-        for span in spans:
-            yield Batch(self.dataset, span if order is None else order[span])
+        rows_of_batches = spans if order is None else [order[span] for span in spans]
+        read = partial(Batch, self.dataset)
+        if self.device.type == "cuda":
+            return prefetched(read, rows_of_batches, self.device)
+        return map(read, rows_of_batches)
 
     def _sorted(self, rows):
         return rows[np.argsort(self._lengths[rows], kind="stable")]

@@ -159,7 +159,7 @@ class MultimodalNet(NeuralNet):
                 return _at_least_float32(function(to_tensor(part[0], device=self.device))).cpu()
 
         with torch.inference_mode():
-            batches = BatchIterator(dataset, self.batch_size)
+            batches = BatchIterator(dataset, self.batch_size, device=self.device)
             parts = [part for batch in batches for part in self._in_parts(batch, outputs)]
         return (parts[0] if len(parts) == 1 else torch.cat(parts)).numpy()
 
@@ -175,7 +175,7 @@ class MultimodalNet(NeuralNet):
     def get_iterator(self, dataset, training=False):
         """Return the batches of a data set, in a new random order per epoch when training."""
         steps = self.gradient_accumulation_steps if training else 1
-        return BatchIterator(dataset, self.batch_size * steps, shuffle=training)
+        return BatchIterator(dataset, self.batch_size * steps, shuffle=training, device=self.device)
 
     def _set_training(self, training=True):
         # Going through all modules takes a while, and skorch asks each step.

@@ -1,3 +1,5 @@
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -118,6 +120,54 @@ def test_order_is_new_each_epoch_and_fixed_by_the_seed(blocks):
     first = orders()
     assert len({tuple(order) for order in first}) > 1
     assert orders() == first
+
+
+@pytest.fixture
+def cuda(monkeypatch):
+    """Let tensors seem to go to a GPU, and return the names of what happened to each."""
+    steps = []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: steps.append("lock") or tensor)
+    monkeypatch.setattr(torch.Tensor, "to", lambda tensor, *where, **how: steps.append((*where, how)) or tensor)
+    return steps
+
+
+def test_batches_for_a_gpu_are_those_of_the_cpu(blocks, cuda):
+    dataset = BlockDataset(blocks, torch.arange(5), torch.ones(5), trim=["title"])
+    torch.manual_seed(0)
+    expected = [batch.pair for batch in BatchIterator(dataset, 2, shuffle=True)]
+    torch.manual_seed(0)
+    found = [batch.pair for batch in BatchIterator(dataset, 2, shuffle=True, device="cuda:1")]
+    assert repr(found) == repr(expected)
+    n_tensors = 2 * (5 + 2)  # photo, title, numbers, codes, present; target and weight; of two batches
+    assert cuda.count("lock") == n_tensors
+    assert cuda.count((torch.device("cuda:1"), {"non_blocking": True})) == n_tensors
+
+
+def test_the_next_batch_for_a_gpu_is_read_before_it_is_asked_for(blocks, cuda):
+    dataset, read = BlockDataset(blocks, torch.arange(5), torch.ones(5)), []
+    asked = threading.Event()
+
+    class Watched(BlockDataset):
+        def __getitem__(self, rows):
+            read.append(rows)
+            if len(read) == 2:
+                asked.set()
+            return dataset[rows]
+
+    batches = iter(BatchIterator(Watched(blocks), 2, device="cuda"))
+    next(batches)
+    assert asked.wait(10)
+    assert read == [slice(0, 2), slice(2, 5)]
+    batches.close()
+
+
+def test_what_goes_wrong_in_reading_for_a_gpu_is_raised(blocks, cuda):
+    class Torn(BlockDataset):
+        def __getitem__(self, rows):
+            raise OSError("torn")
+
+    with pytest.raises(OSError, match="torn"):
+        list(BatchIterator(Torn(blocks), 2, device="cuda"))
 
 
 def test_one_row(blocks):

@@ -1,0 +1,41 @@
+"""Batches on their way to a GPU."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+__all__ = ["prefetched"]
+
+
+def prefetched(read, rows_of_batches, device):
+    """Yield batches on a GPU; while it computes with one, a thread reads the next into page-locked memory.
+
+    From there, a copy to the GPU is queued behind what it still has to do, and nobody waits for it.
+
+    Parameters
+    ----------
+    read : callable
+        Makes the `Batch` of some rows.
+    rows_of_batches : list
+        The rows of each batch.
+    device : torch.device
+        A CUDA device.
+    """
+
+    def read_locked(rows):
+        batch = read(rows)
+        batch.pair = _each(batch.pair, lambda tensor: tensor.pin_memory())
+        return batch
+
+    with ThreadPoolExecutor(1) as thread:
+        coming = [thread.submit(read_locked, rows) for rows in rows_of_batches[:1]]
+        for place in range(len(rows_of_batches)):
+            batch = coming.pop().result()
+            coming += [thread.submit(read_locked, rows) for rows in rows_of_batches[place + 1 : place + 2]]
+            batch.pair = _each(batch.pair, lambda tensor: tensor.to(device, non_blocking=True))
+            yield batch
+
+
+def _each(data, function):
+    """Return nested dicts and tuples with ``function`` of their tensors."""
+    if isinstance(data, dict):
+        return {key: _each(value, function) for key, value in data.items()}
+    return tuple(_each(value, function) for value in data) if isinstance(data, tuple) else function(data)
