@@ -132,7 +132,7 @@ def _alone():
 
 
 class _Fits(NamedTuple):
-    """What all folds but one say, for each: the loss of the rows left out, the coefficients, and how they were found."""
+    """A fit to all folds but one, for each: the loss of what is left out, the coefficients, and the settings."""
 
     loss: float
     coefs: np.ndarray
