@@ -13,8 +13,10 @@ __all__ = ["Design", "Settings", "cross_fit", "deal_folds", "fit"]
 
 _FIRST_ALPHA, _STEP = 4.0**-2, 4.0
 _LEAST_ALPHA, _MOST_ALPHA = 4.0**-9, 1.0
-_SPARSE_COSTS = 8  # times what a dense value costs, in a product
-_TERM_COSTS = 80  # beside products, for each step of the search
+_SPARSE_COSTS = 15  # times what a dense value costs, in a product
+_TERM_COSTS = 450  # of each coefficient, in a step of the search
+_N_STEPS = 150  # of the searches for a penalty, more or less
+_EIGEN_COSTS = 1.5  # times the cubed number of rows
 _LIGHTER = 0.25  # the factor that is tried for each part of a design that misleads
 _NEAR = 3e-5  # relative gain of a step below which the search for a penalty goes on to the next
 _NEARER = 1e-6  # and below which the final search ends
@@ -97,13 +99,14 @@ def cross_fit(design, target, weight, criterion, n_outputs, folds, judge=None):
     Platt: Probabilistic Outputs for Support Vector Machines and Comparisons to Regularized Likelihood Methods. Advances
     in Large Margin Classifiers, 1999.
     """
-    problem = _Problem(design, target, weight, criterion)
+    n_searched = (folds.max() + 1) * n_outputs
+    problem = _Problem(design, target, weight, criterion, n_searched)
     judge = (lambda outputs: criterion(outputs, problem.target) * problem.weight) if judge is None else judge
     with _alone():
         fits = _search(problem, np.zeros((folds.max() + 1, 1 + problem.n_inner, n_outputs)), folds, judge)
         said = _said(design, fits.settings.calibrate(problem.outer(fits.coefs)), folds)
         for place in _misleading(said, judge) if len(design.parts) > 1 else ():
-            lighter = _Problem(problem.design.lighter(place), target, weight, criterion)
+            lighter = _Problem(problem.design.lighter(place), target, weight, criterion, n_searched)
             start = lighter.inner(problem.outer(fits.coefs))
             next_fits = lighter.fit_folds(start, folds, fits.settings.alpha, judge)
             if next_fits.loss < fits.loss:
@@ -118,7 +121,7 @@ def fit(design, target, weight, criterion, n_outputs, settings, start=None):
 
     They are searched for from zero on, or from ``start``, those of other rows.
     """
-    problem = _Problem(Design(design.parts, settings.factors), target, weight, criterion)
+    problem = _Problem(Design(design.parts, settings.factors), target, weight, criterion, n_outputs)
     coefs = np.zeros((1, 1 + problem.n_inner, n_outputs))
     if start is not None and settings.scale > 0:
         coefs = problem.inner(settings.uncalibrate(start)[np.newaxis])
@@ -273,16 +276,18 @@ class _Problem:
     ten times as fast.
 
     Several fits, which differ in how they weigh the rows, are searched for together, so that each step is one product.
-    Their coefficients have the shape (n_fits, 1 + n_terms, n_outputs), the intercepts first.
+    Their coefficients have the shape (n_fits, 1 + n_terms, n_outputs), the intercepts first; ``n_searched`` is how many
+    outputs all fits have, which says whether a basis is worth its making.
     """
 
-    def __init__(self, design, target, weight, criterion):
+    def __init__(self, design, target, weight, criterion, n_searched):
         self.design = design
         self.target = target.double() if target.is_floating_point() else target
         self.weight = weight.double()
         self.criterion = criterion
         self.basis, self.searched = None, design
-        if design.n_rows**2 < design.cost + _TERM_COSTS * design.n_terms:
+        saved = design.cost - design.n_rows**2 + _TERM_COSTS * (design.n_terms - design.n_rows)
+        if _N_STEPS * n_searched * saved > _EIGEN_COSTS * design.n_rows**3:
             values, vectors = eigh(design.products().astype(np.float32), driver="evd")  # as good, in half the time
             kept = values > 1e-6 * values[-1]
             self.lengths = np.sqrt(values[kept])

@@ -99,7 +99,7 @@ def test_outputs_and_coefficients_are_those_of_the_terms(shape):
     rng = np.random.default_rng(0)
     design = in_parts(sparse.csr_array(rng.normal(size=shape)), (0.25, 1))
     y, weight = torch.from_numpy(rng.normal(size=(shape[0], 2))), torch.ones(shape[0], 2)
-    problem = _Problem(design, y, weight, SquaredErrorLoss())
+    problem = _Problem(design, y, weight, SquaredErrorLoss(), n_searched=4)
     assert (problem.basis is None) == (shape[0] == 600)
     weights = torch.stack([weight, weight * torch.linspace(0, 1, shape[0]).unsqueeze(1)])
     coefs = problem.fit(np.zeros((2, 1 + problem.n_inner, 2)), weights, 0.1, 1e-8)
