@@ -14,6 +14,7 @@ _MOST_BINNED = 100  # numbers; of more, as of an embedding, single ones say litt
 _SIDE = 32  # of a picture as it is looked at; at 64, few rows gain a point for four times the time
 _CELLS = 4  # along each side, in which edges are counted by their angle
 _ANGLES = 12  # from 0 to 180 degrees
+_UNITS = 2**17  # of the length of an edge; whole numbers have the same sum in any order, in which a GPU adds them
 _COARSE = 8  # pixels along each side, whose values count
 _MOST_COLOURS = 64
 _WEIGHT = 0.35  # of each of the three, beside texts of length one
@@ -195,13 +196,14 @@ def _edges(grey):
     angle = torch.atan2(down, right).remainder(torch.pi) * (_ANGLES / torch.pi)
     low = angle.floor()
     above = angle - low  # an edge counts for the two angles that it lies between
+    length = length * _UNITS
     cell_row, cell_column = (torch.arange(n, device=grey.device) * _CELLS // n for n in (height, width))
     first_bin = (cell_row.unsqueeze(1) * _CELLS + cell_column) * _ANGLES  # of each pixel
     cells = grey.new_zeros(n_rows, _CELLS**2 * _ANGLES)
     for angle, share in ((low, 1 - above), (low + 1, above)):
         bins = first_bin + angle.long().remainder(_ANGLES)
-        cells.scatter_add_(1, bins.flatten(1), (length * share).flatten(1))
-    cells = cells.view(n_rows, _CELLS, _CELLS, _ANGLES) * (_CELLS**2 / (height * width))
+        cells.scatter_add_(1, bins.flatten(1), (length * share).round().flatten(1))
+    cells = cells.view(n_rows, _CELLS, _CELLS, _ANGLES) * (_CELLS**2 / (height * width * _UNITS))
     blocks = torch.cat([cells[:, :-1, :-1], cells[:, 1:, :-1], cells[:, :-1, 1:], cells[:, 1:, 1:]], 3)
     for _ in range(2):  # normalise, cut off, normalise
         blocks = (blocks / (blocks.square().sum(3, keepdim=True) + 1e-5).sqrt()).clamp(max=0.2)
