@@ -172,7 +172,8 @@ def _calibrate(outputs, judge):
         return total.item(), flat.grad.numpy()
 
     start = np.append(1.0, np.zeros(outputs.shape[1]))
-    bounds = [(0, None)] + [(None, None)] * outputs.shape[1]
+    # Rows that are told apart without a mistake would have the scale grow without end.
+    bounds = [(0, 1)] + [(None, None)] * outputs.shape[1]
     found = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": _NEARER})
     return found.fun, found.x[0], found.x[1:]
 

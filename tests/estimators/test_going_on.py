@@ -127,7 +127,7 @@ def test_partial_fit_goes_on_from_fit_and_sees_rows_in_new_orders(yes_no):
 def test_partial_fit_of_labels(yes_no):
     X, _ = yes_no
     Y = (X > 0).astype(int)
-    clf = MultimodalClassifier(lr=0.02, random_state=0)
+    clf = MultimodalClassifier(lr=0.005, random_state=0)
     for _ in range(40):
         clf.partial_fit(X, Y, classes=[0, 1, 2])
     assert (clf.predict(X) == Y).mean() > 0.9
