@@ -61,8 +61,8 @@ class Settings(NamedTuple):
 def cross_fit(design, target, weight, criterion, n_outputs, folds, judge=None):
     """Fit outputs to targets linearly, with the penalty that predicts best what a fit has not seen.
 
-    Outputs are scaled and shifted as would have been best out of fold (Platt). With little penalty, a fit tells rows
-    apart better and is too sure of it: the penalty would otherwise have to mend what a number can.
+    Outputs are scaled down and shifted as would have been best out of fold (Platt). With little penalty, a fit tells
+    rows apart better and is too sure of it: the penalty would otherwise have to mend what a number can.
 
     A part of the design that misleads, because half of what it adds to the outputs would have been better out of fold,
     is tried at a quarter of its weight.
@@ -159,7 +159,7 @@ def _search(problem, start, folds, judge):
 
 
 def _calibrate(outputs, judge):
-    """Return the loss of outputs (n_rows, n_outputs) that are scaled and shifted for the best, the scale and the shift.
+    """Return the least loss of outputs (n_rows, n_outputs) that are scaled down and shifted, the scale and the shift.
 
     Of few rows, what a class is to be shifted by is mostly chance: that their fold lacks it.
     """

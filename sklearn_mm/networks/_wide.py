@@ -25,7 +25,7 @@ class WideLinear(Component):
 
     Much of what rows say, single words, numbers and colours say, and a linear model with a penalty finds it out in
     seconds. It is fitted first: to the minimum of the estimator's loss, with the penalty that predicts best out of
-    fold, and scaled and shifted for the least loss there. The deep part is then trained to say what it misses. In
+    fold, and scaled down and shifted for the least loss there. The deep part is then trained to say what it misses. In
     training, rows come with its *out-of-fold* outputs, of a model that was fitted without them: on the rows that it was
     fitted with, a model looks better than it is and leaves too little to learn. Predictions add the model of all rows.
 

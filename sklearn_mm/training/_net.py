@@ -175,7 +175,8 @@ class MultimodalNet(NeuralNet):
     def get_iterator(self, dataset, training=False):
         """Return the batches of a data set, in a new random order per epoch when training."""
         steps = self.gradient_accumulation_steps if training else 1
-        return BatchIterator(dataset, self.batch_size * steps, shuffle=training, device=self.device)
+        device = self.device if steps == 1 else "cpu"  # where so many rows do not fit: only their parts go there
+        return BatchIterator(dataset, self.batch_size * steps, shuffle=training, device=device)
 
     def _set_training(self, training=True):
         # Going through all modules takes a while, and skorch asks each step.

@@ -169,6 +169,15 @@ def test_no_compiler_is_a_clear_error(yes_no, monkeypatch):
 # memory
 
 
+def test_only_parts_of_batches_that_do_not_fit_go_to_a_gpu(yes_no):
+    X, y = yes_no
+    for steps, device in ((1, "cuda"), (4, "cpu")):
+        clf = MultimodalClassifier(max_epochs=1, gradient_accumulation_steps=steps, random_state=0).fit(X, y)
+        dataset = clf._dataset(clf.net_.module_, clf._read_rows(X, y, clf._encode_target(y), None, True))
+        clf.net_.device = "cuda"  # as if it were there
+        assert clf.net_.get_iterator(dataset, training=True).device.type == device
+
+
 class SmallMemory(MLPEncoder):
     """Runs out of memory with more rows than fit."""
 

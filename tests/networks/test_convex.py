@@ -21,8 +21,8 @@ def in_parts(matrix, factors=None):
     return Design([matrix[:, :cut], matrix[:, cut:].toarray().astype(np.float32)], factors)
 
 
-def settings(alpha, n_outputs, n_parts=2):
-    return Settings(alpha, (1.0,) * n_parts, 1.0, np.zeros(n_outputs))
+def settings(alpha, n_outputs):
+    return Settings(alpha, (1.0, 1.0), 1.0, np.zeros(n_outputs))
 
 
 def test_squared_error_gives_ridge_regression(design):
@@ -84,6 +84,15 @@ def test_a_fit_that_is_too_sure_is_scaled_and_shifted():
     assert calibrated < 0.95 * as_it_is
 
 
+def test_rows_that_are_told_apart_without_a_mistake_are_not_made_surer():
+    rows = np.random.default_rng(0).normal(size=(100, 2))
+    rows[:, 0] += np.sign(rows[:, 0])
+    y, weight = torch.from_numpy(rows[:, :1] > 0).double(), torch.ones(100, 1)
+    _, said, found = cross_fit(Design([rows]), y, weight, CrossEntropyLoss().build([0, 1]), 1, np.arange(100) % 5)
+    assert ((said.sum(1) > 0) == (rows[:, :1] > 0)).all()
+    assert found.scale == pytest.approx(1)
+
+
 @pytest.mark.parametrize("n_rows", [100, 800], ids=["rotated", "as it is"])
 def test_a_part_that_misleads_counts_less(n_rows):
     rng = np.random.default_rng(0)
@@ -122,6 +131,7 @@ def test_what_is_said_of_a_row_does_not_know_it(together):
     folds = np.arange(50) % 5
     with mock.patch("sklearn_mm.networks._convex._MOST_TOGETHER", together):
         _, said, found = cross_fit(Design([rows[:, :3], rows[:, 3:]]), y, weight, SquaredErrorLoss(), 1, folds)
+    assert found.factors == (1, 1)
     found = found._replace(factors=(1,))
     for fold in range(5):
         others = folds != fold
