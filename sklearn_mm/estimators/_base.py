@@ -1,5 +1,6 @@
 """What all multimodal estimators share: fit, and from a table to the network's outputs."""
 
+import math
 import time
 from copy import copy
 from numbers import Real
@@ -107,7 +108,7 @@ class BaseMultimodal(
         if not goes_on:
             self._start_target(rows.target, rows.weight)
         tasks.begin_fit(rows)
-        end = None if self.max_time is None else started + self.max_time
+        end = math.inf if self.max_time is None else started + self.max_time
         self._train(
             rows,
             validation,
@@ -119,7 +120,7 @@ class BaseMultimodal(
             end=end,
         )
         if X_val is None and validation is not None:
-            self._refit_wide(everything)
+            self._refit_wide(everything, end)
         tasks.end_fit()
         return self
 

@@ -101,9 +101,10 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
     n_iter_no_change : int, default=10
         Epochs without improvement before stopping early.
     max_time : float, default=None
-        Seconds after which `fit` ends, reading of the rows included; looked at after each batch. The epoch under way
-        is cut short and validated. The learning rate follows the larger of the share of the epochs and the share of
-        the time for training, so that it has come down when time is up. Results then depend on the machine's speed.
+        Seconds after which `fit` ends, reading of the rows included; looked at after each batch, and in each step of
+        the fit of the wide part, which tries penalties for half of its time at most. The epoch under way is cut short
+        and validated. The learning rate follows the larger of the share of the epochs and the share of the time for
+        training, so that it has come down when time is up. Results then depend on the machine's speed.
     device : str or torch.device, default="auto"
         Where to compute; "auto" is the first of "cuda", "mps" and "cpu" that is there.
     precision : {"auto", "float32", "bfloat16", "float16"}, default="auto"

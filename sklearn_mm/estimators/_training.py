@@ -1,5 +1,6 @@
 """From `Rows` to a fitted net: how the parameters of an estimator make the training."""
 
+import math
 from copy import copy, deepcopy
 from dataclasses import replace
 from numbers import Integral, Real
@@ -56,7 +57,7 @@ class TrainingMixin:
     }
 
     def _train(
-        self, rows, validation, tasks, *, seed, goes_on, early_stopping=False, score=None, end=None, partial=False
+        self, rows, validation, tasks, *, seed, goes_on, early_stopping=False, score=None, end=math.inf, partial=False
     ):
         """Train a new network, or go on with the one that is there.
 
@@ -74,7 +75,7 @@ class TrainingMixin:
             Whether to stop by the validation rows, and to restore the best weights.
         score : ValidationScore, default=None
             What early stopping goes by instead of the loss.
-        end : float, default=None
+        end : float, default=inf
             When the time is up, by `time.perf_counter`.
         partial : bool, default=False
             Whether this is one pass at a constant rate whose optimiser goes on in the next call.
@@ -90,7 +91,7 @@ class TrainingMixin:
             dataset = self._dataset(network, rows)
             dataset_val = None if validation is None else self._dataset(network, validation)
             if network.wide is not None and not partial:
-                dataset.said = self._said(network.wide, dataset, generator, goes_on)
+                dataset.said = self._said(network.wide, dataset, generator, goes_on, end)
                 if validation is not None:
                     dataset_val.said = network.wide.says(dataset_val.select(network.wide.names))
             if self.compile:
@@ -139,22 +140,22 @@ class TrainingMixin:
         network.start(rows.blocks, self._loss_target(rows.target), rows.weight, generator)
         return network
 
-    def _said(self, wide, dataset, generator, goes_on):
+    def _said(self, wide, dataset, generator, goes_on, end):
         """Fit the wide part to the training rows, and return what it says of them out of fold."""
         seen = dataset.select(wide.names)
         if not goes_on:
-            return wide.start(seen, self._loss, generator)
-        wide.refit(seen, self._loss)  # it may know rows that are now held out
-        return wide.says_out_of_fold(seen, self._loss, generator)
+            return wide.start(seen, self._loss, generator, end)
+        wide.refit(seen, self._loss, end)  # it may know rows that are now held out
+        return wide.says_out_of_fold(seen, self._loss, generator, end)
 
-    def _refit_wide(self, rows):
+    def _refit_wide(self, rows, end):
         """Fit the wide part to all rows, when those that were held out have told how good it is."""
         network = self.net_.module_
         if network.wide is not None:
-            network.wide.refit(self._dataset(network, rows).select(network.wide.names), self._loss)
+            network.wide.refit(self._dataset(network, rows).select(network.wide.names), self._loss, end)
 
     def _make_net(self, network, n_rows, device, stopping, score, end, partial):
-        time_limit = None if end is None else TimeLimit(end)
+        time_limit = None if end == math.inf else TimeLimit(end)
         max_epochs = 1 if partial else self.max_epochs
         batch_size = self._batch_size(n_rows)
         n_steps = max_epochs * -(-n_rows // (batch_size * self.gradient_accumulation_steps))

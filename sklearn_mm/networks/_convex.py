@@ -1,5 +1,7 @@
 """Convex fits: a linear model of sparse rows, its regularisation chosen out of fold."""
 
+import math
+import time
 from typing import NamedTuple
 
 import numpy as np
@@ -11,11 +13,11 @@ from threadpoolctl import threadpool_limits
 
 __all__ = ["Design", "Settings", "cross_fit", "deal_folds", "fit"]
 
-_FIRST_ALPHA, _STEP = 4.0**-2, 4.0
+_FIRST_ALPHA, _STEP = 4.0**-6, 4.0
 _LEAST_ALPHA, _MOST_ALPHA = 4.0**-9, 1.0
 _SPARSE_COSTS = 15  # times what a dense value costs, in a product
 _TERM_COSTS = 450  # of each coefficient, in a step of the search
-_N_STEPS = 150  # of the searches for a penalty, more or less
+_N_STEPS = 100  # of the searches for a penalty, more or less
 _EIGEN_COSTS = 1.5  # times the cubed number of rows
 _LIGHTER = 0.25  # the factor that is tried for each part of a design that misleads
 _NEAR = 3e-5  # relative gain of a step below which the search for a penalty goes on to the next
@@ -46,19 +48,19 @@ class Settings(NamedTuple):
     shift: np.ndarray
 
     def calibrate(self, coefs):
-        """Return coefficients (..., 1 + n_terms, n_outputs) whose outputs are scaled and shifted."""
+        """Return coefficients (..., n_outputs, 1 + n_terms) whose outputs are scaled and shifted."""
         coefs = self.scale * coefs
-        coefs[..., 0, :] += self.shift
+        coefs[..., 0] += self.shift
         return coefs
 
     def uncalibrate(self, coefs):
         """Return what `calibrate` was given, if the scale is not zero."""
         coefs = coefs.copy()
-        coefs[..., 0, :] -= self.shift
+        coefs[..., 0] -= self.shift
         return coefs / self.scale
 
 
-def cross_fit(design, target, weight, criterion, n_outputs, folds, judge=None):
+def cross_fit(design, target, weight, criterion, n_outputs, folds, judge=None, end=math.inf):
     """Fit outputs to targets linearly, with the penalty that predicts best what a fit has not seen.
 
     Outputs are scaled down and shifted as would have been best out of fold (Platt). With little penalty, a fit tells
@@ -84,10 +86,12 @@ def cross_fit(design, target, weight, criterion, n_outputs, folds, judge=None):
     judge : callable, default=None
         Maps outputs (n_rows, n_outputs) to the losses (n_rows, ...) by which the penalty is chosen; those of
         ``criterion`` by default.
+    end : float, default=inf
+        When to be done, by `time.perf_counter`: other penalties are tried for half of the time until then.
 
     Returns
     -------
-    coef : ndarray of shape (1 + n_terms, n_outputs)
+    coef : ndarray of shape (n_outputs, 1 + n_terms)
         Of all rows; the intercept first.
     said : ndarray of shape (n_rows, n_parts + 1, n_outputs)
         What each part, and the intercept, adds to the outputs of each row, by the fit that has not seen it.
@@ -102,31 +106,34 @@ def cross_fit(design, target, weight, criterion, n_outputs, folds, judge=None):
     n_searched = (folds.max() + 1) * n_outputs
     problem = _Problem(design, target, weight, criterion, n_searched)
     judge = (lambda outputs: criterion(outputs, problem.target) * problem.weight) if judge is None else judge
+    middle = (time.perf_counter() + end) / 2
     with _alone():
-        fits = _search(problem, np.zeros((folds.max() + 1, 1 + problem.n_inner, n_outputs)), folds, judge)
+        fits = _search(problem, np.zeros((folds.max() + 1, n_outputs, 1 + problem.n_inner)), folds, judge, middle)
         said = _said(design, fits.settings.calibrate(problem.outer(fits.coefs)), folds)
         for place in _misleading(said, judge) if len(design.parts) > 1 else ():
+            if time.perf_counter() > middle:
+                break
             lighter = _Problem(problem.design.lighter(place), target, weight, criterion, n_searched)
             start = lighter.inner(problem.outer(fits.coefs))
-            next_fits = lighter.fit_folds(start, folds, fits.settings.alpha, judge)
+            next_fits = lighter.fit_folds(start, folds, fits.settings.alpha, judge, middle)
             if next_fits.loss < fits.loss:
                 fits, problem = next_fits, lighter
                 said = _said(design, fits.settings.calibrate(problem.outer(fits.coefs)), folds)
-        coef = problem.fit_all(fits.coefs.mean(0, keepdims=True), fits.settings.alpha)
+        coef = problem.fit_all(fits.coefs.mean(0, keepdims=True), fits.settings.alpha, end)
     return fits.settings.calibrate(coef), said, fits.settings
 
 
-def fit(design, target, weight, criterion, n_outputs, settings, start=None):
-    """Return the coefficients (1 + n_terms, n_outputs) of a fit by the settings of another; see `cross_fit`.
+def fit(design, target, weight, criterion, n_outputs, settings, start=None, end=math.inf):
+    """Return the coefficients (n_outputs, 1 + n_terms) of a fit by the settings of another; see `cross_fit`.
 
-    They are searched for from zero on, or from ``start``, those of other rows.
+    They are searched for from zero on, or from ``start``, those of other rows, until ``end`` at most.
     """
     problem = _Problem(Design(design.parts, settings.factors), target, weight, criterion, n_outputs)
-    coefs = np.zeros((1, 1 + problem.n_inner, n_outputs))
+    coefs = np.zeros((1, n_outputs, 1 + problem.n_inner))
     if start is not None and settings.scale > 0:
         coefs = problem.inner(settings.uncalibrate(start)[np.newaxis])
     with _alone():
-        return settings.calibrate(problem.fit_all(coefs, settings.alpha))
+        return settings.calibrate(problem.fit_all(coefs, settings.alpha, end))
 
 
 def _alone():
@@ -142,19 +149,21 @@ class _Fits(NamedTuple):
     settings: Settings
 
 
-def _search(problem, start, folds, judge):
+def _search(problem, start, folds, judge, end):
     """Return the `_Fits` with the penalty of the least loss, searched for from the coefficients ``start`` on."""
-    best = problem.fit_folds(start, folds, _FIRST_ALPHA, judge)
+    best = problem.fit_folds(start, folds, _FIRST_ALPHA, judge, end)
     tried = {_FIRST_ALPHA}
-    for step in (_STEP, _STEP**-2, 1 / _STEP, _STEP):  # up first: below, losses may hardly differ
+    # A fit that had better be surer than it is wants less of a penalty.
+    steps = (_STEP**2, _STEP, 1 / _STEP) if best.settings.scale < 1 else (_STEP**-2, 1 / _STEP, _STEP)
+    for step in steps:
         while (alpha := best.settings.alpha * step) not in tried and _LEAST_ALPHA <= alpha <= _MOST_ALPHA:
+            if time.perf_counter() > end:
+                return best
             tried.add(alpha)
-            fits = problem.fit_folds(best.coefs, folds, alpha, judge)
+            fits = problem.fit_folds(best.coefs, folds, alpha, judge, end)
             if fits.loss >= best.loss:
                 break
             best = fits
-        if best.settings.alpha > _FIRST_ALPHA:
-            break
     return best
 
 
@@ -179,13 +188,13 @@ def _calibrate(outputs, judge):
 
 
 def _said(design, coefs, folds):
-    """Return (n_rows, n_parts + 1, n_outputs) by the coefficients (n_folds, 1 + n_terms, n_outputs) of each fold."""
-    said = np.empty((design.n_rows, len(design.parts) + 1, coefs.shape[2]))
+    """Return (n_rows, n_parts + 1, n_outputs) by the coefficients (n_folds, n_outputs, 1 + n_terms) of each fold."""
+    said = np.empty((design.n_rows, len(design.parts) + 1, coefs.shape[1]))
     for fold, coef in enumerate(coefs):
         rows = np.flatnonzero(folds == fold)
-        for place, (part, of_part) in enumerate(zip(design.parts, design.split(coef[1:]), strict=True)):
-            said[rows, place] = part[rows] @ of_part
-        said[rows, -1] = coef[0]
+        for place, (part, of_part) in enumerate(zip(design.parts, design.split(coef[:, 1:]), strict=True)):
+            said[rows, place] = part[rows] @ of_part.T
+        said[rows, -1] = coef[:, 0]
     return said
 
 
@@ -221,23 +230,24 @@ class Design:
         factors[place] *= _LIGHTER
         return Design(self.parts, tuple(factors))
 
-    def split(self, coef):
-        """Return the rows of ``coef`` (n_terms, ...) that belong to each part."""
-        return np.split(coef, np.cumsum([part.shape[1] for part in self.parts])[:-1])
+    def split(self, coefs):
+        """Return the columns of ``coefs`` (..., n_terms) that belong to each part."""
+        return np.split(coefs, np.cumsum([part.shape[1] for part in self.parts])[:-1], axis=-1)
 
-    def scale(self, coef):
-        """Return ``coef`` (n_terms, ...) multiplied by the factors of the parts."""
-        return np.concatenate([f * of_part for f, of_part in zip(self.factors, self.split(coef), strict=True)])
+    def scale(self, coefs):
+        """Return ``coefs`` (..., n_terms) multiplied by the factors of the parts."""
+        shares = zip(self.factors, self.split(coefs), strict=True)
+        return np.concatenate([f * of_part for f, of_part in shares], axis=-1)
 
-    def __matmul__(self, coef):
-        """Return (n_rows, ...), the products with ``coef`` (n_terms, ...)."""
-        parts = zip(self.factors, self.parts, self.split(coef), strict=True)
-        return sum(f * _product(part, of_part) for f, part, of_part in parts)
+    def outputs(self, coefs):
+        """Return what coefficients (n, n_terms) make of all rows, (n, n_rows)."""
+        parts = zip(self.factors, self.parts, self.split(coefs), strict=True)
+        return sum(f * _product(of_part, part.T) for f, part, of_part in parts)
 
-    def transposed(self, slope):
-        """Return (n_terms, ...), the products of the columns with ``slope`` (n_rows, ...)."""
+    def gradient(self, slopes):
+        """Return the slopes by the coefficients (n, n_terms), from those by the outputs (n, n_rows)."""
         parts = zip(self.factors, self.parts, strict=True)
-        return np.concatenate([f * _product(part.T, slope) for f, part in parts])
+        return np.concatenate([f * _product(slopes, part) for f, part in parts], axis=1)
 
     def products(self):
         """Return the products of all rows with all rows, (n_rows, n_rows)."""
@@ -262,11 +272,11 @@ class Design:
         return self.scale(self.scale(np.concatenate(parts))) / self.n_rows
 
 
-def _product(part, array):
-    """Return ``part @ array``, of a dense part in its own precision."""
+def _product(array, part):
+    """Return ``array @ part``, of a dense part in its own precision."""
     if sparse.issparse(part):
-        return part @ array
-    return (torch.from_numpy(part) @ torch.from_numpy(array.astype(part.dtype, copy=False))).numpy()
+        return array @ part
+    return (torch.from_numpy(array.astype(part.dtype, copy=False)) @ torch.from_numpy(part)).numpy()
 
 
 class _Problem:
@@ -277,7 +287,7 @@ class _Problem:
     ten times as fast.
 
     Several fits, which differ in how they weigh the rows, are searched for together, so that each step is one product.
-    Their coefficients have the shape (n_fits, 1 + n_terms, n_outputs), the intercepts first; ``n_searched`` is how many
+    Their coefficients have the shape (n_fits, n_outputs, 1 + n_terms), the intercepts first; ``n_searched`` is how many
     outputs all fits have, which says whether a basis is worth its making.
     """
 
@@ -299,50 +309,51 @@ class _Problem:
 
     def outer(self, coefs):
         """Return the coefficients of all terms that inner ones stand for."""
-        of_terms = _side_by_side(coefs[:, 1:])
+        of_terms = _in_rows(coefs[..., 1:])
         if self.basis is not None:
-            of_terms = self.design.transposed(self.basis / self.lengths @ of_terms)
-        return _with_intercepts(coefs, self.design.scale(of_terms))
+            of_terms = self.design.gradient(of_terms / self.lengths @ self.basis.T)
+        return _with_intercepts(coefs[..., :1], self.design.scale(of_terms))
 
     def inner(self, coefs):
         """Return inner coefficients of the same outputs as those of all terms."""
-        of_terms = _side_by_side(coefs[:, 1:])
+        of_terms = _in_rows(coefs[..., 1:])
         if self.basis is not None:
-            outputs = Design(self.design.parts) @ of_terms
-            return _with_intercepts(coefs, self.basis.T @ outputs / self.lengths[:, np.newaxis])
-        shares = zip(self.design.factors, self.design.split(of_terms), strict=True)
-        return _with_intercepts(coefs, np.concatenate([of_part / f for f, of_part in shares]))
+            of_terms = Design(self.design.parts).outputs(of_terms) @ self.basis / self.lengths
+        else:
+            shares = zip(self.design.factors, self.design.split(of_terms), strict=True)
+            of_terms = np.concatenate([of_part / f for f, of_part in shares], axis=1)
+        return _with_intercepts(coefs[..., :1], of_terms)
 
     def outputs(self, coefs):
         """Return the outputs (n_fits, n_rows, n_outputs)."""
-        outputs = self.searched @ _side_by_side(coefs[:, 1:])
-        return torch.from_numpy(_one_by_one(outputs, len(coefs)) + coefs[:, :1])
+        outputs = self.searched.outputs(_in_rows(coefs[..., 1:])).reshape(*coefs.shape[:2], -1)
+        return torch.from_numpy(outputs + coefs[..., :1]).mT
 
-    def fit_all(self, start, alpha):
-        """Return the coefficients (1 + n_terms, n_outputs) of all terms by all rows, searched for from ``start`` on."""
-        return self.outer(self.fit(start, self.weight.unsqueeze(0), alpha, _NEARER))[0]
+    def fit_all(self, start, alpha, end):
+        """Return the coefficients (n_outputs, 1 + n_terms) of all terms by all rows, searched for from ``start`` on."""
+        return self.outer(self.fit(start, self.weight.unsqueeze(0), alpha, _NEARER, end))[0]
 
-    def fit_folds(self, coefs, folds, alpha, judge):
+    def fit_folds(self, coefs, folds, alpha, judge, end):
         """Fit all rows but those of a fold, for each fold; returns `_Fits`."""
-        n_outputs = coefs.shape[2]
+        n_outputs = coefs.shape[1]
         n_together = max(1, _MOST_TOGETHER // max(coefs[0].size, len(folds) * n_outputs))
         unseen = torch.empty(len(folds), n_outputs, dtype=torch.float64)
         fitted = []
         for some in np.array_split(np.arange(len(coefs)), -(-len(coefs) // n_together)):
             kept = [torch.from_numpy(folds != fold) for fold in some]
             weights = torch.stack([self.weight * _along(rows, self.weight) for rows in kept])
-            fitted.append(self.fit(coefs[some], weights, alpha, _NEAR))
+            fitted.append(self.fit(coefs[some], weights, alpha, _NEAR, end))
             rows = np.flatnonzero(np.isin(folds, some))
             unseen[rows] = self.outputs(fitted[-1])[folds[rows] - some[0], rows]
         loss, scale, shift = _calibrate(unseen, judge)
         return _Fits(loss, np.concatenate(fitted), Settings(alpha, self.design.factors, scale, shift))
 
-    def fit(self, coefs, weights, alpha, tolerance):
+    def fit(self, coefs, weights, alpha, tolerance, end):
         """Return the coefficients that minimise the mean loss plus the penalty, searched for from ``coefs`` on.
 
         Parameters
         ----------
-        coefs : ndarray of shape (n_fits, 1 + n_inner, n_outputs)
+        coefs : ndarray of shape (n_fits, n_outputs, 1 + n_inner)
             Where the search begins.
         weights : torch.Tensor of shape (n_fits, n_rows, ...)
             The weights of the losses in each fit.
@@ -350,46 +361,51 @@ class _Problem:
             The penalty.
         tolerance : float
             Relative gain of a step below which the search ends.
+        end : float
+            When it ends in any case, after a step at least.
 
         Returns
         -------
-        coefs : ndarray of shape (n_fits, 1 + n_inner, n_outputs)
+        coefs : ndarray of shape (n_fits, n_outputs, 1 + n_inner)
         """
         shape = coefs.shape
         totals = weights.flatten(1).sum(1) / weights[0, 0].numel()
         shares = (weights / _along(totals, weights)).flatten(0, 1)
         targets = self.target.repeat(len(coefs), *[1] * (self.target.ndim - 1))
         # In units in which all directions are about as steep, or the search would creep along the flat ones.
-        unit = 1 / np.sqrt(np.concatenate([[1.0], _CURVATURE * self.mean_squares + alpha]))[:, np.newaxis]
+        unit = 1 / np.sqrt(np.concatenate([[1.0], _CURVATURE * self.mean_squares + alpha]))
 
         def objective(flat):
             coefs = flat.reshape(shape) * unit
             outputs = self.outputs(coefs).requires_grad_()
             loss = (self.criterion(outputs.flatten(0, 1), targets) * shares).sum()
             loss.backward()
-            slopes = outputs.grad.numpy()
-            gradient = _one_by_one(self.searched.transposed(_side_by_side(slopes)), len(coefs)) + alpha * coefs[:, 1:]
-            gradient = np.concatenate([slopes.sum(1, keepdims=True), gradient], axis=1)
-            return loss.item() + alpha / 2 * np.square(coefs[:, 1:]).sum(), (gradient * unit).ravel()
+            slopes = outputs.grad.mT.numpy()
+            gradient = _with_intercepts(slopes.sum(2, keepdims=True), self.searched.gradient(_in_rows(slopes)))
+            gradient[..., 1:] += alpha * coefs[..., 1:]
+            return loss.item() + alpha / 2 * np.square(coefs[..., 1:]).sum(), (gradient * unit).ravel()
 
+        def check_time(flat):
+            if time.perf_counter() > end:
+                raise TimeoutError(flat)
+
+        flat = (coefs / unit).ravel()
         options = {"maxiter": 200, "maxcor": 5, "ftol": tolerance}
-        found = minimize(objective, (coefs / unit).ravel(), jac=True, method="L-BFGS-B", options=options)
-        return found.x.reshape(shape) * unit
+        try:
+            flat = minimize(objective, flat, jac=True, method="L-BFGS-B", callback=check_time, options=options).x
+        except TimeoutError as over:
+            flat = over.args[0]
+        return flat.reshape(shape) * unit
 
 
-def _side_by_side(arrays):
-    """Return the columns of (n_fits, n, n_outputs) beside each other, (n, n_fits * n_outputs)."""
-    return arrays.transpose(1, 0, 2).reshape(arrays.shape[1], -1)
+def _in_rows(arrays):
+    """Return the rows of arrays (n_fits, n_outputs, n) one below the other, (n_fits * n_outputs, n)."""
+    return arrays.reshape(-1, arrays.shape[2])
 
 
-def _one_by_one(array, n_fits):
-    """Return what `_side_by_side` was given."""
-    return array.reshape(len(array), n_fits, -1).transpose(1, 0, 2)
-
-
-def _with_intercepts(coefs, of_terms):
-    """Return coefficients with the intercepts of others, and those of terms that are side by side."""
-    return np.concatenate([coefs[:, :1], _one_by_one(of_terms, len(coefs))], axis=1)
+def _with_intercepts(intercepts, of_terms):
+    """Return coefficients (n_fits, n_outputs, 1 + n_terms), from those of terms in rows."""
+    return np.concatenate([intercepts, of_terms.reshape(*intercepts.shape[:2], -1)], axis=2)
 
 
 def _along(values, array):

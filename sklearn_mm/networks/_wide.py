@@ -1,5 +1,6 @@
 """The wide part of a network: a linear model of what is plain to see, on which the deep part improves."""
 
+import math
 from numbers import Integral
 
 import numpy as np
@@ -90,38 +91,41 @@ class WideLinear(Component):
         """Return what `forward` gives for all rows of a ``BlockDataset``."""
         return torch.cat([self(batch) for batch in _batches(dataset)])
 
-    def start(self, dataset, criterion, generator):
-        """Fit the model to the rows of a ``BlockDataset`` of ``names``, and return what it says of them out of fold."""
+    def start(self, dataset, criterion, generator, end=math.inf):
+        """Fit the model to the rows of a ``BlockDataset`` of ``names``, and return what it says of them out of fold.
+
+        ``end`` is when to be done, by `time.perf_counter`, as far as that can be.
+        """
         for part, name in zip(self.parts, self.names, strict=True):
             part.terms.start(_of_present(x, present) for x, present in _chunks(dataset, name))
-        coef, said, self.settings = self._cross_fit(dataset, criterion, generator)
+        coef, said, self.settings = self._cross_fit(dataset, criterion, generator, end)
         self._take(coef)
         return said
 
-    def says_out_of_fold(self, dataset, criterion, generator):
+    def says_out_of_fold(self, dataset, criterion, generator, end=math.inf):
         """Return what `start` gives, and leave the weights as they are."""
-        return self._cross_fit(dataset, criterion, generator)[1]
+        return self._cross_fit(dataset, criterion, generator, end)[1]
 
-    def _cross_fit(self, dataset, criterion, generator):
-        """Return coefficients (1 + n_terms, n_said), what is said out of fold, and how they were fitted."""
+    def _cross_fit(self, dataset, criterion, generator, end):
+        """Return coefficients (n_said, 1 + n_terms), what is said out of fold, and how they were fitted."""
         design = self._design(dataset)
         folds = deal_folds(design, dataset.target, self.n_folds, generator)
         if folds.max() == 0:  # all rows are equal
             said = torch.zeros(len(dataset), len(self.names) + 1, self.n_said)
-            return np.zeros((1 + design.n_terms, self.n_said)), said, None
+            return np.zeros((self.n_said, 1 + design.n_terms)), said, None
 
         def judge(scores):  # the penalty is to be good for the means, not for telling levels apart
             return criterion(self.outputs(scores.unsqueeze(1)), dataset.target) * dataset.weight
 
         judge = None if self.levels is None else judge
-        coef, said, settings = cross_fit(design, *self._learns(dataset, criterion), self.n_said, folds, judge)
+        coef, said, settings = cross_fit(design, *self._learns(dataset, criterion), self.n_said, folds, judge, end)
         return coef, torch.from_numpy(said).float(), settings
 
-    def refit(self, dataset, criterion):
+    def refit(self, dataset, criterion, end=math.inf):
         """Fit the weights to other rows, with the terms and the settings that were found before."""
         if self.settings is not None:
             learns, coef = self._learns(dataset, criterion), self._coef()
-            self._take(fit(self._design(dataset), *learns, self.n_said, self.settings, coef))
+            self._take(fit(self._design(dataset), *learns, self.n_said, self.settings, coef, end))
 
     def _learns(self, dataset, criterion):
         """Return target, weight and loss of the linear model."""
@@ -136,13 +140,13 @@ class WideLinear(Component):
 
     def _coef(self):
         weights = [self.intercept.unsqueeze(0), *(part.weight for part in self.parts)]
-        return torch.cat(weights).double().cpu().numpy()
+        return torch.cat(weights).T.double().cpu().numpy()
 
     def _take(self, coef):
-        self.intercept.copy_(torch.from_numpy(coef[0]))
-        ends = np.cumsum([len(part.weight) for part in self.parts])
-        for part, weight in zip(self.parts, np.split(coef[1:], ends[:-1]), strict=True):
-            part.weight.copy_(torch.from_numpy(weight))
+        weights = torch.from_numpy(coef.T).split([1, *(len(part.weight) for part in self.parts)])
+        self.intercept.copy_(weights[0].squeeze(0))
+        for part, weight in zip(self.parts, weights[1:], strict=True):
+            part.weight.copy_(weight)
 
 
 class _Part(nn.Module):

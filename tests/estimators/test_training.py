@@ -59,6 +59,18 @@ def test_the_least_time_gives_one_batch(yes_no):
     assert clf.predict(yes_no[0]).shape == (121,)
 
 
+@BOTH
+def test_the_linear_part_ends_in_time(Estimator, yes_no):
+    X, y = yes_no
+    y = y if Estimator is MultimodalClassifier else numeric(y)
+    free = Estimator(max_epochs=1, random_state=0).fit(X, y)
+    with pytest.warns(ConvergenceWarning, match="max_time was over"):
+        limited = clone(free).set_params(max_time=1e-9).fit(X, y)
+    for fitted in (free, limited):
+        fitted.net_.module_.share = 0.0  # of the rest
+    assert limited.score(X, y) < free.score(X, y)
+
+
 # steps
 
 

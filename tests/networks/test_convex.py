@@ -1,3 +1,5 @@
+import itertools
+import math
 from unittest import mock
 
 import numpy as np
@@ -31,7 +33,7 @@ def test_squared_error_gives_ridge_regression(design):
     weights = torch.from_numpy(np.repeat(weight[:, np.newaxis], 2, axis=1))
     coef = fit(in_parts(design), torch.from_numpy(y), weights, SquaredErrorLoss(), 2, settings(0.02, 2))
     ridge = Ridge(alpha=0.02 / 2 * weight.sum(), tol=1e-8).fit(design, y, sample_weight=weight)
-    np.testing.assert_allclose(design @ coef[1:] + coef[0], ridge.predict(design), atol=0.02)
+    np.testing.assert_allclose(design @ coef[:, 1:].T + coef[:, 0], ridge.predict(design), atol=0.02)
 
 
 def test_cross_entropy_gives_logistic_regression(design):
@@ -39,7 +41,7 @@ def test_cross_entropy_gives_logistic_regression(design):
     loss = CrossEntropyLoss().build([0, 1, 2])
     coef = fit(in_parts(design), torch.from_numpy(y), torch.ones(len(y)), loss, 3, settings(0.01, 3))
     logistic = LogisticRegression(C=1 / (0.01 * len(y)), tol=1e-6, max_iter=1000).fit(design, y)
-    scores = design @ coef[1:] + coef[0]
+    scores = design @ coef[:, 1:].T + coef[:, 0]
     centred = scores - scores.mean(1, keepdims=True)
     np.testing.assert_allclose(centred, logistic.decision_function(design), atol=0.05)
 
@@ -49,13 +51,12 @@ def test_a_design_in_parts_is_its_matrix(design, factors):
     whole, parts, rng = design.toarray(), in_parts(design, factors), np.random.default_rng(0)
     if factors is not None:
         whole *= np.repeat(factors, [part.shape[1] for part in parts.parts])
-    coef, slope = rng.normal(size=(whole.shape[1], 3)), rng.normal(size=(len(whole), 3))
-    np.testing.assert_allclose(parts @ coef, whole @ coef, atol=1e-4)
-    np.testing.assert_allclose(parts @ coef[:, 0], whole @ coef[:, 0], atol=1e-4)
-    np.testing.assert_allclose(parts.transposed(slope), whole.T @ slope, atol=1e-4)
+    coefs, slopes = rng.normal(size=(3, whole.shape[1])), rng.normal(size=(3, len(whole)))
+    np.testing.assert_allclose(parts.outputs(coefs), coefs @ whole.T, atol=1e-4)
+    np.testing.assert_allclose(parts.gradient(slopes), slopes @ whole, atol=1e-4)
     np.testing.assert_allclose(parts.products(), whole @ whole.T, atol=1e-4)
     np.testing.assert_allclose(parts.mean_squares(), (whole**2).mean(0), atol=1e-6)
-    assert [len(part) for part in parts.split(coef)] == [part.shape[1] for part in parts.parts]
+    assert [part.shape[1] for part in parts.split(coefs)] == [part.shape[1] for part in parts.parts]
 
 
 @pytest.mark.parametrize(("noise", "least", "most"), [(0.1, 0.95, 1.0), (5.0, -0.02, 0.1)])
@@ -111,13 +112,13 @@ def test_outputs_and_coefficients_are_those_of_the_terms(shape):
     problem = _Problem(design, y, weight, SquaredErrorLoss(), n_searched=4)
     assert (problem.basis is None) == (shape[0] == 600)
     weights = torch.stack([weight, weight * torch.linspace(0, 1, shape[0]).unsqueeze(1)])
-    coefs = problem.fit(np.zeros((2, 1 + problem.n_inner, 2)), weights, 0.1, 1e-8)
+    coefs = problem.fit(np.zeros((2, 2, 1 + problem.n_inner)), weights, 0.1, 1e-8, math.inf)
     outer = problem.outer(coefs)
-    outputs = Design(design.parts) @ outer[0, 1:] + outer[0, 0]
-    np.testing.assert_allclose(outputs, problem.outputs(coefs)[0].numpy(), atol=1e-4)
+    outputs = Design(design.parts).outputs(outer[0, :, 1:]) + outer[0, :, :1]
+    np.testing.assert_allclose(outputs.T, problem.outputs(coefs)[0].numpy(), atol=1e-4)
     np.testing.assert_allclose(problem.inner(outer), coefs, atol=1e-4)
     whole = np.hstack([part.toarray() if sparse.issparse(part) else part for part in design.parts])
-    whole = design.scale(whole.T).T
+    whole = design.scale(whole)
     for of_fit, weight in zip(problem.outputs(coefs).numpy(), weights[..., 0].numpy(), strict=True):
         ridge = Ridge(alpha=0.1 / 2 * weight.sum()).fit(whole, y.numpy(), sample_weight=weight)
         np.testing.assert_allclose(of_fit, ridge.predict(whole), atol=0.02)
@@ -136,9 +137,9 @@ def test_what_is_said_of_a_row_does_not_know_it(together):
     for fold in range(5):
         others = folds != fold
         coef = fit(Design([rows[others]]), y[others], weight[others], SquaredErrorLoss(), 1, found)
-        expected = np.stack([rows[~others, :3] @ coef[1:4], rows[~others, 3:] @ coef[4:]], axis=1)
-        np.testing.assert_allclose(said[~others, :-1], expected, atol=0.03)
-        np.testing.assert_allclose(said[~others, -1], np.broadcast_to(coef[0], (10, 1)), atol=0.03)
+        expected = np.stack([rows[~others, :3] @ coef[0, 1:4], rows[~others, 3:] @ coef[0, 4:]], axis=1)
+        np.testing.assert_allclose(said[~others, :-1, 0], expected, atol=0.03)
+        np.testing.assert_allclose(said[~others, -1, 0], coef[0, 0], atol=0.03)
 
 
 @pytest.mark.parametrize("noise", [0.01, 0.5, 5.0])
@@ -153,11 +154,29 @@ def test_the_penalty_is_the_best_of_all(noise):
             _, said, *_ = cross_fit(Design([rows]), y, torch.ones(100, 1), SquaredErrorLoss(), 1, folds)
         return (torch.from_numpy(said.sum(1)) - y).square().sum().item()
 
-    least = loss(4.0**-2)
+    least = loss(4.0**-6)
     # The penalty that is tried first is then the only one.
     with mock.patch.multiple("sklearn_mm.networks._convex", _LEAST_ALPHA=2.0, _MOST_ALPHA=0.0):
         losses = [loss(4.0**-place) for place in range(10)]
     assert least == pytest.approx(min(losses), rel=5e-3)
+
+
+def test_a_fit_ends_in_time():
+    rng = np.random.default_rng(0)
+    rows, folds = rng.normal(size=(100, 30)) @ rng.normal(size=(30, 30)), np.arange(100) % 5
+    y = torch.from_numpy(rows @ rng.normal(size=(30, 1)) + 3 * rng.normal(size=(100, 1)))
+    problem = Design([rows[:, :20], rows[:, 20:]]), y, torch.ones(100, 1), SquaredErrorLoss(), 1
+    losses, looks = {}, {}
+    for end in (-math.inf, 50, 1e9, math.inf):
+        clock = mock.Mock(perf_counter=mock.Mock(side_effect=itertools.count()))  # goes on at each look
+        with mock.patch("sklearn_mm.networks._convex.time", clock):
+            coef, said, found = cross_fit(*problem, folds, end=end)
+            in_the_end = fit(*problem, found, coef, end=end)
+        assert np.isfinite(in_the_end).all()
+        losses[end] = (torch.from_numpy(said.sum(1)) - y).square().sum().item()
+        looks[end] = clock.perf_counter.call_count
+    assert looks[-math.inf] < 10 < looks[50] < 60 < looks[math.inf]
+    assert losses[-math.inf] > losses[50] > losses[math.inf] == losses[1e9]
 
 
 def test_equal_rows_share_a_fold_and_classes_are_dealt_evenly():
