@@ -94,7 +94,7 @@ class WideLinear(Component):
     def start(self, dataset, criterion, generator, end=math.inf):
         """Fit the model to the rows of a ``BlockDataset`` of ``names``, and return what it says of them out of fold.
 
-        ``end`` is when to be done, by `time.perf_counter`, as far as that can be.
+        ``end`` is when to be done, by ``time.perf_counter``, as far as that can be.
         """
         for part, name in zip(self.parts, self.names, strict=True):
             part.terms.start(_of_present(x, present) for x, present in _chunks(dataset, name))

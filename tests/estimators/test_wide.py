@@ -1,5 +1,6 @@
 """The wide part below the estimators: what it adds, and how much of the deep part is added to it."""
 
+import math
 import pickle
 
 import numpy as np
@@ -85,7 +86,7 @@ def test_rows_that_were_held_out_are_known_to_the_wide_part_in_the_end(linear):
     wide, rows = reg.net_.module_.wide, reg.transformer_.transform(X[:60])
     before = reg.predict(X)
     reg._refit_wide(
-        reg._read_rows(X[:60], y[:60], reg._encode_target(y[:60], "y"), None, True)
+        reg._read_rows(X[:60], y[:60], reg._encode_target(y[:60], "y"), None, True), end=math.inf
     )  # all rows of the fit, once more: the search goes on from where it ended
     np.testing.assert_allclose(reg.predict(X), before, atol=1e-3)
     assert wide.names == list(rows)
