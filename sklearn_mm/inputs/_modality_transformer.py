@@ -156,7 +156,7 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
         for name, input_ in self.inputs_.items():
             for block, labels in _blocks_of(name, input_):
                 cells, transformer = _cells_of(frame, labels, input_), self.transformers_[block]
-                keys = _content_keys(transformer, cells)
+                keys = self._content_keys(transformer, cells)
                 parts[block] = keys, *_with_memory(transformer, self.memory).read(cells)
         return self._assemble(parts)
 
@@ -211,7 +211,7 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
 
         self.transformers_, self.specs_, parts = {}, {}, {}
         for name, input_ in self.inputs_.items():
-            for block, labels, transformer, *part in _fit_input(name, input_, frame, y, self.memory):
+            for block, labels, transformer, *part in self._fit_input(name, input_, frame, y):
                 if block in parts:
                     raise ValueError(
                         f"{who}: two blocks would have the name {block!r}. Rename the column, or give the Input "
@@ -231,13 +231,53 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
 
     def _assemble(self, parts):
         """Make `Blocks` of keys (None: those of the array's rows), array and presence by block."""
-        keys = [hash_rows(array) if keys is None else keys for keys, array, _ in parts.values()]
+        keys = None
+        if self._has_keys:
+            keys = [hash_rows(array) if keys is None else keys for keys, array, _ in parts.values()]
+            keys = np.stack(keys, axis=1)
         return Blocks(
             {block: array for block, (_, array, _) in parts.items()},
             self.specs_,
             np.stack([present for _, _, present in parts.values()], axis=1),
-            np.stack(keys, axis=1),
+            keys,
         )
+
+    @property
+    def _has_keys(self):
+        """Whether `Blocks` get content keys, by which what frozen encoders make of rows is found again.
+
+        An estimator that reads a table for itself may not need them, and they take longer than to read stored pictures.
+        """
+        frozen = any(getattr(input_.encoder, "frozen", False) for input_ in self.inputs_.values())
+        return self._owner is None or (frozen and self.memory is not None)
+
+    def _content_keys(self, transformer, cells):
+        """Return what cells hold, None if only what is read of them tells, or nobody asks.
+
+        It is to be asked before they are read: of a file that changes in between, the later content then has the key of
+        the earlier one, which does not come again.
+        """
+        return transformer.content_keys(cells) if self._has_keys and hasattr(transformer, "content_keys") else None
+
+    def _fit_input(self, name, input_, frame, y):
+        """Fit one transformer per block, or one for all; yield block, labels, transformer, keys, array and presence."""
+        blocks = _blocks_of(name, input_)
+        if input_.shared and not input_.together:
+            transformer = input_.make_transformer(frame[input_.columns])
+            cells = np.concatenate([frame[label].to_numpy(dtype=object) for label in input_.columns])
+            cells = pd.Series(cells, name=" + ".join(block for block, _ in blocks))
+            keys = self._content_keys(transformer, cells)
+            transformer, array, present = _fit_read(transformer, self.memory, cells)
+            for i, (block, labels) in enumerate(blocks):
+                rows = slice(i * len(frame), (i + 1) * len(frame))
+                yield block, labels, transformer, None if keys is None else keys[rows], array[rows], present[rows]
+            return
+        for block, labels in blocks:
+            transformer = input_.make_transformer(_take(frame, labels))
+            cells = _cells_of(frame, labels, input_)
+            keys = self._content_keys(transformer, cells)
+            transformer, *read = _fit_read(transformer, self.memory, cells, y)
+            yield block, labels, transformer, keys, *read
 
     def _check_labels(self, frame):
         """Learn the columns' labels and names."""
@@ -333,15 +373,6 @@ def _cells_of(frame, labels, input_):
     return _take(frame, labels) if input_.together else frame[labels[0]]
 
 
-def _content_keys(transformer, cells):
-    """Return what cells hold, None if only what is read of them tells.
-
-    It is to be asked before they are read: of a file that changes in between, the later content then has the key of
-    the earlier one, which does not come again.
-    """
-    return transformer.content_keys(cells) if hasattr(transformer, "content_keys") else None
-
-
 def _with_memory(transformer, memory):
     """Return the transformer, or a copy with this ``memory`` if it takes one and has none of its own."""
     if memory is None or getattr(transformer, "memory", memory) is not None:
@@ -358,24 +389,3 @@ def _fit_read(transformer, memory, cells, y=None):
     if reader is not transformer:
         reader.memory = None  # a model that is taken elsewhere has the one of whoever asks it
     return reader, *read
-
-
-def _fit_input(name, input_, frame, y, memory):
-    """Fit one transformer per block, or one for all; yield block, labels, transformer, keys, array and presence."""
-    blocks = _blocks_of(name, input_)
-    if input_.shared and not input_.together:
-        transformer = input_.make_transformer(frame[input_.columns])
-        cells = np.concatenate([frame[label].to_numpy(dtype=object) for label in input_.columns])
-        cells = pd.Series(cells, name=" + ".join(block for block, _ in blocks))
-        keys = _content_keys(transformer, cells)
-        transformer, array, present = _fit_read(transformer, memory, cells)
-        for i, (block, labels) in enumerate(blocks):
-            rows = slice(i * len(frame), (i + 1) * len(frame))
-            yield block, labels, transformer, None if keys is None else keys[rows], array[rows], present[rows]
-        return
-    for block, labels in blocks:
-        transformer = input_.make_transformer(_take(frame, labels))
-        cells = _cells_of(frame, labels, input_)
-        keys = _content_keys(transformer, cells)
-        transformer, *read = _fit_read(transformer, memory, cells, y)
-        yield block, labels, transformer, keys, *read

@@ -25,7 +25,7 @@ def has_terms(spec):
 
     All that is to be said of other pictures is in features that are computed once.
     """
-    frozen = getattr(spec.encoder, "trainable", None) == "none"
+    frozen = getattr(spec.encoder, "frozen", False)
     return spec.kind in ("text", "tabular") or (spec.kind == "image" and not frozen)
 
 

@@ -2,6 +2,7 @@
 
 import pickle
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -399,3 +400,17 @@ def test_beside_a_wide_part_that_sees_the_block_itself(table, recomputing, memor
         SEEN.clear()
         clf = classifier(**params, memory=where).fit(X, y)
         assert_same_fit(expected, clf, X)
+
+
+def test_content_keys_are_asked_for_only_where_features_are_kept(table, tmp_path):
+    X, y = table
+    with mock.patch.object(
+        ImageTransformer, "content_keys", side_effect=ImageTransformer.content_keys, autospec=True
+    ) as asked:
+        MultimodalClassifier(max_epochs=1, memory=tmp_path / "a").fit(X, y).predict(X)
+        classifier(max_epochs=1).fit(X, y).predict(X)
+        assert not asked.called
+        classifier(max_epochs=1, memory=tmp_path / "b").fit(X, y).predict(X)
+        assert asked.call_count == 2
+        ModalityTransformer().fit(X)
+        assert asked.call_count == 3
