@@ -21,7 +21,7 @@ from sklearn_mm.datasets import load_emoji
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, nargs="+", default=[2, 4, 6, 8, 12, 16], help="of the plain network")
-    parser.add_argument("--shares", type=float, nargs="+", default=[0.2, 0.5, 1.0], help="of its seconds")
+    parser.add_argument("--shares", type=float, nargs="+", default=[0.15, 0.2, 0.5, 1.0], help="of its seconds")
     parser.add_argument("--folds", type=int, default=3, help="how many of five are run")
     arguments = parser.parse_args()
 
