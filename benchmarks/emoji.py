@@ -1,19 +1,21 @@
 """Emoji, category from picture and name: the default beside classical pipelines, its halves and a plain network.
 
 Grouped cross-validation, so that variants of one emoji are never on both sides, repeated with other seeds; differences
-are paired by split.
+are paired by split. With ``--ungrouped``, rows are split at random, four to one, once per seed: that is easier.
 
     python benchmarks/emoji.py
+    python benchmarks/emoji.py --ungrouped
 """
 
 import argparse
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 from _classical import components, gradients, pixels, tfidf
 from _paired import compare, print_table
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 from sklearn.pipeline import make_pipeline, make_union
 
 from sklearn_mm import ImageInput, MultimodalClassifier, TextInput
@@ -70,6 +72,7 @@ def main(models=MODELS, description=__doc__):
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--models", nargs="+", default=list(models), choices=list(models))
     parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--ungrouped", action="store_true", help="split rows at random, one in ``folds`` to test with")
     parser.add_argument("--seeds", type=int, default=3, help="cross-validations, each with other folds")
     parser.add_argument("--keep", type=int, help="splits that are run; all by default")
     parser.add_argument("--epochs", type=int, help="of every network; fewer for a quick look")
@@ -78,13 +81,14 @@ def main(models=MODELS, description=__doc__):
 
     emoji = load_emoji()
     X, y = emoji.data, emoji.target.to_numpy()
-    splits = [
-        (seed, train, test)
-        for seed in range(arguments.seeds)
-        for train, test in StratifiedGroupKFold(arguments.folds, shuffle=True, random_state=seed).split(
-            X, y, emoji.groups
-        )
-    ]
+    splits = []
+    for seed in range(arguments.seeds):
+        if arguments.ungrouped:
+            rows = train_test_split(np.arange(len(X)), test_size=1 / arguments.folds, random_state=seed)
+            splits.append((seed, *rows))
+        else:
+            folds = StratifiedGroupKFold(arguments.folds, shuffle=True, random_state=seed).split(X, y, emoji.groups)
+            splits += [(seed, train, test) for train, test in folds]
     models = {name: models[name] for name in arguments.models}
     if arguments.epochs is not None:
         models = {name: partial(shortened, make, arguments.epochs) for name, make in models.items()}

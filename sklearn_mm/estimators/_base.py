@@ -119,7 +119,7 @@ class BaseMultimodal(
             score=score,
             end=end,
         )
-        if X_val is None and validation is not None:
+        if X_val is None and validation is not None and time.perf_counter() < end:
             self._refit_wide(everything, end)
         tasks.end_fit()
         return self

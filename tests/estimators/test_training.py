@@ -2,6 +2,7 @@
 
 import pickle
 import time
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from sklearn_mm import (
     TextInput,
 )
 from sklearn_mm.encoders import BagEncoder, CNNEncoder, MLPEncoder
-from sklearn_mm.networks import MLPHead
+from sklearn_mm.networks import MLPHead, WideLinear
 from sklearn_mm.preprocessing import ImageTransformer
 
 BOTH = pytest.mark.parametrize("Estimator", [MultimodalClassifier, MultimodalRegressor])
@@ -69,6 +70,15 @@ def test_the_linear_part_ends_in_time(Estimator, yes_no):
     for fitted in (free, limited):
         fitted.net_.module_.share = 0.0  # of the rest
     assert limited.score(X, y) < free.score(X, y)
+
+
+@pytest.mark.parametrize("max_time", [None, 1e6, 1e-9])
+def test_the_linear_part_is_fitted_to_all_rows_if_there_is_time(yes_no, monkeypatch, max_time):
+    n_refitted = []
+    monkeypatch.setattr(WideLinear, "refit", lambda self, dataset, *rest: n_refitted.append(len(dataset)))
+    with nullcontext() if max_time != 1e-9 else pytest.warns(ConvergenceWarning, match="max_time was over"):
+        MultimodalRegressor(max_epochs=1, max_time=max_time, random_state=0).fit(yes_no[0], numeric(yes_no[1]))
+    assert n_refitted == ([] if max_time == 1e-9 else [121])
 
 
 # steps
