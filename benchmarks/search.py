@@ -6,7 +6,8 @@ epochs on the same folds. *decode* is the time inside of the transformers, *trai
 scoring, and *fit and score* all that the fits and scores take, each summed over the processes; *total* is what one
 waits for. What a search must take is its training, by the number of processes, and one decoding of all rows:
 "total / (train + one decode)" is 1 if it takes no more. "busy / (train + one decode)" is the same without the time in
-which a process has no fit to do: the last ones wait for each other.
+which a process has no fit to do: the last ones wait for each other, and without ``psutil`` joblib collects garbage
+after each.
 
     OMP_NUM_THREADS=1 python benchmarks/search.py
 """

@@ -8,8 +8,10 @@ process that was killed, nor a machine that went down, nor another host's view o
 import os
 import struct
 import zlib
+from collections import defaultdict
 from contextlib import suppress
 from functools import lru_cache
+from operator import itemgetter
 from threading import Lock
 from uuid import uuid4
 
@@ -75,17 +77,30 @@ class Shelf:
             The number of each row in its file. Every row has been verified by this process since its file last changed.
         """
         places = [(None, 0)] * len(keys)
+        keys = keys.tolist()
         with self._lock:
             self._refresh()
-            for place, key in enumerate(keys.tolist()):
+            self._verify(keys)
+            for place, key in enumerate(keys):
                 records = self._records.get(key, ())
                 while records:
-                    known, row, *_ = records[-1]
-                    if _is_whole(records[-1]):
+                    known, row, _, verified_in = records[-1]
+                    if verified_in == known.version:
                         places[place] = known.segment, row
                         break
                     records.pop()  # torn or garbled: another one may do, or it is made anew
         return [segment for segment, _ in places], [row for _, row in places]
+
+    def _verify(self, keys):
+        """See which rows of keys are whole, segment by segment."""
+        unverified = defaultdict(list)
+        for key in keys:
+            for record in self._records.get(key, ()):
+                known, *_, verified_in = record
+                if verified_in != known.version:
+                    unverified[known].append(record)
+        for known, records in unverified.items():
+            known.verify(records)
 
     def _refresh(self):
         """See what was added, by whomever, or changed."""
@@ -210,17 +225,17 @@ class _Known:
                 self.end = start + place + _RECORD.size
         return records
 
-
-def _is_whole(record):
-    known, row, check, verified_in = record
-    if verified_in != known.version:
-        try:
-            if zlib.crc32(known.segment.raw(row + 1)[row]) != check:
-                return False
-        except OSError:
-            return False
-        record[3] = known.version
-    return True
+    def verify(self, records):
+        """Note in the records of rows that are whole that they are, in this version."""
+        row_bytes = self.segment.row_bytes
+        # Read, not mapped: of a file that is shorter than it looks from here, a map would end the process.
+        with suppress(OSError), open(self.segment.path, "rb") as rows:
+            for record in sorted(records, key=itemgetter(1)):
+                _, row, check, _ = record
+                rows.seek(row * row_bytes)
+                if zlib.crc32(rows.read(row_bytes)) == check:
+                    self.segment.raw(row + 1)  # is mapped from now on, and can be read when the folder was cleared
+                    record[3] = self.version
 
 
 def _pack(record):

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import shutil
 import warnings
 from contextlib import suppress
 from hashlib import blake2b
@@ -81,7 +80,7 @@ class BlockStore(BaseEstimator):
         _warned.discard(location)
         for name in os.listdir(location) if os.path.isdir(location) else ():
             if name.startswith(_FOLDER):
-                shutil.rmtree(os.path.join(location, name))
+                _remove(os.path.join(location, name))
 
     @property
     def _location(self):
@@ -114,6 +113,17 @@ class BlockStore(BaseEstimator):
                 f"computed each time, and held in memory as without a store. {out}.",
                 stacklevel=2,
             )
+
+
+def _remove(folder):
+    """Remove a folder, but for what a network file system keeps, under another name, while somebody has it mapped."""
+    for inner, _, names in os.walk(folder, topdown=False):
+        for remove, path in [*((os.remove, os.path.join(inner, name)) for name in names), (os.rmdir, inner)]:
+            try:
+                remove(path)
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EBUSY):
+                    raise
 
 
 MEMORY = [str, os.PathLike, joblib.Memory, BlockStore, None]  # the constraint of parameters ``memory``

@@ -1,6 +1,7 @@
 """Rows that lie in files, as an array that is read where it is used."""
 
 import os
+from contextlib import suppress
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -43,14 +44,12 @@ class Segment:
         mapped = self._bytes  # which another thread may change
         if len(mapped) >= n_rows:
             return mapped
-        try:
-            n_there = os.stat(self.path).st_size // self.row_bytes
+        with suppress(FileNotFoundError, ValueError), open(self.path, "rb") as file:  # the latter if it is cut just now
+            n_there = os.fstat(file.fileno()).st_size // self.row_bytes
             if n_there >= n_rows:
                 shape = n_there, self.row_bytes
-                self._bytes = mapped = np.asarray(np.memmap(self.path, dtype=np.uint8, mode="r", shape=shape))
+                self._bytes = mapped = np.asarray(np.memmap(file, dtype=np.uint8, mode="r", shape=shape))
                 return mapped
-        except FileNotFoundError:
-            pass
         raise FileNotFoundError(
             f"Stored rows are no longer there: {self.path!r} was removed or cut after they were read. Read the table "
             f"again, with ModalityTransformer.transform for example."

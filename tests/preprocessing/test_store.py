@@ -106,6 +106,23 @@ def test_clear_removes_what_is_the_stores_and_nothing_else(store, tmp_path):
     assert maker.made == [1, 2, 1]
 
 
+def test_clear_where_the_file_system_keeps_what_is_mapped(store, tmp_path, monkeypatch):
+    maker = Maker()
+    maker.fetch(store, [1, 2])
+
+    def remove(path):  # as NFS does, which refuses to remove that one again
+        folder, name = os.path.split(path)
+        if name.startswith(".nfs"):
+            raise OSError(errno.EBUSY, "Device or resource busy")
+        os.rename(path, os.path.join(folder, f".nfs{name.replace('.', '')}"))
+
+    monkeypatch.setattr(os, "remove", remove)
+    store.clear()
+    store.clear()
+    maker.fetch(store, [1])
+    assert maker.made == [1, 2, 1]
+
+
 def test_a_folder_of_an_older_version_is_left_alone(store, tmp_path):
     Maker().fetch(store, [1])
     (current,) = (tmp_path / "store").iterdir()
