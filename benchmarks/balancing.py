@@ -124,6 +124,9 @@ VARIANTS = {
     "late": ({**NONE, "fusion": "late"}, {}),
     "picture alone": ({**NONE, "text": None}, {}),
     "text alone": ({**NONE, "image": None}, {}),
+    "linear part first": ({"wide": "auto"}, {}),
+    "linear part first, picture alone": ({"wide": "auto", "text": None}, {}),
+    "linear part first, text alone": ({"wide": "auto", "image": None}, {}),
 }
 
 
