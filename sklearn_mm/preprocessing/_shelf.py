@@ -80,27 +80,27 @@ class Shelf:
         keys = keys.tolist()
         with self._lock:
             self._refresh()
-            self._verify(keys)
+            unverified = keys
+            while unverified:
+                unverified = self._verify(unverified)
             for place, key in enumerate(keys):
-                records = self._records.get(key, ())
-                while records:
-                    known, row, _, verified_in = records[-1]
-                    if verified_in == known.version:
-                        places[place] = known.segment, row
-                        break
-                    records.pop()  # torn or garbled: another one may do, or it is made anew
+                for known, row, *_ in self._records.get(key, ())[-1:]:
+                    places[place] = known.segment, row
         return [segment for segment, _ in places], [row for _, row in places]
 
     def _verify(self, keys):
-        """See which rows of keys are whole, segment by segment."""
+        """Verify the last row of each key; forget what is torn or garbled, and return its keys: another row may do."""
+        last = {key: records[-1] for key in keys if (records := self._records.get(key))}
         unverified = defaultdict(list)
-        for key in keys:
-            for record in self._records.get(key, ()):
-                known, *_, verified_in = record
-                if verified_in != known.version:
-                    unverified[known].append(record)
+        for record in last.values():
+            if not _is_verified(record):
+                unverified[record[0]].append(record)
         for known, records in unverified.items():
             known.verify(records)
+        torn = [key for key, record in last.items() if not _is_verified(record)]
+        for key in torn:
+            self._records[key].pop()
+        return torn
 
     def _refresh(self):
         """See what was added, by whomever, or changed."""
@@ -236,6 +236,11 @@ class _Known:
                 if zlib.crc32(rows.read(row_bytes)) == check:
                     self.segment.raw(row + 1)  # is mapped from now on, and can be read when the folder was cleared
                     record[3] = self.version
+
+
+def _is_verified(record):
+    known, *_, verified_in = record
+    return verified_in == known.version
 
 
 def _pack(record):
