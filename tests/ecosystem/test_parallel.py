@@ -8,6 +8,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.ensemble import BaggingClassifier
 from sklearn.inspection import permutation_importance
@@ -23,9 +24,18 @@ def search_over(clf, n_jobs=None):
     return GridSearchCV(clf, grid, cv=HALVES, scoring="neg_log_loss", n_jobs=n_jobs, error_score="raise")
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Compute with one thread, as the workers do: more add up in another order, which losses near zero show."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(n_threads)
+
+
 @pytest.mark.slow
 def test_two_processes_under_loky(clf, nameless_clf, X, y):
-    with joblib.parallel_config("loky"):
+    with joblib.parallel_config("loky", inner_max_num_threads=1):
         parallel = search_over(clf, n_jobs=2).fit(X, y)
         probabilities = cross_val_predict(clf, X, y, cv=HALVES, method="predict_proba", n_jobs=2)
         rest = OneVsRestClassifier(clf, n_jobs=2).fit(X, y + X["title"].str[-3:])
@@ -77,7 +87,7 @@ def test_two_processes_under_spawn(clf, X, y, tmp_path):
     script, given, result = tmp_path / "script.py", tmp_path / "given.joblib", tmp_path / "result.joblib"
     script.write_text(SCRIPT)
     joblib.dump((search_over(clf), X, y), given)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "JOBLIB_START_METHOD": "spawn"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "JOBLIB_START_METHOD": "spawn", "OMP_NUM_THREADS": "1"}
     run = subprocess.run(
         [sys.executable, script, given, result], env=environment, capture_output=True, text=True, timeout=300
     )
