@@ -3,7 +3,7 @@
 Every figure of the Markdown table compares two things that were measured in the same run: a ratio, or a difference with
 its interval. The JSON file has all that the benchmarks print, how long they took, and on what machine.
 
-    python benchmarks/run.py                       # those of speed and memory: half an hour on 2 cores
+    python benchmarks/run.py                       # those of speed and memory: most of an hour on 2 cores
     python benchmarks/run.py throughput search     # some
     python benchmarks/run.py --quality --films FOLDER --reviews FILE      # the others: hours
 """
