@@ -2,6 +2,7 @@
 
 import math
 import time
+from contextlib import contextmanager
 from copy import copy
 from numbers import Real
 
@@ -10,6 +11,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import indexable
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_mm.estimators._made_with import check_unchanged, parameters_of_network
 from sklearn_mm.estimators._reading import ReadingMixin, check_weight, leave_out_weightless
 from sklearn_mm.estimators._rows import Rows
 from sklearn_mm.estimators._tasks import FitTasks
@@ -27,6 +29,7 @@ from sklearn_mm.training._scoring import ValidationScore
 from sklearn_mm.training._seeding import draw_seed
 from sklearn_mm.training._split import split_validation
 from sklearn_mm.utils._callbacks import CallbackSupportMixin
+from sklearn_mm.utils._learner import take_over
 from sklearn_mm.utils._validation import Interval, StrOptions, _fit_context
 
 __all__ = ["BaseMultimodal"]
@@ -83,10 +86,17 @@ class BaseMultimodal(
             The fitted estimator.
         """
         started = time.perf_counter()
-        tasks = FitTasks(self, self.max_epochs)
+        end = math.inf if self.max_time is None else started + self.max_time
+        with self._learner(self.max_epochs) as (learner, tasks):
+            learner._learn(tasks, X, y, sample_weight, X_val, y_val, sample_weight_val, end)
+        return self
+
+    def _learn(self, tasks, X, y, sample_weight, X_val, y_val, sample_weight_val, end):
+        """Do what `fit` promises, until ``end``, by `time.perf_counter`."""
         score = None if self.scoring == "loss" else ValidationScore(self, self.scoring)
         self._check_rows(X, y, X_val, y_val)
         goes_on = self.warm_start and self.__sklearn_is_fitted__()
+        self._see_parameters(goes_on)
         target = self._encode_target(y, "y", complete=True) if goes_on else self._fit_target(y)
         rows = self._read_rows(*leave_out_weightless(X, y, target, sample_weight), goes_on)
         seed = draw_seed(self.random_state)
@@ -108,7 +118,6 @@ class BaseMultimodal(
         if not goes_on:
             self._start_target(rows.target, rows.weight)
         tasks.begin_fit(rows)
-        end = math.inf if self.max_time is None else started + self.max_time
         self._train(
             rows,
             validation,
@@ -122,18 +131,34 @@ class BaseMultimodal(
         if X_val is None and validation is not None and time.perf_counter() < end:
             self._refit_wide(everything, end)
         tasks.end_fit()
-        return self
+
+    @contextmanager
+    def _learner(self, max_epochs):
+        """Give a copy that learns in place of this estimator, and the tasks that it tells of.
+
+        What the copy has learnt is taken over at the end. If it fails, nothing has changed, but Ctrl-C during training
+        leaves what was learnt by then.
+        """
+        context = self._init_callback_context(max_subtasks=max_epochs)
+        learner = copy(self)
+        try:
+            yield learner, FitTasks(self, learner, context)
+        except KeyboardInterrupt:
+            if getattr(learner, "history_", None) is not getattr(self, "history_", None):  # its training has ended
+                take_over(self, learner)
+            raise
+        take_over(self, learner)
 
     def _holds_out(self, n_rows):
         has_wide = resolve_wide(self.wide, self.specs_) is not None
         return self._settles_share and has_wide and n_rows >= _FEWEST_TO_SPLIT
 
-    def _partial_fit(self, X, y, target, sample_weight):
+    def _learn_more(self, tasks, X, y, target, sample_weight):
         """Go once through rows whose target is encoded; the first call learns how to read them."""
         if self.early_stopping is True:
             raise ValueError("partial_fit does not support early_stopping=True.")
-        tasks = FitTasks(self, 1)
         goes_on = self.__sklearn_is_fitted__()
+        self._see_parameters(goes_on)
         rows = self._read_rows(*leave_out_weightless(X, y, target, sample_weight), goes_on)
         self._weigh_target(rows.target, partial=True)
         if not goes_on:
@@ -141,7 +166,13 @@ class BaseMultimodal(
         tasks.begin_fit(rows)
         self._train(rows, None, tasks, seed=draw_seed(self.random_state), goes_on=goes_on, partial=True)
         tasks.end_fit()
-        return self
+
+    def _see_parameters(self, goes_on):
+        """Note what the network is made with or, where training goes on, check that it still holds."""
+        if goes_on:
+            check_unchanged(self, self._made_with)
+        else:
+            self._made_with = parameters_of_network(self)
 
     def _read_rows(self, X, y, target, sample_weight, known):
         """Return `Rows`; if the form of ``X`` is not known, learn it."""
@@ -180,6 +211,8 @@ class BaseMultimodal(
             network = network.float()
         network = network.to(device)
         self.net_.device, self.net_.precision = device, resolve_precision(self.precision, device, fitted=True)
+        if self.batch_size != "auto":
+            self.net_.batch_size = self.batch_size
         blocks = encode_frozen(blocks, self.net_, resolve_store(self.memory), compute=False)
         dataset = BlockDataset(blocks, trim=network.trimmed_blocks(), asked=network.asked_blocks())
         return self.net_.map(getattr(network, method), dataset)

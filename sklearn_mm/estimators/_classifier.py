@@ -260,25 +260,30 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
         self : object
             The fitted estimator.
         """
-        self._check_rows(X, y)
+        with self._learner(1) as (learner, tasks):
+            learner._check_rows(X, y)
+            learner._start_partial_fit(y, classes)
+            learner._learn_more(tasks, X, y, learner._encode_target(y, "y"), sample_weight)
+        return self
+
+    def _start_partial_fit(self, y, classes):
+        """Learn the classes in the first call of `partial_fit`, and check them in the others."""
         if "balanced" in (self.class_weight if isinstance(self.class_weight, list) else [self.class_weight]):
             raise ValueError(
                 "class_weight='balanced' is not supported for partial_fit, which sees some of the rows at a time. Pass "
                 "a dict, of compute_class_weight('balanced', classes=classes, y=y) over all of them for example."
             )
-        if not self.__sklearn_is_fitted__():
-            vars(self).pop("classes_", None)  # of a fit that failed
-        if _check_partial_fit_first_call(self, classes):
-            if len(self.classes_) < 2:
-                raise ValueError(f"{type(self).__name__} needs at least two classes, got {self.classes_.tolist()}.")
-            self._is_multilabel = type_of_target(y, input_name="y") == "multilabel-indicator"
-            if self._is_multilabel and not np.array_equal(self.classes_, np.arange(len(self.classes_))):
-                raise ValueError(
-                    f"classes of multi-label targets are the numbers of their columns, range({len(self.classes_)}), "
-                    f"got {self.classes_.tolist()}."
-                )
-            self._build_loss(y)
-        return self._partial_fit(X, y, self._encode_target(y, "y"), sample_weight)
+        if not _check_partial_fit_first_call(self, classes):
+            return
+        if len(self.classes_) < 2:
+            raise ValueError(f"{type(self).__name__} needs at least two classes, got {self.classes_.tolist()}.")
+        self._is_multilabel = type_of_target(y, input_name="y") == "multilabel-indicator"
+        if self._is_multilabel and not np.array_equal(self.classes_, np.arange(len(self.classes_))):
+            raise ValueError(
+                f"classes of multi-label targets are the numbers of their columns, range({len(self.classes_)}), "
+                f"got {self.classes_.tolist()}."
+            )
+        self._build_loss(y)
 
     def decision_function(self, X):
         """Return what the classes are decided by: logits, or logarithms of probabilities with the ordinal loss.

@@ -8,6 +8,7 @@ from sklearn.utils import _safe_indexing, indexable
 from sklearn.utils.validation import check_consistent_length
 
 from sklearn_mm.inputs import InputsMixin, ModalityTransformer, respecify
+from sklearn_mm.inputs._mixin import MODALITIES
 from sklearn_mm.preprocessing import Blocks
 from sklearn_mm.preprocessing._cells import check_in_memory
 from sklearn_mm.utils._validation import _check_sample_weight, _num_samples
@@ -66,7 +67,8 @@ class ReadingMixin(InputsMixin):
                     "ModalityTransformer first, or put both into a Pipeline."
                 )
             reader = copy(self.transformer_)
-            reader.memory = self.memory  # which may have been set after fit
+            for parameter in (*MODALITIES, "inputs", "memory"):  # which may have been set after fit
+                setattr(reader, parameter, getattr(self, parameter))
             return reader.transform(X)
         missing = [block for block in self.specs_ if block not in X]
         if missing:

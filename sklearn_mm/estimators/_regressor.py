@@ -243,9 +243,11 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
         self : object
             The fitted estimator.
         """
-        self._check_rows(X, y)
-        target = self._encode_target(y, "y") if self.__sklearn_is_fitted__() else self._fit_target(y)
-        return self._partial_fit(X, y, target, sample_weight)
+        with self._learner(1) as (learner, tasks):
+            learner._check_rows(X, y)
+            target = learner._encode_target(y, "y") if self.__sklearn_is_fitted__() else learner._fit_target(y)
+            learner._learn_more(tasks, X, y, target, sample_weight)
+        return self
 
     def predict(self, X):
         """Return the predicted targets of the rows of ``X``.

@@ -1,10 +1,12 @@
 """What scikit-learn's callbacks see of a fit: the epochs, as tasks below it."""
 
+from sklearn_mm.utils._learner import learnt_attributes
+
 __all__ = ["FitTasks"]
 
 
 class FitTasks:
-    """Tells scikit-learn's callbacks where a fit is; made when it starts.
+    """Tells scikit-learn's callbacks where a fit is.
 
     Their hooks get the rows as `Blocks`, so that a monitor that predicts in every epoch decodes nothing again, and a
     fitted estimator that is made only if a callback asks for it.
@@ -13,13 +15,16 @@ class FitTasks:
     ----------
     estimator : estimator
         The one that is being fitted.
-    max_epochs : int
-        Number of epochs at most.
+    learner : estimator
+        The copy that learns in its place.
+    context : CallbackContext
+        Of the fit.
     """
 
-    def __init__(self, estimator, max_epochs):
+    def __init__(self, estimator, learner, context):
         self.estimator = estimator
-        self.root = estimator._init_callback_context(max_subtasks=max_epochs)
+        self.learner = learner
+        self.root = context
 
     def begin_fit(self, rows):
         """Tell of the rows that are trained with."""
@@ -39,9 +44,9 @@ class FitTasks:
     def end_epoch(self):
         """Tell that an epoch has ended; returns whether a callback wants training to end."""
         return self.epoch.call_on_fit_task_end(
-            **self.seen, reconstruction_attributes=self.estimator._fitted_attributes_by_now
+            **self.seen, reconstruction_attributes=self.learner._fitted_attributes_by_now
         )
 
     def end_fit(self):
         """Tell that the estimator is fitted."""
-        self.root.call_on_fit_task_end(**self.seen, reconstruction_attributes={})
+        self.root.call_on_fit_task_end(**self.seen, reconstruction_attributes=lambda: learnt_attributes(self.learner))

@@ -23,6 +23,8 @@ from sklearn_mm.training._precision import PRECISIONS, resolve_precision
 from sklearn_mm.training._schedules import SCHEDULES, Schedule
 from sklearn_mm.training._seeding import seeded
 from sklearn_mm.training._time import TimeLimit
+from sklearn_mm.utils._fingerprint import copy_module
+from sklearn_mm.utils._learner import learnt_attributes
 from sklearn_mm.utils._validation import Interval, StrOptions
 
 __all__ = ["TrainingMixin"]
@@ -87,7 +89,7 @@ class TrainingMixin:
         stopping = self._stopping(score) if early_stopping else None
         with seeded(seed, device):
             generator = torch.Generator().manual_seed(seed)
-            network = self._start_network(rows, generator, partial) if before is None else before.module_.float()
+            network = self._copied_network(before) if goes_on else self._start_network(rows, generator, partial)
             dataset = self._dataset(network, rows)
             dataset_val = None if validation is None else self._dataset(network, validation)
             if network.wide is not None and not partial:
@@ -97,8 +99,8 @@ class TrainingMixin:
             if self.compile:
                 compile_network(network.to(device), type(self).__name__)
             self.net_ = self._make_net(network, len(rows.weight), device, stopping, score, end, partial)
-            if goes_on and partial and type(self.net_.optimizer_) is type(before.optimizer_):
-                self.net_.optimizer_.state = before.optimizer_.state
+            if goes_on and partial:
+                self.net_.take_optimizer_state(before)
             rows, validation = self._encode_frozen(rows), validation and self._encode_frozen(validation)
             dataset.blocks = rows.blocks
             if validation is not None:
@@ -122,6 +124,12 @@ class TrainingMixin:
     def _encode_frozen(self, rows):
         """Return the rows with what frozen encoders make of them, which all epochs and scorers then share."""
         return replace(rows, blocks=encode_frozen(rows.blocks, self.net_, resolve_store(self.memory)))
+
+    def _copied_network(self, net):
+        """Return a copy of a net's network to go on with: if that fails, what was there still predicts."""
+        network = copy_module(net.module_).float()
+        network.modality_dropout = self.modality_dropout
+        return network
 
     def _start_network(self, rows, generator, partial):
         balancing = None if self.balancing == "auto" else self.balancing
@@ -251,16 +259,14 @@ class TrainingMixin:
         self._n_features_out = self.net_.module_.fusion.out_features
 
     def _fitted_attributes_by_now(self):
-        """Return what training has learnt by now, with weights of its own: what a fit that stopped here would have."""
+        """Return what has been learnt by now, with weights of its own: what a fit that stopped here would have."""
         fitted, net = copy(self), self.net_
         fitted.net_ = MultimodalNet(
             deepcopy(net.module_), net.criterion, batch_size=net.batch_size, device=net.device, precision=net.precision
         ).initialize()
         fitted.net_.history = copy(net.history)
         fitted._finish()
-        return {
-            name: vars(fitted)[name] for name in ("net_", "history_", "n_epochs_", "best_epoch_", "_n_features_out")
-        }
+        return learnt_attributes(fitted)
 
 
 def _readable(row):

@@ -128,7 +128,7 @@ class Input(BaseEstimator):
             True also where the class has no default.
         """
         default = inspect.signature(type(self)).parameters["transformer"].default
-        return not isinstance(default, BaseEstimator) or _same(self.transformer, default)
+        return not isinstance(default, BaseEstimator) or same_parameters(self.transformer, default)
 
     def check_spec(self, spec, who):
         """Raise ValueError where a block was read otherwise than its encoder needs.
@@ -304,7 +304,7 @@ class TextInput(Input):
         return replace(spec, tokenizer_is_auto=True) if self.transformer == "auto" else spec
 
     def has_default_transformer(self):
-        return self.transformer == "auto" or _same(self.transformer, self._auto_transformer())
+        return self.transformer == "auto" or same_parameters(self.transformer, self._auto_transformer())
 
     def check_spec(self, spec, who):
         wanted = _tokenizer(spec.encoder)
@@ -382,11 +382,11 @@ def _tokenizer(encoder):
     return getattr(resolve_encoder(encoder, "text"), "tokenizer", "word")
 
 
-def _same(first, second):
+def same_parameters(first, second):
     """Whether two parameters, or all parameters of two estimators, are equal."""
     if isinstance(first, BaseEstimator):
         if type(first) is not type(second):
             return False
         others = second.get_params(deep=False)
-        return all(_same(value, others[name]) for name, value in first.get_params(deep=False).items())
+        return all(same_parameters(value, others[name]) for name, value in first.get_params(deep=False).items())
     return first is second or np.array_equal(first, second)

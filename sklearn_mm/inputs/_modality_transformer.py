@@ -10,12 +10,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mm.inputs._claims import claim_columns
 from sklearn_mm.inputs._frame import as_frame
+from sklearn_mm.inputs._inputs import same_parameters
 from sklearn_mm.inputs._mixin import InputsMixin
 from sklearn_mm.preprocessing import Blocks
 from sklearn_mm.preprocessing._cut_texts import warn_of_cut_texts
 from sklearn_mm.preprocessing._keys import hash_rows
 from sklearn_mm.preprocessing._store import MEMORY
 from sklearn_mm.utils._callbacks import CallbackSupportMixin
+from sklearn_mm.utils._learner import take_over
 from sklearn_mm.utils._registry import did_you_mean
 from sklearn_mm.utils._validation import _fit_context, _get_feature_names
 
@@ -133,7 +135,9 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
             One array per block, in the order of the Inputs, then of their columns.
         """
         context = self._init_callback_context().call_on_fit_task_begin(estimator=self, X=X, y=y)
-        blocks = self._fit_read(X, y)
+        learner = copy(self)  # if it fails, nothing has changed
+        blocks = learner._fit_read(X, y)
+        take_over(self, learner)
         context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
         return blocks
 
@@ -155,7 +159,7 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
         parts = {}
         for name, input_ in self.inputs_.items():
             for block, labels in _blocks_of(name, input_):
-                cells, transformer = _cells_of(frame, labels, input_), self.transformers_[block]
+                cells, transformer = _cells_of(frame, labels, input_), self._as_it_reads_now(name, block)
                 keys = self._content_keys(transformer, cells)
                 parts[block] = keys, *_with_memory(transformer, self.memory).read(cells)
         return self._assemble(parts)
@@ -258,6 +262,19 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
         the earlier one, which does not come again.
         """
         return transformer.content_keys(cells) if self._has_keys and hasattr(transformer, "content_keys") else None
+
+    def _as_it_reads_now(self, name, block):
+        """Return the fitted transformer of a block with the reading parameters that its Input has by now."""
+        transformer = self.transformers_[block]
+        input_ = getattr(self, name) if self.inputs is None else dict(self.inputs).get(name)
+        now = getattr(input_, "transformer", None)
+        names = [parameter for parameter in getattr(transformer, "reading_parameters", ()) if hasattr(now, parameter)]
+        changed = {p: getattr(now, p) for p in names if not same_parameters(getattr(now, p), getattr(transformer, p))}
+        if not changed:
+            return transformer
+        transformer = copy(transformer).set_params(**changed)
+        transformer._validate_params()
+        return transformer
 
     def _fit_input(self, name, input_, frame, y):
         """Fit one transformer per block, or one for all; yield block, labels, transformer, keys, array and presence."""

@@ -1,8 +1,12 @@
 """The base of the transformers that read one column of cells into one block."""
 
+from copy import copy
+
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
+
+from sklearn_mm.utils._learner import take_over
 
 __all__ = ["BlockTransformer"]
 
@@ -16,17 +20,26 @@ class BlockTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
 
     - ``fit_read(X, y=None)`` learns, sets ``spec_`` (a `BlockSpec`), and reads each cell once;
     - ``read(X)`` reads with what was learnt and changes no attribute.
+
+    Attributes
+    ----------
+    reading_parameters : tuple of str
+        Parameters that say from where and how cells are read and not what is made of them, so that they take effect on
+        a fitted transformer too.
     """
+
+    reading_parameters = ()
 
     def fit(self, X, y=None):
         """Learn from the cells of ``X``."""
-        self.fit_read(X, y)
-        self._warn_of_fit()
+        self.fit_transform(X, y)
         return self
 
     def fit_transform(self, X, y=None):
         """Learn from the cells of ``X`` and return their array; each cell is read once."""
-        array, _ = self.fit_read(X, y)
+        learner = copy(self)  # if it fails, nothing has changed
+        array, _ = learner.fit_read(X, y)
+        take_over(self, learner)
         self._warn_of_fit()
         return array
 

@@ -122,6 +122,7 @@ class ImageTransformer(BlockTransformer):
     Ragged(uint8[3, 32, 32, 3] in 3 rows)
     """
 
+    reading_parameters = ("root", "loader", "on_error", "memory", "n_jobs")
     _parameter_constraints = {
         "size": [Interval(Integral, 1, None, closed="left"), tuple, list],
         "resize": [StrOptions({"crop", "pad", "stretch"})],

@@ -283,6 +283,13 @@ class MultimodalNet(NeuralNet):
         )
         return self
 
+    def take_optimizer_state(self, other):
+        """Go on with moments and the like of another net's optimiser, if it is one for the same weights."""
+        state, state_before = self.optimizer_.state_dict(), other.optimizer_.state_dict()
+        weights, weights_before = ([group["params"] for group in s["param_groups"]] for s in (state, state_before))
+        if type(self.optimizer_) is type(other.optimizer_) and weights == weights_before:
+            self.optimizer_.load_state_dict({**state, "state": state_before["state"]})
+
     def _step_optimizer(self, step_fn):
         if self.grad_scaler_ is None:
             return super()._step_optimizer(step_fn)
