@@ -31,6 +31,7 @@ SPEED = {
     "decoders": [],
     "stores": [],
     "threads": [],
+    "busy": [],
     "larger_than_memory": ["--without"],
 }
 QUALITY = {
@@ -62,7 +63,7 @@ def machine():
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         **{name: version(name) for name in PACKAGES},
-        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "not set"),
+        **{name: os.environ.get(name, "not set") for name in ("OMP_NUM_THREADS", "GOMP_SPINCOUNT")},
     }
 
 

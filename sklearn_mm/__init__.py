@@ -1,5 +1,14 @@
 """Multimodal learning with scikit-learn's interface."""
 
+import os
+import sys
+
+# How often torch's threads look for each other before they sleep: libgomp's own 300,000 times are 3 ms in which, where
+# other processes use the cores too, the thread that is waited for does not run (decision 23). It asks once, when torch
+# is loaded; whoever sets either variable knows better.
+if "torch" not in sys.modules and "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "5000")
+
 from sklearn_mm.estimators import MultimodalClassifier, MultimodalRegressor
 from sklearn_mm.inputs import ImageInput, ModalityTransformer, TabularInput, TextInput
 

@@ -15,6 +15,7 @@ from PIL import Image
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SMALLEST = {
     "balancing.py": ["--hint-splits", "1", "--hint-epochs", "1", "--emoji-splits", "0"],
+    "busy.py": ["--rows", "60", "--epochs", "1", "--repeats", "1", "--busy", "1"],
     "choices.py": ["--models", "default", "fusion late", "texts by bag", "--keep", "1", "--epochs", "1"],
     "clothing.py": ["--file", "{reviews}", "--epochs", "1"],
     "decoders.py": ["--files", "2", "--repeats", "1"],

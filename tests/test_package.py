@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import os
 import pkgutil
 import subprocess
 import sys
@@ -169,6 +170,25 @@ def test_import_and_fit_without_any_extra_and_with_closed_network():
     )
     done = run(code)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("before", "given", "spins"),
+    [
+        ("", {}, "5000"),
+        ("", {"GOMP_SPINCOUNT": "7"}, "7"),
+        ("", {"OMP_WAIT_POLICY": "PASSIVE"}, "None"),
+        ("import torch", {}, "None"),
+    ],
+    ids=str,
+)
+def test_threads_do_not_spin_for_long_unless_somebody_says_so(before, given, spins):
+    settings = {name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    code = f"{before}\nimport os, sklearn_mm\nprint(os.environ.get('GOMP_SPINCOUNT'))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**settings, **given}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == spins
 
 
 def test_import_has_no_side_effect():

@@ -187,7 +187,9 @@ class BaseMultimodal(
         """Learn from the rows of each call what `_element_weight` needs."""
 
     def transform(self, X):
-        """Return the fused features of the rows of ``X``: what the head sees.
+        """Return the fused features of the rows of ``X``: what the fusion makes of their blocks.
+
+        What a linear part (``wide``) says, which is added to the outputs and which the head sees too, is not in them.
 
         Parameters
         ----------

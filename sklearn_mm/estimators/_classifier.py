@@ -90,7 +90,7 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
     early_stopping : bool or "auto", default="auto"
         Whether to stop when ``scoring`` on the validation rows no longer gets better, and to restore the best epoch's
         weights. "auto" does so if validation rows are passed to `fit`, which then also settle how much of the rest is
-        added to the wide part. Without validation rows, that is half.
+        added to the wide part. Without validation rows, that is a quarter.
     validation_fraction : float, default=0.1
         Share of rows held out (stratified, except for multi-label targets) for early stopping if no validation rows
         are passed.
