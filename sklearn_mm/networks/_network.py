@@ -210,6 +210,8 @@ class MultimodalNetwork(nn.Module):
     def _encode_present(self, name, x, present):
         """Encode the rows that have the block, so that empty ones neither cost time nor enter batch statistics."""
         encoder = self.encoder(name)
+        if torch.compiler.is_compiling() and not self.training:  # an exported graph has all rows
+            return encoder(x)
         rows = present.nonzero().squeeze(1)
         if len(rows) == len(present) or len(rows) < 2:  # batch statistics need two rows
             return encoder(x)

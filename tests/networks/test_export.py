@@ -1,0 +1,45 @@
+"""The network is a graph of tensors that torch exports, whatever encoder and fusion it is made of."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from sklearn_mm import ImageInput, ModalityTransformer, TextInput
+from sklearn_mm.encoders._registry import ENCODERS
+from sklearn_mm.estimators._network import build_network
+from sklearn_mm.fusion._registry import fusions
+from sklearn_mm.networks._wide import WideLinear
+from sklearn_mm.preprocessing import ImageTransformer
+from sklearn_mm.training._dataset import BlockDataset
+
+CASES = [(kind, name) for kind, registry in ENCODERS.items() for name in registry.names]
+
+
+@pytest.fixture(scope="module")
+def table():
+    """Rows that lack a picture, a text, a number, or all of these."""
+    rng = np.random.default_rng(0)
+    pictures = pd.Series([*rng.integers(256, size=(8, 16, 16, 3), dtype=np.uint8)], dtype=object)
+    X = pd.DataFrame({"photo": pictures, "title": ["one two", "two three four"] * 4, "size": rng.normal(size=8)})
+    X.loc[[1, 7], "photo"] = None
+    X.loc[[2, 7], "title"] = None
+    X.loc[[3, 7], "size"] = np.nan
+    return X
+
+
+@pytest.mark.filterwarnings("ignore:The tensor attributes")  # packed weights of RNNs, which torch assigns anew
+@pytest.mark.parametrize("fusion", [name for name in fusions.names if name != "auto"])
+@pytest.mark.parametrize(("kind", "encoder"), CASES, ids=str)
+def test_export(table, kind, encoder, fusion):
+    named = {"image": "cnn", "text": "bag", "tabular": "mlp"} | {kind: encoder}
+    image = ImageInput("photo", transformer=ImageTransformer(size=16), encoder=named["image"])
+    reader = ModalityTransformer(image=image, text=TextInput("title", encoder=named["text"]), tabular="size")
+    blocks = reader.fit_transform(table)
+    network = build_network(blocks.specs, fusion, "mlp", WideLinear(), 2, None, 0.0, None, 8).eval()
+    batch, _ = BlockDataset(blocks, asked=network.asked_blocks())[slice(0, 8)]
+    with torch.no_grad():
+        exported = torch.export.export(network, (batch,)).module()
+        torch.testing.assert_close(exported(batch), network(batch))
+        more = {**batch, "present": torch.ones_like(batch["present"])}
+        torch.testing.assert_close(exported(more), network(more))
