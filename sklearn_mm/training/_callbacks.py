@@ -8,6 +8,8 @@ from sklearn.base import clone
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from tqdm.auto import tqdm
 
+from sklearn_mm.training._interrupts import raises_stop
+
 __all__ = ["BestWeights", "DivergenceGuard", "LearningRate", "Progress", "clone_callbacks"]
 
 
@@ -32,9 +34,7 @@ class BestWeights(EarlyStopping):
 
     def on_epoch_end(self, net, **kwargs):
         """Remember a better epoch; ask the net to stop when patience is over or perfection reached."""
-        try:
-            super().on_epoch_end(net, **kwargs)
-        except KeyboardInterrupt:  # skorch's way to stop
+        if raises_stop(super().on_epoch_end, net, **kwargs):
             net.stopping_ = True
         if self.best_possible is not None and net.history[-1, self.monitor] >= self.best_possible:
             net.stopping_ = True

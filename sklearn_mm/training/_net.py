@@ -1,7 +1,7 @@
 """The skorch net that trains a `MultimodalNetwork` on `BlockDataset` batches."""
 
-import dis
 import warnings
+from contextlib import nullcontext
 
 import torch
 from sklearn.exceptions import ConvergenceWarning
@@ -10,12 +10,23 @@ from skorch.callbacks import EpochTimer, PassthroughScoring
 from skorch.utils import to_tensor
 
 from sklearn_mm.training._averaging import WeightAveraging
+from sklearn_mm.training._callbacks import BestWeights, DivergenceGuard, LearningRate, Progress
 from sklearn_mm.training._dataset import BatchIterator
+from sklearn_mm.training._fork import keep_forks_alive
+from sklearn_mm.training._interrupts import raises_stop, signals_watched
 from sklearn_mm.training._precision import autocast
+from sklearn_mm.training._turns import turns
 
 __all__ = ["MultimodalNet", "parameter_groups"]
 
+keep_forks_alive()
+
+_OWN_CALLBACKS = {BestWeights, DivergenceGuard, EpochTimer, LearningRate, PassthroughScoring, Progress, WeightAveraging}
 _SHARES = [step / 20 for step in range(21)]
+
+
+class _Stop(KeyboardInterrupt):
+    """A callback wants training to end."""
 
 
 class MultimodalNet(NeuralNet):
@@ -74,39 +85,52 @@ class MultimodalNet(NeuralNet):
         self.grad_scaler_ = None
         if self.precision == torch.float16 and torch.device(self.device).type != "mps":  # which has no gradient scaling
             self.grad_scaler_ = torch.amp.GradScaler(torch.device(self.device).type)
-        self.notify("on_train_begin", X=dataset, y=None)
-        try:
-            self._run_epochs(dataset, validation, tasks, measure)
-        except KeyboardInterrupt as interrupt:
-            if not _is_of_a_callback(interrupt):
-                raise
-        finally:
-            self.notify("on_train_end", X=dataset, y=None)
-            self.grad_scaler_ = None
-            if not keep_optimizer:
-                self.optimizer_.state.clear()
+        with signals_watched():
+            self.notify("on_train_begin", X=dataset, y=None)
+            try:
+                self._run_epochs(dataset, validation, tasks, measure)
+            except _Stop:
+                pass
+            finally:
+                self.notify("on_train_end", X=dataset, y=None)
+                self.grad_scaler_ = None
+                if not keep_optimizer:
+                    self.optimizer_.state.clear()
         return self
+
+    def notify(self, method_name, **kwargs):
+        """Tell the callbacks; of those that the user handed in nothing is known, and they may fit in other threads."""
+        with turns.given() if self._has_callbacks_of_users else nullcontext():
+            if raises_stop(super().notify, method_name, **kwargs):
+                raise _Stop(f"a callback ended training in {method_name}")
+
+    @property
+    def _has_callbacks_of_users(self):
+        return any(type(callback) not in _OWN_CALLBACKS for _, callback in self.callbacks_)
 
     def _run_epochs(self, dataset, validation, tasks, measure):
         batches = self.get_iterator(dataset, training=True)
         batches_val = None if validation is None else self.get_iterator(validation)
         datasets = {"dataset_train": dataset, "dataset_valid": validation}
         for _ in range(self.max_epochs):
-            tasks.begin_epoch()
+            with turns.given():
+                tasks.begin_epoch()
             self.notify("on_epoch_begin", **datasets)
             self.run_single_epoch(self._in_time(batches), training=True, prefix="train", step_fn=self.train_step)
             if validation is not None and self.module_.wide is not None:
                 self._settle_share(validation)
             self.run_single_epoch(batches_val, training=False, prefix="valid", step_fn=self.validation_step)
-            for name, value in measure().items():
+            with turns.given():
+                measured = measure()
+            for name, value in measured.items():
                 self.history.record(name, value)
             try:
                 self.notify("on_epoch_end", **datasets)
-            except KeyboardInterrupt as interrupt:
-                if not _is_of_a_callback(interrupt):
-                    raise
+            except _Stop:
                 self.stopping_ = True
-            if tasks.end_epoch() or self.stopping_ or self._time_is_up():
+            with turns.given():
+                wants_end = tasks.end_epoch()
+            if wants_end or self.stopping_ or self._time_is_up():
                 break
 
     def _settle_share(self, validation):
@@ -141,6 +165,7 @@ class MultimodalNet(NeuralNet):
         """Yield batches until the time is up, at least one: the epoch under way is then shorter, and the last."""
         for number, batch in enumerate(batches, start=1):
             yield batch
+            turns.pause()
             if self._time_is_up():
                 if len(self.history) == 1 and number < len(batches):
                     warnings.warn(
@@ -308,17 +333,6 @@ def _joined_rows(parts):
     if isinstance(parts[0], tuple):
         return tuple(map(_joined_rows, zip(*parts, strict=True)))
     return torch.cat([part.detach() for part in parts])
-
-
-def _is_of_a_callback(interrupt):
-    """Tell a ``raise KeyboardInterrupt``, by which skorch's callbacks end training, from Ctrl-C, which comes anywhere.
-
-    Nothing but callbacks raises it by a statement.
-    """
-    place = interrupt.__traceback__
-    while place.tb_next is not None:
-        place = place.tb_next
-    return dis.opname[place.tb_frame.f_code.co_code[place.tb_lasti]] == "RAISE_VARARGS"
 
 
 def parameter_groups(network, lr, weight_decay):

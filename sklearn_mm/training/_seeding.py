@@ -1,15 +1,15 @@
-"""Randomness that is fixed inside and leaves no trace outside."""
+"""Randomness that is fixed inside and leaves no trace outside, in fits that take turns."""
 
-import threading
 from contextlib import contextmanager
+from functools import cache
 
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
-__all__ = ["draw_seed", "seeded"]
+from sklearn_mm.training._turns import turns
 
-_TURN = threading.RLock()  # torch's generator is one per process: fits in threads take turns
+__all__ = ["draw_seed", "seeded"]
 
 
 def draw_seed(random_state):
@@ -21,19 +21,77 @@ def draw_seed(random_state):
 
 @contextmanager
 def seeded(seed, device):
-    """Seed the generators of torch that a device uses, and put them back as they were found."""
-    device = torch.device(device)
-    devices = [torch.cuda.current_device() if device.index is None else device.index] if device.type == "cuda" else []
-    mps_state = torch.mps.get_rng_state() if device.type == "mps" else None
-    with _TURN, torch.random.fork_rng(devices=devices):
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would also seed the devices that are not used
-        if device.type == "cuda":
-            with torch.cuda.device(devices[0]):
-                torch.cuda.manual_seed(seed)
-        try:
-            if mps_state is not None:
-                torch.mps.manual_seed(seed)
-            yield
-        finally:
-            if mps_state is not None:
-                torch.mps.set_rng_state(mps_state)
+    """Seed the generators of torch that a device uses, and put them back as they were found.
+
+    They are one per process: fits in threads take turns, and each goes on with them as it left them.
+    """
+    generators = _generators(torch.device(device))
+    with turns.taken(generators):
+        for generator in generators:
+            generator.manual_seed(seed)
+        yield
+
+
+class _Cpu:
+    """The generator of the CPU."""
+
+    def manual_seed(self, seed):
+        """Seed it, and not those of devices that are not used, as ``torch.manual_seed`` would."""
+        torch.default_generator.manual_seed(seed)
+
+    def get_state(self):
+        """Return where it is."""
+        return torch.random.get_rng_state()
+
+    def set_state(self, state):
+        """Put it where it was."""
+        torch.random.set_rng_state(state)
+
+
+class _Cuda:
+    """The generator of one GPU."""
+
+    def __init__(self, index):
+        self.index = index
+
+    def manual_seed(self, seed):
+        """Seed it."""
+        with torch.cuda.device(self.index):
+            torch.cuda.manual_seed(seed)
+
+    def get_state(self):
+        """Return where it is."""
+        return torch.cuda.get_rng_state(self.index)
+
+    def set_state(self, state):
+        """Put it where it was."""
+        torch.cuda.set_rng_state(state, self.index)
+
+
+class _Mps:
+    """The generator of Apple's GPU."""
+
+    def manual_seed(self, seed):
+        """Seed it."""
+        torch.mps.manual_seed(seed)
+
+    def get_state(self):
+        """Return where it is."""
+        return torch.mps.get_rng_state()
+
+    def set_state(self, state):
+        """Put it where it was."""
+        torch.mps.set_rng_state(state)
+
+
+@cache  # so that a generator is one object
+def _generator(device, index=None):
+    return {"cpu": _Cpu, "mps": _Mps}[device]() if index is None else _Cuda(index)
+
+
+def _generators(device):
+    """Return the generators that are drawn from by what is computed on a device."""
+    if device.type == "cuda":
+        index = torch.cuda.current_device() if device.index is None else device.index
+        return [_generator("cpu"), _generator("cuda", index)]
+    return [_generator("cpu"), _generator("mps")] if device.type == "mps" else [_generator("cpu")]

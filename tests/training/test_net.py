@@ -1,41 +1,9 @@
-import sys
-
 import numpy as np
-import pytest
 import torch
 from skorch.callbacks import Callback
 
 from sklearn_mm import MultimodalClassifier
-from sklearn_mm.training._net import _is_of_a_callback, parameter_groups
-
-
-def raised_by(function):
-    with pytest.raises(KeyboardInterrupt) as caught:
-        function()
-    return caught.value
-
-
-def test_a_raise_statement_is_told_from_a_signal():
-    import signal
-
-    def on_purpose():
-        raise KeyboardInterrupt
-
-    def deeper():
-        try:
-            on_purpose()
-        finally:
-            sys.getrefcount(None)
-
-    def pressed():
-        try:
-            signal.raise_signal(signal.SIGINT)
-        except KeyboardInterrupt:
-            raise
-
-    assert _is_of_a_callback(raised_by(on_purpose))
-    assert _is_of_a_callback(raised_by(deeper))
-    assert not _is_of_a_callback(raised_by(pressed))
+from sklearn_mm.training._net import parameter_groups
 
 
 def test_all_parts_of_the_network_train_and_validate_in_their_mode():
