@@ -47,6 +47,10 @@ class Attention(nn.Module):
         self.queries = nn.Linear(width, width)
         self.keys_values = nn.Linear(width, 2 * width)
         self.out = nn.Linear(width, width)
+        for layer in (self.queries, self.keys_values):  # to start with, torch's own: Glorot's for all three maps as one
+            nn.init.uniform_(layer.weight, -((1.5 / width) ** 0.5), (1.5 / width) ** 0.5)
+            nn.init.zeros_(layer.bias)
+        nn.init.zeros_(self.out.bias)
 
     def forward(self, parts, seen, mask):
         """Return what the parts (batch, n_parts, width) find among those in the mask of ``seen``."""
