@@ -28,6 +28,7 @@ SPEED = {
     "defaults": [],
     "search": [],
     "frozen": [],
+    "fusion_speed": [],
     "decoders": [],
     "stores": [],
     "threads": [],

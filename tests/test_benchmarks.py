@@ -34,6 +34,7 @@ SMALLEST = {
     "films.py": ["--folder", "{films}", "--keep", "1", "--task", "genres"],
     "frozen.py": ["--rows", "40", "--epochs", "2", "--folds", "2"],
     "fusion.py": ["--rows", "100", "--test-rows", "100", "--epochs", "1", "--fusions", "question alone", "late", "sum"],
+    "fusion_speed.py": ["--rows", "40", "--epochs", "1", "--fusions", "concat", "attention", "attention of all tokens"],
     "fusion_xor.py": ["--epochs", "1"],
     "learning_speed.py": ["--epochs", "1", "--shares", "0.5", "--folds", "1"],
     "larger_than_memory.py": ["--rows", "100"],

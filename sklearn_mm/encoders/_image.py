@@ -7,6 +7,7 @@ import torch
 import torch.nn as nn
 
 from sklearn_mm.encoders._base import Features, ImageEncoder
+from sklearn_mm.encoders._norm import BatchNorm2d
 from sklearn_mm.encoders._tokens import places
 from sklearn_mm.utils._validation import Interval, StrOptions, TupleOf
 
@@ -105,7 +106,7 @@ class CNNEncoder(ImageEncoder):
         for n_filters in self.channels:
             layers.append(nn.Conv2d(width, n_filters, self.kernel_size, padding=self.padding, bias=self.norm is None))
             if self.norm == "batch":
-                layers.append(nn.BatchNorm2d(n_filters))
+                layers.append(BatchNorm2d(n_filters))
             layers += [nn.MaxPool2d(2), nn.ReLU()]  # the same as the other way round, on a quarter of the values
             width = n_filters
         self.layers = nn.Sequential(*layers)
@@ -124,11 +125,14 @@ class CNNEncoder(ImageEncoder):
             side = (side - (self.kernel_size - 1 if self.padding == "valid" else 0)) // 2
         if side < 1:
             height, width = spec.shape[:2]
+            needed = 1
+            for _ in self.channels:
+                needed = 2 * needed + (self.kernel_size - 1 if self.padding == "valid" else 0)
             out = "use fewer channels" + (", or padding='same'" if self.padding == "valid" else "")
             raise ValueError(
                 f"CNNEncoder with channels={self.channels!r}, kernel_size={self.kernel_size} and "
                 f"padding={self.padding!r} leaves nothing of the {height} × {width} pixels of block {spec.name!r}. "
-                f"Read larger pictures (`size` of ImageTransformer), or {out}."
+                f"Read pictures of at least {needed} × {needed} pixels (`size` of ImageTransformer), or {out}."
             )
         return side
 
@@ -169,8 +173,8 @@ class ResNetEncoder(ImageEncoder):
 
     Notes
     -----
-    Pictures of any size from 1 pixel on are taken. Batch normalisation needs more than one value per channel: where
-    the last map has a single place, a training batch needs two rows.
+    Pictures of any size from 1 pixel on are taken. Where a map has a single place and a training batch a single row,
+    batch normalisation goes by the statistics of the batches before.
 
     References
     ----------
@@ -241,4 +245,4 @@ class _ResidualBlock(nn.Module):
 
 def _conv_norm(width, n_filters, kernel_size, stride):
     convolution = nn.Conv2d(width, n_filters, kernel_size, stride, padding=kernel_size // 2, bias=False)
-    return nn.Sequential(convolution, nn.BatchNorm2d(n_filters))
+    return nn.Sequential(convolution, BatchNorm2d(n_filters))

@@ -140,7 +140,16 @@ class ModuleEncoder(Encoder):
         if self.trainable == "none":
             with torch.no_grad():
                 return self.layers(*inputs)
-        return self.layers(*inputs)
+        try:
+            return self.layers(*inputs)
+        except ValueError as error:
+            if not str(error).startswith("Expected more than 1 value per channel when training"):
+                raise
+            raise ValueError(
+                f"ModuleEncoder: a batch normalisation of {self._name} got a single value per channel, from a training "
+                "batch of one row. Pass batch_size=2 or more, more rows, or larger pictures (`size` of "
+                'ImageTransformer), or leave the module as it is: trainable="none".'
+            ) from error
 
     @property
     def frozen(self):

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 
 from sklearn_mm.encoders._attention import AttentionLayers, waves
 from sklearn_mm.encoders._base import Features, ImageEncoder
+from sklearn_mm.encoders._norm import BatchNorm2d
 from sklearn_mm.encoders._tokens import places
 from sklearn_mm.utils._tokens import check_heads
 from sklearn_mm.utils._validation import Interval, StrOptions
@@ -145,7 +146,7 @@ class ViTEncoder(ImageEncoder):
             n_filters = max(_FEWEST_FILTERS, self.width >> n_left)
             stride = 2 if n_halvings else 1
             layers += [nn.Conv2d(n_channels, n_filters, 3, stride, padding=1, bias=False)]
-            layers += [nn.BatchNorm2d(n_filters), nn.ReLU()]
+            layers += [BatchNorm2d(n_filters), nn.ReLU()]
             n_channels = n_filters
         return nn.Sequential(*layers, nn.Conv2d(n_channels, self.width, 1))
 

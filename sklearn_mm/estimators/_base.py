@@ -106,7 +106,9 @@ class BaseMultimodal(
 
         validation, everything = None, rows
         if X_val is not None:
-            validation = self._read_rows(X_val, y_val, self._encode_target(y_val), sample_weight_val, True)
+            target_val = self._encode_target(y_val)
+            check_weight(sample_weight_val, target_val, "sample_weight_val")
+            validation = self._read_rows(X_val, y_val, target_val, sample_weight_val, True)
         elif early_stopping:
             fraction = self.validation_fraction
             if self.early_stopping == "auto":
@@ -115,6 +117,11 @@ class BaseMultimodal(
             rows = rows.with_views()  # or most pictures would be in memory twice
             validation, rows = rows.take(held_out), rows.take(kept)
         self._weigh_target(rows.target)
+        if validation is not None and not self._element_weight(validation.target, validation.weight).any():
+            raise ValueError(
+                f"{type(self).__name__} has nothing to validate by: class_weight is 0 for the classes of all "
+                f"{len(validation.target)} validation rows. Pass X_val and y_val with others, or do without validation."
+            )
         if not goes_on:
             self._start_target(rows.target, rows.weight)
         tasks.begin_fit(rows)

@@ -1,10 +1,10 @@
 """`MultimodalClassifier`: rows with pictures, texts and numbers in, labels out."""
 
+import warnings
 from math import inf
 from numbers import Real
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
 from sklearn.base import ClassifierMixin
 from sklearn.utils import compute_class_weight
@@ -12,6 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from sklearn_mm.estimators._base import BaseMultimodal
 from sklearn_mm.estimators._network import checked_clone
+from sklearn_mm.estimators._targets import check_labels
 from sklearn_mm.networks import ClassifierLoss
 from sklearn_mm.networks._loss_registry import resolve_classifier_loss
 from sklearn_mm.utils._validation import StrOptions, _check_partial_fit_first_call, _check_y, _fit_context
@@ -62,7 +63,8 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
     class_weight : dict, list of dict, "balanced" or None, default=None
         Weights of the classes in the loss; "balanced" gives each class the same total. For multi-label targets the
         zeros and ones of each label are weighted within that label's own loss: a dict holds for all labels, a list
-        has one dict per label.
+        has one dict per label. Classes that a dict does not name have weight 1; those that it names and ``y`` lacks, as
+        a fold may, are ignored, with a warning where others are not named.
     max_epochs : int, default=20
         How often the training rows are gone through. More fits closer and takes longer; the learning-rate schedule
         spans all of them.
@@ -340,7 +342,7 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
         return not self._is_multilabel
 
     def _fit_target(self, y):
-        _check_labels(y, "y")
+        check_labels(y, "y")
         check_classification_targets(y)
         self._is_multilabel = type_of_target(y, input_name="y") == "multilabel-indicator"
         target = self._checked(y)
@@ -360,7 +362,7 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
         self._loss = loss.build(self.classes_, self._is_multilabel, _declared_order(y, self.classes_))
 
     def _encode_target(self, y, name="y_val", complete=False):
-        _check_labels(y, name)
+        check_labels(y, name)
         y = self._checked(y)
         before = "y" if name == "y_val" else "the call before"
         if self._is_multilabel:
@@ -402,6 +404,10 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
                 raise ValueError(
                     f"class_weight must have one dict for each of the {len(self.classes_)} labels, got {len(choices)}."
                 )
+            for choice in choices:
+                if isinstance(choice, dict) and not {0, 1}.issuperset(choice):
+                    unknown = [label for label in choice if label not in (0, 1)]
+                    raise ValueError(f"class_weight names {unknown}, which is not among the labels [0, 1].")
             columns = zip(choices, target.T, strict=True)
             self._class_weight = np.stack([_class_weight(choice, np.arange(2), column) for choice, column in columns])
             return
@@ -414,6 +420,10 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
         if isinstance(self.class_weight, list):
             raise ValueError("class_weight takes a list of dicts for multi-label targets only; pass a dict.")
         self._class_weight = _class_weight(self.class_weight, self.classes_, target)
+        if not partial and not self._class_weight[used].any():
+            raise ValueError(
+                f"class_weight must leave a class that counts, got only zeros for {self.classes_[used].tolist()}."
+            )
 
     def _loss_target(self, target):
         return self._loss.encode(target)
@@ -430,25 +440,6 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
         return tags
 
 
-def _check_labels(y, name):
-    """Raise where a label is missing, or where strings are mixed with others."""
-    if sparse.issparse(y):
-        return
-    labels = np.asarray(y, dtype=object if isinstance(y, list | tuple) else None)  # else None would be a string
-    missing = np.flatnonzero(pd.isna(labels).reshape(len(labels), -1).any(axis=1))
-    if len(missing):
-        rows = ", ".join(map(str, missing[:5])) + (", ..." if len(missing) > 5 else "")
-        raise ValueError(
-            f"Input {name} contains NaN or None in {len(missing)} of {len(labels)} rows (rows {rows}). Leave these "
-            f"rows out, as in X[{name}.notna()]."
-        )
-    if labels.dtype.kind == "O" and len({isinstance(label, str) for label in labels.flat}) > 1:
-        types = sorted({type(label).__name__ for label in labels.flat})
-        raise ValueError(
-            f"Labels in {name} must be all strings or none, got {types}. Convert them: {name}.astype(str)."
-        )
-
-
 def _class_weight(choice, labels, target):
     """Return the weight of each label by a ``class_weight``; ``target`` holds numbers of labels, not all of them."""
     if isinstance(choice, dict):
@@ -461,13 +452,20 @@ def _class_weight(choice, labels, target):
 
 
 def _check_class_weight(weights, labels):
-    unknown = [label for label in weights if label not in labels]
-    if unknown:
-        raise ValueError(f"class_weight names {unknown}, which is not among the labels {labels}.")
+    """Raise where a weight is none; warn of keys that are no label if, as in a misspelt dict, a label has no key."""
     if not all(isinstance(weight, Real) and 0 <= weight < inf for weight in weights.values()):
         raise ValueError(f"class_weight must have numbers from 0 on, got {weights}.")
-    if len(weights) == len(labels) and not any(weights.values()):
+    if not any(weights.get(label, 1) for label in labels):
         raise ValueError(f"class_weight must leave a class that counts, got only zeros: {weights}.")
+    unknown = [label for label in weights if label not in labels]
+    weightless = [label for label in labels if label not in weights]
+    if unknown and weightless:  # otherwise they may well be classes that a fold lacks
+        alike = {str(label) for label in unknown} & {str(label) for label in weightless}
+        warnings.warn(
+            f"class_weight names {unknown}, which no row of y is; {weightless} are not named and count with weight 1."
+            + (f" Keys need the type of the labels, {type(weightless[0]).__name__}." if alike else ""),
+            stacklevel=2,
+        )
 
 
 def _declared_order(y, classes):

@@ -86,12 +86,11 @@ class ReadingMixin(InputsMixin):
         return blocks
 
 
-def check_weight(sample_weight, target):
+def check_weight(sample_weight, target, name="sample_weight"):
     """Return one weight for each row, as float64; at least one is above 0."""
-    weight = _check_sample_weight(sample_weight, target, dtype=np.float64, ensure_non_negative=True)
-    if not weight.any():
-        raise ValueError("Sample weights must contain at least one non-zero number.")
-    return weight
+    if sample_weight is not None and not np.any(sample_weight):
+        raise ValueError(f"Sample weights must contain at least one non-zero number, got only zeros in {name}.")
+    return _check_sample_weight(sample_weight, target, dtype=np.float64, ensure_non_negative=True)
 
 
 def leave_out_weightless(X, y, target, sample_weight):

@@ -6,6 +6,7 @@ from sklearn.base import MultiOutputMixin, RegressorMixin
 
 from sklearn_mm.estimators._base import BaseMultimodal
 from sklearn_mm.estimators._network import checked_clone
+from sklearn_mm.estimators._targets import check_numbers
 from sklearn_mm.networks import RegressorLoss
 from sklearn_mm.networks._loss_registry import resolve_regressor_loss
 from sklearn_mm.utils._validation import _check_y, _fit_context
@@ -283,6 +284,7 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
     def _checked(self, y, name, loss):
         if sparse.issparse(y):
             raise TypeError(f"{type(self).__name__} needs a dense target, got a sparse one. Pass y.toarray().")
+        check_numbers(y, name, type(self).__name__)
         target = _check_y(y, multi_output=True, y_numeric=True, estimator=self).astype(np.float64)
         loss.check(target, name)
         return target

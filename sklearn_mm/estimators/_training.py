@@ -1,6 +1,7 @@
 """From `Rows` to a fitted net: how the parameters of an estimator make the training."""
 
 import math
+import warnings
 from copy import copy, deepcopy
 from dataclasses import replace
 from numbers import Integral, Real
@@ -225,17 +226,29 @@ class TrainingMixin:
     def _dataset(self, network, rows):
         element_weight = self._element_weight(rows.target, rows.weight)
         target = torch.from_numpy(self._loss_target(rows.target))
-        weight = torch.from_numpy((element_weight / element_weight.mean()).astype(np.float32))
+        mean = element_weight.mean() or 1.0  # a call of partial_fit may have rows of classes without weight alone
+        weight = torch.from_numpy((element_weight / mean).astype(np.float32))
         trim, group, asked = network.trimmed_blocks(), network.grouped_blocks(), network.asked_blocks()
         return BlockDataset(rows.blocks, target, weight, trim=trim, group=group, asked=asked)
 
     def _measure(self, score, validation):
         """Return a function that scores the network as it is; the scorer sees an estimator that looks fitted."""
-        fitted = copy(self)
+        fitted, told = copy(self), False
 
         def measure():
+            nonlocal told
             fitted._note_history()
-            return {score.key: score(fitted, validation.blocks, validation.y, validation.sample_weight)}
+            value = score(fitted, validation.blocks, validation.y, validation.sample_weight)
+            if math.isnan(value) and not told:
+                told = True
+                epoch = len(self._history_before) + len(self.net_.history)
+                warnings.warn(
+                    f"scoring={self.scoring!r} of {type(self).__name__} gave NaN in epoch {epoch}. No epoch without a "
+                    "score is taken for the best one, and further ones are not reported. Return a number, or pass "
+                    "X_val and y_val for which the score is defined.",
+                    stacklevel=2,
+                )
+            return {score.key: value}
 
         return measure
 

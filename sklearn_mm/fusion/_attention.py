@@ -6,8 +6,9 @@ import torch
 import torch.nn as nn
 
 from sklearn_mm.fusion._base import Fusion
-from sklearn_mm.fusion._parts import make_parts, transformer_options
-from sklearn_mm.utils._tokens import masked_mean
+from sklearn_mm.fusion._layers import FusionLayer
+from sklearn_mm.fusion._parts import make_parts
+from sklearn_mm.utils._tokens import check_heads, masked_mean
 from sklearn_mm.utils._validation import Interval
 
 __all__ = ["AttentionFusion"]
@@ -31,6 +32,9 @@ class AttentionFusion(Fusion):
         How often the parts look around. More can combine what was found, and need more data and time.
     dropout : float, default=0.1
         Share of values, in [0, 1), that are set to zero within the layers in training. Larger regularises more.
+    max_tokens : int or None, default=16
+        Number of tokens of a block, at most, that take part: of more, runs of neighbours are averaged. More see finer
+        detail, in more time. None takes all tokens as they are.
 
     Attributes
     ----------
@@ -39,7 +43,7 @@ class AttentionFusion(Fusion):
 
     Notes
     -----
-    The time goes with the square of the number of tokens in all blocks. The parts have no places: an encoder whose
+    The time goes with the square of the number of tokens that take part. The parts have no places: an encoder whose
     tokens do not tell by themselves where they stand loses their order. A row may also attend to nothing, which is what
     it does if it has no other block.
 
@@ -64,19 +68,22 @@ class AttentionFusion(Fusion):
         "n_heads": [Interval(Integral, 1, None, closed="left")],
         "n_layers": [Interval(Integral, 1, None, closed="left")],
         "dropout": [Interval(Real, 0, 1, closed="left")],
+        "max_tokens": [Interval(Integral, 1, None, closed="left"), None],
     }
 
-    def __init__(self, width=128, n_heads=4, n_layers=1, dropout=0.1):
+    def __init__(self, width=128, n_heads=4, n_layers=1, dropout=0.1, max_tokens=16):
         self.width = width
         self.n_heads = n_heads
         self.n_layers = n_layers
         self.dropout = dropout
+        self.max_tokens = max_tokens
 
     def build(self, widths, n_outputs, token_widths):
-        options = transformer_options(self)
-        self.parts = make_parts(widths, token_widths, self.width)
+        check_heads(self)
+        self.parts = make_parts(widths, token_widths, self.width, self.max_tokens)
         self.layers = nn.ModuleList(
-            nn.ModuleList(nn.TransformerDecoderLayer(**options) for _ in widths) for _ in range(self.n_layers)
+            nn.ModuleList(FusionLayer(self.width, self.n_heads, self.dropout, looks_at_others=True) for _ in widths)
+            for _ in range(self.n_layers)
         )
         self.out_features = self.width
         return self
@@ -96,6 +103,4 @@ class AttentionFusion(Fusion):
         others = torch.cat([nothing[0], *blocks[:place], *blocks[place + 1 :]], 1)
         others_mask = torch.cat([nothing[1], *masks[:place], *masks[place + 1 :]], 1)
         absent = ~mask.any(1, keepdim=True)  # attends to itself, as softmax needs something; the result is not used
-        return layer(
-            parts, others, tgt_key_padding_mask=~(mask | absent), memory_key_padding_mask=~others_mask
-        )  # (batch, n_parts, width)
+        return layer(parts, parts, mask | absent, others, others_mask)  # (batch, n_parts, width)

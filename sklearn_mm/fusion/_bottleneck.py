@@ -6,8 +6,9 @@ import torch
 import torch.nn as nn
 
 from sklearn_mm.fusion._base import Fusion
-from sklearn_mm.fusion._parts import make_parts, transformer_options
-from sklearn_mm.utils._tokens import masked_mean
+from sklearn_mm.fusion._layers import FusionLayer
+from sklearn_mm.fusion._parts import make_parts
+from sklearn_mm.utils._tokens import check_heads, masked_mean
 from sklearn_mm.utils._validation import Interval
 
 __all__ = ["BottleneckFusion"]
@@ -33,6 +34,9 @@ class BottleneckFusion(Fusion):
         Number of layers, at least two: what a block tells in one layer, the others hear in the next.
     dropout : float, default=0.1
         Share of values, in [0, 1), that are set to zero within the layers in training. Larger regularises more.
+    max_tokens : int or None, default=16
+        Number of tokens of a block, at most, that take part: of more, runs of neighbours are averaged. More see finer
+        detail, in more time. None takes all tokens as they are.
 
     Attributes
     ----------
@@ -41,9 +45,9 @@ class BottleneckFusion(Fusion):
 
     Notes
     -----
-    The time goes with the square of the number of tokens of a block, and not with the products of those of different
-    blocks, as it does in `AttentionFusion`. The parts have no places: an encoder whose tokens do not tell by themselves
-    where they stand loses their order.
+    The time goes with the square of the number of tokens of a block that take part, and not with the products of those
+    of different blocks, as it does in `AttentionFusion`. The parts have no places: an encoder whose tokens do not tell
+    by themselves where they stand loses their order.
 
     References
     ----------
@@ -63,22 +67,25 @@ class BottleneckFusion(Fusion):
         "n_heads": [Interval(Integral, 1, None, closed="left")],
         "n_layers": [Interval(Integral, 2, None, closed="left")],
         "dropout": [Interval(Real, 0, 1, closed="left")],
+        "max_tokens": [Interval(Integral, 1, None, closed="left"), None],
     }
 
-    def __init__(self, width=128, n_bottlenecks=4, n_heads=4, n_layers=2, dropout=0.1):
+    def __init__(self, width=128, n_bottlenecks=4, n_heads=4, n_layers=2, dropout=0.1, max_tokens=16):
         self.width = width
         self.n_bottlenecks = n_bottlenecks
         self.n_heads = n_heads
         self.n_layers = n_layers
         self.dropout = dropout
+        self.max_tokens = max_tokens
 
     def build(self, widths, n_outputs, token_widths):
-        options = transformer_options(self)
-        self.parts = make_parts(widths, token_widths, self.width)
+        check_heads(self)
+        self.parts = make_parts(widths, token_widths, self.width, self.max_tokens)
         # As small as in the paper: what the blocks tell must not drown in what the tokens were before.
         self.bottlenecks = nn.Parameter(0.02 * torch.randn(self.n_bottlenecks, self.width))
         self.layers = nn.ModuleList(
-            nn.ModuleList(nn.TransformerEncoderLayer(**options) for _ in widths) for _ in range(self.n_layers)
+            nn.ModuleList(FusionLayer(self.width, self.n_heads, self.dropout) for _ in widths)
+            for _ in range(self.n_layers)
         )
         self.out_features = self.width
         return self
@@ -88,12 +95,14 @@ class BottleneckFusion(Fusion):
         blocks, masks = zip(*pairs, strict=True)
         shared = self.bottlenecks.expand(len(present), -1, -1)  # (batch, n_bottlenecks, width)
         there = shared.new_ones(shared.shape[:2], dtype=torch.bool)
-        padding = [~torch.cat([there, mask], 1) for mask in masks]
-        for layers in self.layers:
-            told = [
-                layer(torch.cat([shared, parts], 1), src_key_padding_mask=pad)
-                for layer, parts, pad in zip(layers, blocks, padding, strict=True)
-            ]
+        masks = [torch.cat([there, mask], 1) for mask in masks]
+        for layers in self.layers[:-1]:
+            seen = [torch.cat([shared, parts], 1) for parts in blocks]
+            told = [layer(parts, parts, mask) for layer, parts, mask in zip(layers, seen, masks, strict=True)]
             shared = masked_mean(torch.stack([block[:, : self.n_bottlenecks] for block in told], 1), present)
             blocks = [block[:, self.n_bottlenecks :] for block in told]
-        return masked_mean(torch.stack([parts[:, 0] for parts in blocks], 1), present)  # (batch, width)
+        pooled = [  # all that is wanted of the last layer
+            layer(parts[:, :1], torch.cat([shared, parts], 1), mask).squeeze(1)
+            for layer, parts, mask in zip(self.layers[-1], blocks, masks, strict=True)
+        ]
+        return masked_mean(torch.stack(pooled, 1), present)  # (batch, width)

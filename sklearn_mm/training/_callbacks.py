@@ -41,18 +41,23 @@ class BestWeights(EarlyStopping):
 
 
 class DivergenceGuard(Callback):
-    """Raise when the training loss is no longer a finite number."""
+    """Raise when the training loss is no longer a finite number, or the validation loss none at all."""
 
     def __init__(self, owner):
         self.owner = owner
 
     def on_epoch_end(self, net, **kwargs):
-        """Look at the epoch's mean training loss."""
+        """Look at the epoch's mean losses."""
         loss = net.history[-1, "train_loss"]
         if not np.isfinite(loss):
             raise ValueError(
                 f"{self.owner}: the training loss became {loss} in epoch {len(net.history)}. Lower lr (it was "
                 f"{net.lr:g}), or look for extreme values in the numbers and the target."
+            )
+        if np.isnan(net.history[-1].get("valid_loss", 0.0)):
+            raise ValueError(
+                f"{self.owner}: the validation loss became nan in epoch {len(net.history)}. Look for extreme values in "
+                "the numbers and the target of the validation rows."
             )
 
 

@@ -4,8 +4,10 @@ import pytest
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+from sklearn.base import clone
 
-from sklearn_mm.encoders import CNNEncoder, ResNetEncoder
+from sklearn_mm.encoders import CNNEncoder, ResNetEncoder, ViTEncoder
+from sklearn_mm.encoders._norm import BatchNorm2d
 from sklearn_mm.preprocessing import ImageSpec
 
 
@@ -160,3 +162,47 @@ def test_dropout_acts_in_training_only(encoder):
 def test_senseless_parameters(encoder):
     with pytest.raises(ValueError, match=f"parameter of {type(encoder).__name__} must be"):
         encoder._validate_params()
+
+
+TINY = [(1, 1), (2, 2), (4, 4), (8, 8), (1, 8), (8, 1), (2, 16), (3, 5)]
+
+
+@pytest.mark.parametrize("size", TINY)
+@pytest.mark.parametrize(
+    "encoder", [CNNEncoder(), CNNEncoder(channels=(4,)), ResNetEncoder(), ResNetEncoder(map_size=1), ViTEncoder()]
+)
+def test_tiny_pictures_one_at_a_time_train_or_say_what_size_is_needed(encoder, size):
+    spec = spec_of(*size)
+    needed = 2 ** len(encoder.channels) if isinstance(encoder, CNNEncoder) else 1
+    if min(size) < needed:
+        with pytest.raises(ValueError, match=f"pictures of at least {needed} × {needed} pixels"):
+            clone(encoder).build(spec)
+        return
+    built = clone(encoder).build(spec).train()
+    for n_rows in (3, 1):  # as the last batch of an epoch, and then as the only one
+        pooled = built(built.prepare(pictures(spec, n_rows))).pooled
+        assert pooled.isfinite().all()
+    pooled.sum().backward()
+    alone = clone(encoder).build(spec).train()
+    alone(alone.prepare(pictures(spec, 1))).pooled.sum().backward()
+    assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in alone.parameters())
+    assert alone.eval()(alone.prepare(pictures(spec, 1))).pooled.isfinite().all()
+
+
+@pytest.mark.parametrize("kernel_size", [3, 5])
+def test_the_size_that_is_needed_suffices(kernel_size):
+    encoder = CNNEncoder(channels=(4, 8), kernel_size=kernel_size, padding="valid")
+    needed = 2 * (2 + kernel_size - 1) + kernel_size - 1
+    with pytest.raises(ValueError, match=f"at least {needed} × {needed} pixels"):
+        encoder.build(spec_of(needed - 1, needed))
+    assert clone(encoder).build(spec_of(needed, needed)).out_features == 8
+
+
+def test_one_value_per_channel_is_normalised_by_what_was_seen_before():
+    torch.manual_seed(0)
+    norm, torchs = BatchNorm2d(3).train(), nn.BatchNorm2d(3).train()
+    x = torch.randn(5, 3, 1, 1) * 4 + 2
+    torch.testing.assert_close(norm(x), torchs(x), rtol=0, atol=0)
+    before = norm.running_var.clone()
+    torch.testing.assert_close(norm(x[:1]), torchs.eval()(x[:1]))
+    torch.testing.assert_close(norm.running_var, before, rtol=0, atol=0)

@@ -148,3 +148,13 @@ def test_an_encoder_is_not_wrapped():
 def test_senseless_parameters(params):
     with pytest.raises(ValueError, match="parameter of ModuleEncoder must be"):
         ModuleEncoder(**{"module": nn.Linear(2, 2), **params})._validate_params()
+
+
+def test_batch_normalisation_of_one_value_says_what_to_do():
+    spec = ImageSpec(shape=(4, 4, 3), mean=(0.5,) * 3, std=(0.2,) * 3)
+    module = nn.Sequential(nn.Conv2d(3, 6, 4), nn.BatchNorm2d(6))
+    encoder = ModuleEncoder(module, trainable="all").build(spec).train()
+    pictures = encoder.prepare(torch.zeros(2, 4, 4, 3, dtype=torch.uint8))
+    assert encoder(pictures).pooled.shape == (2, 6)
+    with pytest.raises(ValueError, match=r"ModuleEncoder: a batch normalisation of Sequential .* Pass batch_size=2"):
+        encoder(pictures[:1])

@@ -1,8 +1,12 @@
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import PredefinedSplit, cross_validate
 from sklearn.utils import compute_class_weight
 
 from sklearn_mm import ImageInput, MultimodalClassifier
@@ -132,7 +136,6 @@ def test_sample_weight_multiplies_class_weight():
 @pytest.mark.parametrize(
     ("class_weight", "y", "message"),
     [
-        ({"a": 1, "z": 2}, ["a", "b"] * 5, r"class_weight names \['z'\]"),
         ([{0: 1}], ["a", "b"] * 5, "list of dicts for multi-label targets only"),
         ([{0: 1}], np.eye(3, dtype=int), "one dict for each of the 3 labels, got 1"),
         ({2: 1}, np.eye(3, dtype=int), r"class_weight names \[2\]"),
@@ -140,12 +143,52 @@ def test_sample_weight_multiplies_class_weight():
         ({"a": np.nan}, ["a", "b"] * 5, "class_weight must have numbers from 0 on"),
         ({"a": "2"}, ["a", "b"] * 5, "class_weight must have numbers from 0 on"),
         ({"a": 0, "b": 0}, ["a", "b"] * 5, "got only zeros"),
+        ({"a": 0, "b": 0, "z": 1}, ["a", "b"] * 5, "got only zeros"),
     ],
 )
 def test_bad_class_weight(class_weight, y, message):
     X = np.arange(len(y), dtype=float)[:, np.newaxis]
     with pytest.raises(ValueError, match=message):
         MultimodalClassifier(class_weight=class_weight).fit(X, y)
+
+
+def test_classes_that_y_lacks_are_ignored_where_all_others_are_named():
+    y = np.repeat(["a", "b", "c"], [9, 9, 2])
+    class_weight = {"a": 1, "b": 2, "c": 5}
+    folds = PredefinedSplit(np.where(y == "c", 0, np.arange(20) % 2))  # no row of "c" is trained with in the first
+    X = np.arange(20.0)[:, np.newaxis]
+    clf = MultimodalClassifier(class_weight=class_weight, max_epochs=1, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scores = cross_validate(clf, X, y, cv=folds, return_estimator=True, error_score="raise")
+        reference = cross_validate(LogisticRegression(class_weight=class_weight), X, y, cv=folds, error_score="raise")
+    assert len(scores["test_score"]) == len(reference["test_score"])
+    assert [model._class_weight.tolist() for model in scores["estimator"]] == [[1, 2], [1, 2, 5]]
+
+
+@pytest.mark.parametrize(
+    ("class_weight", "message"),
+    [
+        ({"a": 2, "z": 3}, r"class_weight names \['z'\], which no row of y is; \['b'\] are not named"),
+        ({"A": 2, "B": 3}, r"class_weight names \['A', 'B'\], which no row of y is; \['a', 'b'\] are not named"),
+    ],
+)
+def test_names_in_class_weight_that_may_be_misspelt(class_weight, message):
+    X, y = np.arange(10.0)[:, np.newaxis], np.array(["a", "b"] * 5)
+    clf = MultimodalClassifier(class_weight=class_weight, max_epochs=1, random_state=0)
+    with pytest.warns(UserWarning, match=message) as warned:
+        clone(clf).fit(X, y)
+    assert len(warned) == 1
+    with pytest.warns(UserWarning, match=message):
+        clf.partial_fit(X, y, classes=["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("class_weight", "y", "kind"), [({0: 1, 1: 5}, ["0", "1"], "str"), ({"0": 1, "1": 5}, [0, 1], "int")]
+)
+def test_keys_of_class_weight_of_another_type_than_the_labels(class_weight, y, kind):
+    with pytest.warns(UserWarning, match=f"Keys need the type of the labels, {kind}"):
+        MultimodalClassifier(class_weight=class_weight, max_epochs=1).fit(np.arange(10.0)[:, np.newaxis], y * 5)
 
 
 def test_balanced_weights_help_the_rare_class():
@@ -205,3 +248,28 @@ def test_labels_of_several_types(y):
 def test_labels_that_are_not_zero_or_one(y):
     with pytest.raises(ValueError, match="Multi-label targets must be 0 or 1"):
         MultimodalClassifier().fit(np.arange(8.0).reshape(4, 2), y)
+
+
+def test_infinite_labels_are_counted():
+    X = np.arange(4.0)[:, np.newaxis]
+    with pytest.raises(ValueError, match=r"Input y contains infinity .* in 1 of 4 rows \(rows 2\)"):
+        MultimodalClassifier().fit(X, [0.0, 1.0, np.inf, 0.0])
+
+
+def test_validation_rows_of_classes_without_weight_are_an_error():
+    X, y = np.arange(30.0)[:, np.newaxis], np.array(["a", "b", "c"] * 10)
+    clf = MultimodalClassifier(class_weight={"c": 0}, max_epochs=2, random_state=0)
+    rows = y == "c"
+    with pytest.raises(ValueError, match=r"class_weight is 0 for the classes of all 10 validation rows"):
+        clf.fit(X, y, X_val=X[rows], y_val=y[rows])
+    clf.fit(X, y, X_val=X, y_val=y)
+    assert np.isfinite([row["valid_loss"] for row in clf.history_]).all()
+
+
+def test_part_of_the_rows_that_has_no_class_with_weight_changes_nothing_much():
+    X, y = np.arange(30.0)[:, np.newaxis], np.array(["a", "b", "c"] * 10)
+    clf = MultimodalClassifier(class_weight={"c": 0}, weight_decay=0.0, random_state=0).partial_fit(X, y, list("abc"))
+    rows = y == "c"
+    clf.partial_fit(X[rows], y[rows])
+    assert clf.history_[-1]["train_loss"] == 0
+    assert np.isfinite(clf.predict_proba(X)).all()

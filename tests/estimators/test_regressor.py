@@ -1,6 +1,8 @@
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import sparse
+from sklearn.base import clone
 
 from sklearn_mm import MultimodalRegressor
 
@@ -54,13 +56,100 @@ def test_weighted_mean_and_scale_of_the_target(numbers):
     np.testing.assert_allclose(reg.target_scale_, np.arange(100).std())
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_target_must_be_finite(numbers, bad):
+def ways_in(X, y, y_bad):
+    """Yield what takes targets, and what it calls them."""
+    yield lambda: MultimodalRegressor().fit(X, y_bad), "y"
+    yield lambda: MultimodalRegressor().partial_fit(X, y_bad), "y"
+    yield lambda: MultimodalRegressor().fit(X, y, X_val=X, y_val=y_bad), "y_val"
+    fitted = MultimodalRegressor(wide=None, max_epochs=1, warm_start=True).fit(X, y)
+    yield lambda: fitted.fit(X, y_bad), "y"
+    yield lambda: fitted.partial_fit(X, y_bad), "y"
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (np.nan, r"Input {} contains NaN or None in 2 of 12 rows \(rows 3, 7\)\. Leave these rows out"),
+        (-np.inf, r"Input {} contains infinity or a value too large for .* in 2 of 12 rows \(rows 3, 7\)\. Leave"),
+    ],
+)
+@pytest.mark.parametrize("n_targets", [1, 2])
+def test_target_must_be_finite(bad, message, n_targets):
+    X, y = np.arange(12.0)[:, np.newaxis], np.arange(12.0)
+    y_bad = y.copy()
+    y_bad[[3, 7]] = bad
+    if n_targets == 2:
+        y, y_bad = np.column_stack([y, y]), np.column_stack([y, y_bad])
+    for learn, name in ways_in(X, y, y_bad):
+        with pytest.raises(ValueError, match=message.format(name)):
+            learn()
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        [1.0, None, 3.0, 4.0],
+        pd.Series([1, None, 3, 4], dtype="Int64"),
+        pd.Series([1.0, pd.NA, 3, 4], dtype=object),
+        ["1", "nan", "3", "4"],
+        pd.DataFrame({"a": [1.0, np.nan, 3, 4], "b": 1}),
+    ],
+    ids=lambda y: f"{type(y).__name__} {getattr(y, 'dtype', '')}",
+)
+def test_missing_targets_are_counted(y):
+    with pytest.raises(ValueError, match=r"Input y contains NaN or None in 1 of 4 rows \(rows 1\)"):
+        MultimodalRegressor().fit(np.arange(4.0)[:, np.newaxis], y)
+
+
+DAYS = pd.Series(pd.date_range("2024-01-30", periods=4))
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        DAYS,
+        DAYS.to_numpy(),
+        DAYS.dt.tz_localize("UTC"),
+        DAYS.dt.to_period("D"),
+        DAYS.dt.date.to_list(),
+        pd.DataFrame({"a": DAYS, "b": 1.0}),
+        DAYS.where(DAYS.dt.day != 31),
+    ],
+    ids=["Series", "array", "zone", "period", "list", "DataFrame", "NaT"],
+)
+def test_dates_are_refused_with_the_way_out(y):
+    X = np.arange(4.0)[:, np.newaxis]
+    message = r"MultimodalRegressor predicts numbers, got dates in {0}, in (3|4) of 4 rows \(rows .* first: '2024-01-3"
+    for learn, name in ways_in(X, np.arange(4.0), y):
+        with pytest.raises(ValueError, match=message.format(name)):
+            learn()
+    since = (DAYS - DAYS.min()) / pd.Timedelta(days=1)  # what the message says to do
+    assert MultimodalRegressor(max_epochs=1).fit(X, since).predict(X).shape == (4,)
+
+
+@pytest.mark.parametrize("convert", [pd.Series, np.asarray, list])
+def test_durations_are_refused_with_the_way_out(convert):
+    X, durations = np.arange(4.0)[:, np.newaxis], pd.to_timedelta(np.arange(4), unit="h")
+    with pytest.raises(ValueError, match=r"got durations in y, in 4 of 4 rows .* y / pd\.Timedelta\(days=1\)"):
+        MultimodalRegressor().fit(X, convert(durations))
+    MultimodalRegressor(max_epochs=1).fit(X, pd.Series(durations) / pd.Timedelta(days=1))
+
+
+def test_text_among_targets_is_refused_unless_all_of_it_is_numbers():
+    X = np.arange(4.0)[:, np.newaxis]
+    message = r"got text that is no number in y, in 2 of 4 rows \(rows 1, 2; first: '\$1,200'\)\. Convert it"
+    for convert in (list, pd.Series, np.asarray):
+        with pytest.raises(ValueError, match=message):
+            MultimodalRegressor().fit(X, convert(["1", "$1,200", "two", "3"]))
+    reg = MultimodalRegressor(max_epochs=1, random_state=0)  # as scikit-learn's
+    as_text = clone(reg).fit(X, ["1", "2.5", "-3", "4"]).predict(X)
+    np.testing.assert_array_equal(as_text, clone(reg).fit(X, [1, 2.5, -3, 4]).predict(X))
+
+
+def test_validation_weights_that_are_all_zero_are_an_error(numbers):
     X, y = numbers
-    y = y.copy()
-    y[3] = bad
-    with pytest.raises(ValueError, match="Input y contains"):
-        MultimodalRegressor().fit(X, y)
+    with pytest.raises(ValueError, match=r"at least one non-zero number, got only zeros in sample_weight_val"):
+        MultimodalRegressor().fit(X, y, X_val=X[:20], y_val=y[:20], sample_weight_val=np.zeros(20))
 
 
 def test_target_must_be_dense(numbers):

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 from sklearn.metrics import get_scorer, log_loss
 
 from sklearn_mm import (
@@ -111,3 +112,31 @@ def test_scoring_changes_no_weights(yes_no):
     for clf in fits:
         clf.fit(X, y == "yes", X_val=X, y_val=y == "yes")
     np.testing.assert_array_equal(*(clf.predict_proba(X) for clf in fits))
+
+
+@pytest.mark.parametrize("early_stopping", [True, False])
+def test_a_score_that_is_no_number_is_reported_and_never_the_best(yes_no, early_stopping):
+    X, y = yes_no
+    scores = [np.nan, 0.5, np.nan, 0.7, np.nan, np.nan]
+
+    def scoring(estimator, X, y):
+        return scores[len(estimator.net_.history) - 1]
+
+    clf = MultimodalClassifier(scoring=scoring, early_stopping=early_stopping, max_epochs=6, random_state=0)
+    with pytest.warns(
+        UserWarning, match=r"scoring=.*scoring.* of MultimodalClassifier gave NaN in epoch 1\."
+    ) as warned:
+        clf.fit(X, y, X_val=X, y_val=y)
+    assert len(warned) == 1
+    np.testing.assert_array_equal([row["valid_scoring"] for row in clf.history_], scores)
+    assert clf.best_epoch_ == (4 if early_stopping else 6)
+
+
+def test_scores_that_are_never_a_number_leave_the_last_weights(yes_no):
+    X, y = yes_no
+    clf = MultimodalClassifier(max_epochs=3, random_state=0, early_stopping=False)
+    expected = clone(clf).fit(X, y, X_val=X, y_val=y).predict_proba(X)
+    clf.set_params(scoring=lambda estimator, X, y: np.nan, early_stopping=True)
+    with pytest.warns(UserWarning, match="gave NaN in epoch 1"):
+        clf.fit(X, y, X_val=X, y_val=y)
+    np.testing.assert_array_equal(clf.predict_proba(X), expected)

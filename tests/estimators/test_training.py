@@ -5,6 +5,7 @@ import time
 from contextlib import nullcontext
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.base import clone
@@ -270,3 +271,20 @@ def test_the_same_seed_gives_the_same_bits_and_leaves_no_trace(yes_no, parameter
         model.partial_fit(X, y) if not model.early_stopping else model.set_params(warm_start=True).fit(X, y)
     np.testing.assert_array_equal(first.transform(X), second.transform(X))
     assert torch.equal(before, torch.get_rng_state())
+
+
+# tiny pictures
+
+
+@BOTH
+@pytest.mark.parametrize("encoder", ["resnet", "vit"])
+def test_tiny_pictures_one_at_a_time(Estimator, encoder):
+    pictures = list(np.random.default_rng(0).integers(256, size=(5, 8, 8, 3), dtype=np.uint8))
+    X, y = pd.DataFrame({"photo": pictures}), np.array([0, 1, 0, 1, 1])
+    for size in (1, 8):
+        image = ImageInput("photo", transformer=ImageTransformer(size=size), encoder=encoder)
+        model = Estimator(image=image, max_epochs=1, batch_size=1, random_state=0)
+        assert np.isfinite(clone(model).fit(X, y).transform(X)).all()
+        first = {"classes": [0, 1]} if Estimator is MultimodalClassifier else {}
+        model.partial_fit(X[:1], y[:1], **first).partial_fit(X, y)
+        assert np.isfinite(model.transform(X)).all()

@@ -22,20 +22,19 @@ def norm(layer, x):
 
 def attend(attention, queries, keys):
     """Return what each of the queries (n, width) finds among the keys (m, width)."""
-    weights = np.split(array(attention.in_proj_weight), 3)
-    biases = np.split(array(attention.in_proj_bias), 3)
-    q, k, v = (x @ w.T + b for x, w, b in zip((queries, keys, keys), weights, biases, strict=True))
+    q = affine(attention.queries, queries)
+    k, v = np.split(affine(attention.keys_values, keys), 2, axis=1)
     found = np.empty_like(q)
-    for units in np.split(np.arange(q.shape[1]), attention.num_heads):
+    for units in np.split(np.arange(q.shape[1]), attention.n_heads):
         for i, query in enumerate(q[:, units]):
             likeness = np.exp(k[:, units] @ query / np.sqrt(len(units)))
             found[i, units] = likeness / likeness.sum() @ v[:, units]
-    return affine(attention.out_proj, found)
+    return affine(attention.out, found)
 
 
 def think(layer, x):
     """Return the two fully connected layers' result for each of ``x`` (n, width)."""
-    return affine(layer.linear2, np.maximum(affine(layer.linear1, x), 0))
+    return affine(layer.mlp[3], np.maximum(affine(layer.mlp[0], x), 0))
 
 
 def parts(read, features, row):

@@ -29,9 +29,9 @@ def fused_by_hand(fusion, blocks, row, by_hand):
         for place in here:
             layer, x = layers[place], parts[place]
             others = np.concatenate([np.zeros((1, fusion.width)), *(parts[p] for p in here if p != place)])
-            x = by_hand.norm(layer.norm1, x + by_hand.attend(layer.self_attn, x, x))
-            x = by_hand.norm(layer.norm2, x + by_hand.attend(layer.multihead_attn, x, others))
-            after[place] = by_hand.norm(layer.norm3, x + by_hand.think(layer, x))
+            x = by_hand.norm(layer.attention_norm, x + by_hand.attend(layer.attention, x, x))
+            x = by_hand.norm(layer.other_norm, x + by_hand.attend(layer.other_attention, x, others))
+            after[place] = by_hand.norm(layer.mlp_norm, x + by_hand.think(layer, x))
         parts = after
     return np.mean([x.mean(0) for x in parts.values()], 0)
 

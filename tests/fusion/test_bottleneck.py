@@ -43,8 +43,8 @@ def fused_by_hand(fusion, blocks, row, by_hand):
         told = {}
         for place in here:
             layer, x = layers[place], np.concatenate([parts[place], shared])
-            x = by_hand.norm(layer.norm1, x + by_hand.attend(layer.self_attn, x, x))
-            x = by_hand.norm(layer.norm2, x + by_hand.think(layer, x))
+            x = by_hand.norm(layer.attention_norm, x + by_hand.attend(layer.attention, x, x))
+            x = by_hand.norm(layer.mlp_norm, x + by_hand.think(layer, x))
             parts[place], told[place] = x[: -len(shared)], x[-len(shared) :]
         shared = np.mean(list(told.values()), 0)
     return np.mean([parts[place][0] for place in here], 0)
@@ -66,15 +66,15 @@ def test_blocks_hear_of_each_other_through_the_bottleneck_alone():
     def influence():
         """Return how much a change of the text changes what becomes of the image's pooled vector."""
         seen = []
-        handle = fusion.layers[-1][0].register_forward_hook(lambda layer, inputs, out: seen.append(out[0]))
+        handle = fusion.layers[-1][0].register_forward_hook(lambda layer, inputs, out: seen.append(out[0, 0]))
         with torch.no_grad():
             for text in (blocks["text"], blocks["text"]._replace(pooled=blocks["text"].pooled + 1)):
                 fusion({**blocks, "text": text}, PRESENT)
         handle.remove()
-        return (seen[0] - seen[1])[fusion.n_bottlenecks].abs().max().item()
+        return (seen[0] - seen[1]).abs().max().item()
 
     assert influence() > 1e-4
     with torch.no_grad():  # in the first layer, what the text tells the bottleneck
-        for weight in fusion.layers[0][1].self_attn.out_proj.parameters():
+        for weight in fusion.layers[0][1].attention.out.parameters():
             weight.zero_()
     assert influence() == 0

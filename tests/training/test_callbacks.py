@@ -51,5 +51,11 @@ def test_divergence_names_the_way_out(loss):
         DivergenceGuard("Estimator").on_epoch_end(Net(train_loss=loss))
 
 
+def test_a_validation_loss_that_is_no_number_is_an_error():
+    with pytest.raises(ValueError, match="Estimator: the validation loss became nan in epoch 1"):
+        DivergenceGuard("Estimator").on_epoch_end(Net(train_loss=3.0, valid_loss=float("nan")))
+
+
 def test_a_finite_loss_is_fine():
     DivergenceGuard("Estimator").on_epoch_end(Net(train_loss=3.0))
+    DivergenceGuard("Estimator").on_epoch_end(Net(train_loss=3.0, valid_loss=2.0))
