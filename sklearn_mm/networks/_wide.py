@@ -9,7 +9,8 @@ import torch.nn as nn
 import torch.nn.functional as F
 from scipy import sparse
 
-from sklearn_mm.networks._convex import Design, cross_fit, deal_folds, fit
+from sklearn_mm.networks._convex import cross_fit, deal_folds, fit
+from sklearn_mm.networks._design import Design
 from sklearn_mm.networks._terms import has_terms, make_terms
 from sklearn_mm.utils._component import Component
 from sklearn_mm.utils._registry import Registry
@@ -107,19 +108,18 @@ class WideLinear(Component):
         return self._cross_fit(dataset, criterion, generator, end)[1]
 
     def _cross_fit(self, dataset, criterion, generator, end):
-        """Return coefficients (n_said, 1 + n_terms), what is said out of fold, and how they were fitted."""
+        """Return coefficients (1 + n_terms, n_said), what is said out of fold, and how they were fitted."""
         design = self._design(dataset)
         folds = deal_folds(design, dataset.target, self.n_folds, generator)
-        if folds.max() == 0:  # all rows are equal
+        if folds.max() < 1:  # all rows are equal, or each is a class of its own
             said = torch.zeros(len(dataset), len(self.names) + 1, self.n_said)
-            return np.zeros((self.n_said, 1 + design.n_terms)), said, None
+            return torch.zeros(1 + design.n_terms, self.n_said), said, None
 
-        def judge(scores):  # the penalty is to be good for the means, not for telling levels apart
-            return criterion(self.outputs(scores.unsqueeze(1)), dataset.target) * dataset.weight
+        def judge(scores, rows):  # the penalty is to be good for the means, not for telling levels apart
+            return criterion(self.outputs(scores.unsqueeze(1)), dataset.target[rows]) * dataset.weight[rows]
 
         judge = None if self.levels is None else judge
-        coef, said, settings = cross_fit(design, *self._learns(dataset, criterion), self.n_said, folds, judge, end)
-        return coef, torch.from_numpy(said).float(), settings
+        return cross_fit(design, *self._learns(dataset, criterion), self.n_said, folds, judge, end)
 
     def refit(self, dataset, criterion, end=math.inf):
         """Fit the weights to other rows, with the terms and the settings that were found before."""
@@ -139,13 +139,12 @@ class WideLinear(Component):
         return Design([part.matrix(dataset, name) for name, part in zip(self.names, self.parts, strict=True)])
 
     def _coef(self):
-        weights = [self.intercept.unsqueeze(0), *(part.weight for part in self.parts)]
-        return torch.cat(weights).T.double().cpu().numpy()
+        return torch.cat([self.intercept.unsqueeze(0), *(part.weight for part in self.parts)]).float().cpu()
 
     def _take(self, coef):
-        weights = torch.from_numpy(coef.T).split([1, *(len(part.weight) for part in self.parts)])
-        self.intercept.copy_(weights[0].squeeze(0))
-        for part, weight in zip(self.parts, weights[1:], strict=True):
+        intercept, *weights = coef.split([1, *(len(part.weight) for part in self.parts)])
+        self.intercept.copy_(intercept.squeeze(0))
+        for part, weight in zip(self.parts, weights, strict=True):
             part.weight.copy_(weight)
 
 
@@ -185,7 +184,7 @@ class _Part(nn.Module):
             matrix = values.numpy()
         else:
             starts = np.arange(len(terms) + 1) * terms.shape[1]
-            values = values.double().numpy().ravel()
+            values = values.numpy().ravel()
             matrix = sparse.csr_array((values, terms.numpy().ravel(), starts), shape=(len(terms), len(self.weight)))
             matrix.eliminate_zeros()
         if items is not x:
@@ -193,7 +192,10 @@ class _Part(nn.Module):
             ends = np.concatenate([[0], counts.cumsum()])
             shares = np.repeat(1 / np.maximum(counts, 1), counts).astype(matrix.dtype)
             matrix = sparse.csr_array((shares, np.arange(len(shares)), ends), shape=(len(counts), len(shares))) @ matrix
-        return sparse.diags_array(present.numpy().astype(matrix.dtype)) @ matrix
+        matrix = sparse.diags_array(present.numpy().astype(matrix.dtype)) @ matrix
+        if sparse.issparse(matrix):
+            matrix.sort_indices()  # rows that are equal then have equal sums
+        return matrix
 
 
 def _batches(dataset):
