@@ -17,7 +17,7 @@ _DAYS = (
     *("%m/%d/%y", "%d/%m/%y", "%d.%m.%y", "%m-%d-%y", "%d-%m-%y"),
     *("%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%b %d %Y", "%d %B %Y", "%B %d, %Y", "%B %d %Y", "%d. %B %Y"),
 )
-_TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p", " %H:%M:%S.%f", "T%H:%M", "T%H:%M:%S")
+_TIMES = (" %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p", " %H:%M:%S.%f", "T%H:%M", "T%H:%M:%S")
 _DATE = re.compile(
     r"(\d{1,4}([./-])\d{1,2}\2\d{1,4}|\d{1,2}(\.? |-)[A-Za-z]{3,9}[ -]\d{2,4}|[A-Za-z]{3,9} \d{1,2},? \d{4})([T ].*)?"
 )
@@ -61,12 +61,20 @@ def parse_dates(strings, format):
     if format == ISO:
         return pd.to_datetime(strings, errors="coerce", utc=True, format=ISO)
     dates = np.full(len(strings), "NaT", dtype="datetime64[us]")
-    for time in _TIMES:
+    times = ("",)
+    if any(":" in string for string in strings):
+        sample = draw(strings)
+        times = sorted(("", *_TIMES), key=lambda time: _parse(sample, format + time).isna().sum())
+    for time in times:
         rows = np.flatnonzero(np.isnat(dates))
         if not len(rows):
             break
-        dates[rows] = pd.to_datetime(strings[rows], errors="coerce", format=format + time).to_numpy()
+        dates[rows] = _parse(strings[rows], format + time).to_numpy()
     return pd.DatetimeIndex(dates).tz_localize("UTC")
+
+
+def _parse(strings, format):
+    return pd.to_datetime(strings, errors="coerce", format=format)
 
 
 def looks_like_date(string):
@@ -79,7 +87,10 @@ def is_ambiguous(strings, format):
     if format[1::3][:2] not in ("md", "dm"):
         return False
     other = format.translate({ord("m"): "d", ord("d"): "m"})
-    return not (parse_dates(strings, other).isna() & ~parse_dates(strings, format).isna()).any()
+    for some in (draw(strings), strings):  # most often a sample tells
+        if (parse_dates(some, other).isna() & ~parse_dates(some, format).isna()).any():
+            return False
+    return True
 
 
 def describe_date_format(format):

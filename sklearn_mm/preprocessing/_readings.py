@@ -5,7 +5,7 @@ import datetime
 import numpy as np
 import pandas as pd
 
-from sklearn_mm.preprocessing._cells import object_array
+from sklearn_mm.preprocessing._cells import draw, object_array
 from sklearn_mm.preprocessing._date_strings import learn_date_format, parse_dates
 from sklearn_mm.preprocessing._number_strings import learn_number_format, parse_numbers
 from sklearn_mm.preprocessing._odd_cells import are_few, says_missing
@@ -80,9 +80,7 @@ def read_numbers(distinct, format=None):
     places = np.flatnonzero(~distinct.is_string & ~distinct.is_container)
     read[places] = _numbers_of_objects([distinct.values[place] for place in places])
     places, strings = distinct.strings()
-    if format is None:
-        format = learn_number_format(strings, distinct.counts[places])
-    read[places] = parse_numbers(strings, format)
+    format, read[places] = _parse(strings, distinct.counts[places], format, learn_number_format, parse_numbers)
     return Reading(distinct, read, format)
 
 
@@ -97,16 +95,31 @@ def read_dates(distinct, format=None):
         How strings are written, as of `learn_date_format`; None learns it.
     """
     places, strings = distinct.strings()
-    if format is None:
-        format = learn_date_format(strings, distinct.counts[places])
+    format, dates = _parse(strings, distinct.counts[places], format, learn_date_format, parse_dates)
     read = np.full(len(distinct.values) + 1, "NaT", dtype="datetime64[us]")
-    read[places] = _in_utc(parse_dates(strings, format))
+    read[places] = _in_utc(dates)
     # Bare numbers are no dates: nobody can say whether they count days or seconds.
     others = [i for i, value in enumerate(distinct.values) if isinstance(value, datetime.date | np.datetime64)]
     if others:
         objects = object_array([distinct.values[i] for i in others])
         read[others] = _in_utc(pd.to_datetime(objects, errors="coerce", utc=True))
     return Reading(distinct, pd.DatetimeIndex(read).tz_localize("UTC"), format)
+
+
+def _parse(strings, counts, format, learn, parse):
+    """Return the format of strings, which is learnt if it is None, and the strings parsed by it.
+
+    What a sample says stands if it holds for all; else all are looked at.
+    """
+    if format is not None:
+        return format, parse(strings, format)
+    sample = draw(np.arange(len(strings)))
+    format = learn(strings[sample], counts[sample])
+    parsed = parse(strings, format)
+    if len(sample) < len(strings) and not all(map(says_missing, strings[pd.isna(parsed)])):
+        format = learn(strings, counts)
+        parsed = parse(strings, format)
+    return format, parsed
 
 
 def _in_utc(dates):

@@ -13,6 +13,7 @@ from sklearn_mm.preprocessing._columns import CategoricalReader, DatetimeReader,
 from sklearn_mm.preprocessing._kinds import KINDS, detect_column_kind
 from sklearn_mm.preprocessing._odd_cells import warn_of_odd_cells
 from sklearn_mm.preprocessing._specs import TabularSpec
+from sklearn_mm.preprocessing._tables import check_is_table
 from sklearn_mm.preprocessing._vectors import VectorReader
 from sklearn_mm.utils._registry import did_you_mean
 from sklearn_mm.utils._validation import Interval, StrOptions, _fit_context
@@ -291,6 +292,7 @@ def _as_frame(X):
     """Return a pandas DataFrame, and whether its columns have names of the user's."""
     if not isinstance(X, pd.DataFrame | pd.Series) and hasattr(X, "to_pandas"):  # polars, pyarrow
         X = X.to_pandas()
+    check_is_table(X, "TabularTransformer")
     if isinstance(X, pd.DataFrame):
         frame, has_names = X, not X.columns.equals(pd.RangeIndex(X.shape[1]))
     else:
