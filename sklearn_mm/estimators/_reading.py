@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_consistent_length
 from sklearn_mm.inputs import InputsMixin, ModalityTransformer, respecify
 from sklearn_mm.inputs._mixin import MODALITIES
 from sklearn_mm.preprocessing import Blocks
-from sklearn_mm.preprocessing._cells import check_in_memory
+from sklearn_mm.preprocessing._tables import check_is_table
 from sklearn_mm.utils._validation import _check_sample_weight, _num_samples
 
 __all__ = ["ReadingMixin", "check_weight", "leave_out_weightless"]
@@ -22,8 +22,9 @@ class ReadingMixin(InputsMixin):
     def _check_rows(self, X, y, X_val=None, y_val=None):
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
-        for table in (X, X_val):
-            check_in_memory(table, type(self).__name__)
+        for table in [X] if X_val is None else [X, X_val]:
+            if not isinstance(table, Blocks):
+                check_is_table(table, type(self).__name__)
         check_consistent_length(X, y)
         if not _num_samples(y):
             raise ValueError(f"Found array with 0 sample(s) while a minimum of 1 is required by {type(self).__name__}.")

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from sklearn_mm.preprocessing._cells import is_missing
-from sklearn_mm.preprocessing._columns import detect_column_kind
+from sklearn_mm.preprocessing._cells import draw, is_missing
+from sklearn_mm.preprocessing._kinds import explain_column_kind
 from sklearn_mm.preprocessing._lists import empty_rows, holds_nothing, is_list
+from sklearn_mm.preprocessing._odd_cells import are_few
 from sklearn_mm.preprocessing._vectors import is_vector
 
 __all__ = [
@@ -22,13 +23,14 @@ __all__ = [
     "detect_table_kind",
     "holds_strings",
     "is_all_missing",
+    "is_constant",
 ]
 
 _BYTES = (bytes, bytearray, memoryview)
 _FLAT = (str, *_BYTES)  # what can be iterated, but is one thing
 _LISTS = {list, tuple, np.ndarray}
-_N_SAMPLED = 1000
 _MANY = 30  # distinct values, above which a column of single words is no longer a list of categories
+_TABLE = ("numeric", "categorical", "datetime")
 _REPEATS = 10  # cells per distinct value, from which on even sentences are categories
 
 _IMAGE_ENDING = re.compile(
@@ -41,17 +43,10 @@ _IMAGE_SIGNATURE = re.compile(
     re.DOTALL,
 )
 _DIGIT = re.compile(r"\d")
-_NUMBERS_START = frozenset(["", *"+-.0123456789"])
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*", re.IGNORECASE)
 _SPACELESS = re.compile(  # Thai to Burmese, Khmer, Japanese and Chinese: scripts that put no spaces between words
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
 )
-_REASONS = {
-    ("numeric", False): "numbers",
-    ("numeric", True): "strings that are numbers with a point, a sign or an exponent",
-    ("datetime", False): "dates",
-    ("datetime", True): "strings that are ISO 8601 dates",
-}
 
 
 class Detected(NamedTuple):
@@ -85,18 +80,36 @@ def detect_kinds(frame, who="detect_kinds"):
     in most cells a PIL image, a 2-D or 3-D uint8 array, a picture's bytes, or a path of one    image
     in most cells other bytes or path objects                                                   ignored
     lists of strings, in most cells these or strings, that by the rules below are text          text
-    another dict, list, or other container, or an array that is no picture, in any cell         TypeError
     the same value in each of two or more cells, none missing                                   ignored
+    booleans                                                                                    categorical
+    strings that list numbers in brackets, nearly all as many: "[0.1, -0.2]", "[0.1 -0.2]"      vector
     numbers (also whole ones that look like labels), durations, decimals                        numeric
-    dates, or strings that all are ISO 8601 dates                                               datetime
-    booleans, other objects, or a mixture with strings in less than half of the cells           categorical
-    strings that all are numbers, one of them with a point, a sign or an exponent               numeric
+    strings that are numbers, one of them with more than digits                                 numeric
+    strings of digits that only odd cells kept from being numbers, unless they look like codes  numeric
+    dates, or strings that are dates of one format                                              datetime
+    other objects, or a mixture with strings in less than half of the cells                     categorical
     single words, all different, more than 30 of them, with a digit in each (identifiers)       ignored
     in most cells strings of digits or other numbers (these may be codes)                       categorical
     strings of 1.5 words or more on average, less than 10 cells per distinct value              text
     strings of fewer words, less than 2 cells per distinct value, more than 30 distinct values  text
     other strings                                                                               categorical
     =========================================================================================== ===========
+
+    Numbers and dates are so if nearly all cells are: nine in ten, of all that are not missing. Well-known words and
+    signs for "missing" are missing there ("?", "N/A", "-", "unknown", "NULL" and their like), and the odd cells are
+    read as missing, with a warning. Dicts, lists and other containers are odd cells of numbers, dates and categories
+    too; where they are more than that, and no Input reads them, they are a TypeError.
+
+    Numbers may be written with a unit, before it or behind ("$1,234.50", "12 %", "12 km"), which is that of most cells,
+    with separators between the thousands, and in brackets if they are negative ("(300)"). A comma sets off the decimals
+    if more cells are numbers so than with a point. Dates may be written in ISO 8601 or, with or without a time of day,
+    as in 03/31/2024, 31.03.2024, 31-Mar-24 or March 31, 2024; what comes first is told by all cells together, and
+    where none tells it, the month does between slashes and strokes, and the day between points. Later rows are read as
+    those of ``fit`` were written.
+
+    Strings of digits are numbers if something beside them, a word for "missing" or an odd cell, has kept whoever read
+    the file from making numbers of them. They look like codes if one begins with 0, if all have the same five digits or
+    more, if an odd cell has digits too ("12A"), or if there are at most 30 of them, which come back.
 
     A list, a tuple or an array of pictures counts as a picture, so that single ones and lists may mix; what is
     missing in it is left out, and an empty one is missing. Lists are lists of texts if their strings are: tags of one
@@ -135,33 +148,32 @@ def detect_kind(column, label, who):
     if column.dtype.type is pd.CategoricalDtype.type:  # pandas's own, or pyarrow's dictionary
         return Detected("categorical", "category dtype")
     cells = column.dropna()
+    detected = None
     if holds_strings(cells):
         cells = _sample(cells)
         has_lists = _holds_objects(column) and not _LISTS.isdisjoint(map(type, column.to_numpy(dtype=object)))
         detected = _detect_objects(cells, has_lists)
-        check_no_containers(column, label, who, detected)
-        if detected is not None:
-            return detected
-    if _is_constant(column):
+    detected = detected or _detect_scalars(column, cells)
+    check_no_containers(column, label, who, detected)
+    return detected
+
+
+def _detect_scalars(column, cells):
+    """What a column of single values holds, of which some are looked at."""
+    if is_constant(column):
         return Detected("ignored", f"all of its {len(column)} cells are the same")
-    kind = detect_table_kind(column)
-    if kind == "categorical":
-        return _detect_words([cell for cell in cells if isinstance(cell, str)], len(cells))
-    return Detected(kind, _REASONS[kind, isinstance(column.dropna().iloc[0], str)])
+    kind, reason = explain_column_kind(column)
+    if kind != "categorical":
+        return Detected(kind, reason)
+    return _detect_words([cell for cell in cells if isinstance(cell, str)], len(cells))
 
 
 def detect_table_kind(column):
     """Return "numeric", "categorical", "datetime" or "vector" for a column that is known to belong to the table.
 
-    The rules are those of `detect_kinds`, as far as these kinds go: strings are numeric if all are numbers and one of
-    them has a point, a sign or an exponent, datetime if all are ISO 8601 dates, else categorical, however long.
+    The rules are those of `detect_kinds`, as far as these kinds go: other strings are categorical, however long.
     """
-    if holds_strings(column) and any(_is_word(cell) for cell in column.dropna()):  # mostly over at once
-        return "categorical"
-    kind = detect_column_kind(column)
-    if kind == "categorical" and holds_strings(column) and _are_measurements(column.dropna()):
-        return "numeric"
-    return kind
+    return explain_column_kind(column)[0]
 
 
 def is_all_missing(column):
@@ -178,7 +190,8 @@ def holds_strings(column):
 def check_no_containers(column, label, who, detected=None):
     """Raise TypeError, in scikit-learn's wording, where a cell is a container that no one reads.
 
-    Vectors and lists are read in columns that were ``detected`` as such.
+    Vectors and lists are read in columns that were ``detected`` as such, and a few odd ones as missing in others of the
+    table.
     """
     if not _holds_objects(column):
         return
@@ -187,14 +200,16 @@ def check_no_containers(column, label, who, detected=None):
     suspects = {kind for kind in set(map(type, cells)) if hasattr(kind, "__iter__") and not issubclass(kind, _FLAT)}
     if not suspects:
         return
-    for row, cell in enumerate(cells):
-        if type(cell) in suspects and not is_read(cell):
-            shape = f" of shape {cell.shape} and dtype {cell.dtype}" if isinstance(cell, np.ndarray) else ""
-            raise TypeError(
-                f"{who} cannot read column {label!r}: argument must be a string or a number, not "
-                f"{type(cell).__name__!r}{shape} (row {row}). Spread such cells over columns of their own, drop the "
-                f"column, or name it in an Input that can read it (lists of strings: TextInput)."
-            )
+    bad = [row for row, cell in enumerate(cells) if type(cell) in suspects and not is_read(cell)]
+    if not bad or (detected and detected.kind in _TABLE and are_few(len(bad), column.notna().sum())):
+        return
+    cell = cells[bad[0]]
+    shape = f" of shape {cell.shape} and dtype {cell.dtype}" if isinstance(cell, np.ndarray) else ""
+    raise TypeError(
+        f"{who} cannot read column {label!r}: argument must be a string or a number, not "
+        f"{type(cell).__name__!r}{shape} (row {bad[0]}). Spread such cells over columns of their own, drop the column, "
+        f"or name it in an Input that can read it (lists of strings: TextInput)."
+    )
 
 
 def _detect_objects(cells, has_lists):
@@ -246,19 +261,6 @@ def _count_words(string):
     return max(len(string.split()), len(_SPACELESS.findall(string)) / 2)
 
 
-def _is_word(cell):
-    """Whether a cell is a string that is neither blank nor can be a number or a date."""
-    return isinstance(cell, str) and cell.strip()[:1] not in _NUMBERS_START
-
-
-def _are_measurements(cells):
-    """Whether all strings are numbers, and one of them could be no code."""
-    if not all(isinstance(cell, str) for cell in cells):
-        return False
-    cells = [cell for cell in pd.unique(cells) if cell.strip()]
-    return all(map(_NUMBER.fullmatch, cells)) and not all(cell.strip().isdigit() for cell in cells)
-
-
 def _is_picture(cell):
     if isinstance(cell, str | os.PathLike):
         path = os.fspath(cell)
@@ -283,18 +285,13 @@ def _are_pictures(cell):
 def _sample(cells):
     """Up to 1,000 of the cells with something in them, always the same ones."""
     cells = cells.to_numpy(dtype=object)
-    drawn = _draw(cells)
+    drawn = draw(cells)
     filled = drawn[~empty_rows(drawn)]
-    return filled if 2 * len(filled) > len(drawn) else _draw(cells[~empty_rows(cells)])
+    return filled if 2 * len(filled) > len(drawn) else draw(cells[~empty_rows(cells)])
 
 
-def _draw(cells):
-    if len(cells) <= _N_SAMPLED:
-        return cells
-    return cells[np.sort(np.random.default_rng(0).choice(len(cells), _N_SAMPLED, replace=False))]
-
-
-def _is_constant(column):
+def is_constant(column):
+    """Return whether a column has the same single value in each of two or more cells, none of them missing."""
     first = column.iloc[0]
     if len(column) < 2 or not pd.api.types.is_scalar(first) or column.isna().any():
         return False

@@ -1,13 +1,10 @@
 """Whatever holds a table, as a pandas DataFrame of the same cells."""
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
-from scipy import sparse
 from sklearn.utils import check_array
 
-from sklearn_mm.preprocessing._cells import check_in_memory
+from sklearn_mm.preprocessing._tables import check_is_table
 
 __all__ = ["as_frame"]
 
@@ -30,7 +27,7 @@ def as_frame(X, who):
     has_labels : bool
         False for arrays and lists.
     """
-    check_in_memory(X, who)
+    check_is_table(X, who)
     library = type(X).__module__.partition(".")[0]
     if isinstance(X, pd.DataFrame):
         frame, has_labels = X, True
@@ -38,11 +35,6 @@ def as_frame(X, who):
         frame, has_labels = pd.DataFrame({column.name: _polars_column(column) for column in X.get_columns()}), True
     elif library == "pyarrow" and hasattr(X, "column_names"):
         frame, has_labels = X.to_pandas(ignore_metadata=True), True  # else columns would come back as an index
-    elif isinstance(X, Mapping) and not sparse.issparse(X):  # some of SciPy's are both
-        raise TypeError(f"{who} needs a table, got a {type(X).__name__}. Make one of it: pandas.DataFrame(X).")
-    elif isinstance(X, list | tuple) and len(X) and isinstance(X[0], Mapping):
-        got = f"a {type(X).__name__} of {type(X[0]).__name__}"
-        raise TypeError(f"{who} needs a table, got {got}. Make one of it: pandas.DataFrame(X).")
     else:
         frame, has_labels = _frame_of_array(X, who), False
     for axis, what in enumerate(("sample", "feature")):

@@ -10,7 +10,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mm.inputs._claims import claim_columns
 from sklearn_mm.inputs._frame import as_frame
+<<<<<<< HEAD
 from sklearn_mm.inputs._inputs import same_parameters
+=======
+from sklearn_mm.inputs._ignored import warn_of_ignored
+>>>>>>> tables
 from sklearn_mm.inputs._mixin import InputsMixin
 from sklearn_mm.preprocessing import Blocks
 from sklearn_mm.preprocessing._cut_texts import warn_of_cut_texts
@@ -207,6 +211,7 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
         self._check_labels(frame)
         inputs = {name: input_ for name, input_ in self._resolved_inputs().items() if input_ is not None}
         claims, detected = claim_columns(frame, self._has_labels, inputs, who)
+        warn_of_ignored(frame, detected, inputs, who)
         self.inputs_ = {name: inputs[name].set_params(columns=labels) for name, labels in claims.items()}
         self.column_kinds_ = {label: kind for label, (kind, _) in detected.items()}
         self.column_reasons_ = {label: reason for label, (_, reason) in detected.items()}

@@ -3,7 +3,9 @@
 import numpy as np
 import pandas as pd
 
-__all__ = ["as_cells", "check_in_memory", "is_missing", "missing_rows", "object_array"]
+__all__ = ["as_cells", "check_in_memory", "draw", "is_missing", "missing_rows", "object_array"]
+
+_N_SAMPLED = 1000
 
 
 def as_cells(X, who="This transformer"):
@@ -84,6 +86,13 @@ def _cells_of_array(X, who):
         _check_one_column(list(range(array.shape[1])), who)
         array = array[:, 0]
     return array.astype(object) if array.ndim == 1 else object_array(array)
+
+
+def draw(cells):
+    """Return up to 1,000 of the cells of an array, drawn evenly, always the same ones."""
+    if len(cells) <= _N_SAMPLED:
+        return cells
+    return cells[np.sort(np.random.default_rng(0).choice(len(cells), _N_SAMPLED, replace=False))]
 
 
 def object_array(cells):

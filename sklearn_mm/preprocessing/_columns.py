@@ -1,8 +1,5 @@
-"""How one column of a table becomes numbers or codes: what kind it is, and a reader for each kind."""
+"""How one column of a table becomes numbers or codes: a reader for each kind of columns."""
 
-import datetime
-import re
-from collections.abc import Hashable
 from decimal import Decimal
 from numbers import Real
 
@@ -10,57 +7,26 @@ import numpy as np
 import pandas as pd
 from sklearn.preprocessing import QuantileTransformer
 
-from sklearn_mm.preprocessing._vectors import are_vectors
+from sklearn_mm.preprocessing._date_strings import ISO
+from sklearn_mm.preprocessing._distinct import Container, Distinct
+from sklearn_mm.preprocessing._number_strings import NumberFormat
+from sklearn_mm.preprocessing._odd_cells import OddCells, are_few, refuse
+from sklearn_mm.preprocessing._readings import read_dates, read_numbers
 
-__all__ = ["KINDS", "CategoricalReader", "DatetimeReader", "NumericReader", "detect_column_kind"]
-
-KINDS = ("numeric", "categorical", "datetime", "vector")
+__all__ = ["CategoricalReader", "DatetimeReader", "NumericReader"]
 
 _UNSEEN, _MISSING, _FIRST_LEVEL = 0, 1, 2  # codes, as TabularSpec says
-_NUMERIC = {"integer", "floating", "mixed-integer-float", "decimal", "complex", "timedelta", "timedelta64"}
-_DATETIME = {"datetime", "datetime64", "date", "period"}
-_OBJECTS = {"mixed", "unknown-array"}
-_N_SAMPLED = 1000
-_ISO_DATE = re.compile(r"\s*\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?\s*")
 _EPOCH = pd.Timestamp(0).as_unit("s")
 _N_QUANTILES = 1000
 _LARGEST = 1e9  # of a scaled number; its square is still far from the end of float32
 
 
-def detect_column_kind(column):
-    """Return "numeric", "categorical", "datetime" or "vector" for a column of a pandas table.
-
-    Numbers and durations are numeric. Dates, and strings that all are ISO 8601 dates (2024-03-31, 2024-03-31T12:00),
-    are datetime. Columns with vectors in most cells (1-D arrays, lists or tuples of numbers) are vectors. Everything
-    else is categorical: other strings (those of digits too, which may be codes), booleans, the category dtype,
-    mixtures, and object columns without any value.
-
-    Parameters
-    ----------
-    column : pandas.Series
-        The column.
-
-    Returns
-    -------
-    kind : {"numeric", "categorical", "datetime", "vector"}
-        What the column is read as.
-    """
-    inferred = pd.api.types.infer_dtype(column, skipna=True)
-    if inferred in _NUMERIC:
-        return "numeric"
-    if inferred in _DATETIME:
-        return "datetime"
-    if inferred == "string":
-        levels = [level for level in pd.unique(column.dropna()) if level.strip()]
-        if levels and all(map(_ISO_DATE.fullmatch, levels)) and pd.NaT not in _parse_dates(levels):
-            return "datetime"
-    if inferred in _OBJECTS and are_vectors(column.dropna().iloc[:_N_SAMPLED]):
-        return "vector"
-    return "categorical"
-
-
 class NumericReader:
-    """Read a column of numbers as its scaled values and, where some were missing in fit, a 0/1 column that says so."""
+    """Read a column of numbers as its scaled values and, where some were missing in fit, a 0/1 column that says so.
+
+    Strings are read as those of ``fit`` were written. ``fit_read`` and ``read`` of all readers return the numbers or
+    codes, which cells are missing, and which of these are odd (`OddCells` or None): too many in ``fit`` are an error.
+    """
 
     def __init__(self, name, scaling, add_indicator):
         self.name = name
@@ -68,13 +34,14 @@ class NumericReader:
         self.add_indicator = add_indicator
 
     def fit_read(self, column):
-        values = _numbers(column, self.name)
+        values, self.format, odd = _numbers(column, self.name, None)
         self.scaling.fit(values)
         self.has_indicator = bool(self.add_indicator and np.isnan(values).any())
-        return self._features(values)
+        return *self._features(values), odd
 
     def read(self, column):
-        return self._features(_numbers(column, self.name))
+        values, _, odd = _numbers(column, self.name, self.format)
+        return *self._features(values), odd
 
     def feature_names(self, name):
         return [name] + [f"{name}_missing"] * self.has_indicator
@@ -97,16 +64,17 @@ class DatetimeReader:
         self.add_indicator = add_indicator
 
     def fit_read(self, column):
-        dates = _dates(column, self.name)
+        dates, self.format, odd = _dates(column, self.name, None)
         self.timezone = dates.tz
         seconds, phases = self._times(dates)
         self.scaling.fit(seconds)
         self.phases = [name for name, phase in phases.items() if _varies(phase)]
         self.has_indicator = bool(self.add_indicator and np.isnan(seconds).any())
-        return self._features(seconds, phases)
+        return *self._features(seconds, phases), odd
 
     def read(self, column):
-        return self._features(*self._times(_dates(column, self.name)))
+        dates, _, odd = _dates(column, self.name, self.format)
+        return *self._features(*self._times(dates)), odd
 
     def feature_names(self, name):
         phases = [f"{name}_{phase}_{part}" for phase in self.phases for part in ("sin", "cos")]
@@ -144,26 +112,33 @@ class CategoricalReader:
         self.min_frequency = min_frequency
 
     def fit_read(self, column):
-        codes, values = _distinct(column, self.name)
-        counts = np.bincount(codes[codes >= 0], minlength=len(values))
+        distinct = Distinct(column)
+        odd = distinct.spread(distinct.is_container, False)
+        odd = OddCells.of(column, self.name, "single values", odd)
+        if odd and not are_few(len(odd.rows), distinct.counts.sum()):
+            refuse(odd, column, "Make strings of them.")
         least = self.min_frequency or 0
         if least < 1:
             least *= len(column)
+        values = distinct.values
         frequent = sorted(
             (-count, _order(value), i)
-            for i, (value, count) in enumerate(zip(values, counts, strict=True))
-            if count >= least and not _is_blank(value)
+            for i, (value, count) in enumerate(zip(values, distinct.counts, strict=True))
+            if count >= least and not _says_nothing(value)
         )[: self.max_categories]
         self.levels = sorted((_plain(values[i]) for *_, i in frequent), key=_order)
         self.cardinality = _FIRST_LEVEL + len(self.levels)
-        return self._codes(codes, values)
+        return *self._codes(distinct.codes, values), odd
 
     def read(self, column):
-        return self._codes(*_distinct(column, self.name))
+        distinct = Distinct(column)
+        odd = distinct.spread(distinct.is_container, False)
+        return *self._codes(distinct.codes, distinct.values), OddCells.of(column, self.name, "single values", odd)
 
     def _codes(self, codes, values):
         known = {level: code for code, level in enumerate(self.levels, start=_FIRST_LEVEL)}
-        table = np.array([_MISSING if _is_blank(v) else known.get(v, _UNSEEN) for v in values] + [_MISSING], np.int32)
+        table = [_MISSING if _says_nothing(value) else known.get(value, _UNSEEN) for value in values]
+        table = np.array([*table, _MISSING], np.int32)
         unseen = np.flatnonzero(table == _UNSEEN)
         if len(unseen):  # perhaps they only changed their type, as numbers do that are read from a file as text
             by_text = {_text(level): code for level, code in reversed(known.items())}
@@ -217,12 +192,13 @@ def _varies(values):
     return len(known) > 0 and known.min() < known.max()
 
 
-def _numbers(column, name):
-    """A column as float64, NaN where missing; durations in seconds."""
+def _numbers(column, name, format):
+    """Return a column as float64, NaN where missing, durations in seconds; how strings are written; and `OddCells`."""
     dtype = column.dtype
     inferred = pd.api.types.infer_dtype(column, skipna=True)
     if inferred == "complex":
         raise ValueError(f"Complex data not supported: TabularTransformer got complex numbers in column {name!r}.")
+    odd = None
     if inferred.startswith("timedelta"):
         values = pd.to_timedelta(column).dt.total_seconds().to_numpy(dtype=np.float64, na_value=np.nan)
     elif pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_bool_dtype(dtype):
@@ -232,7 +208,11 @@ def _numbers(column, name):
             else:
                 values = column.to_numpy(dtype=np.float64, na_value=np.nan)
     else:
-        values = _numbers_of_objects(column, name)
+        reading = read_numbers(Distinct(column), format)
+        odd = _odd_cells(
+            reading, column, name, "numbers", format is None, f"pd.to_numeric(X[{name!r}], errors='coerce')"
+        )
+        values, format = reading.values, reading.format
     infinite = np.isinf(values)
     if infinite.any():
         raise ValueError(
@@ -240,90 +220,36 @@ def _numbers(column, name):
             f"{infinite.sum()} of {len(values)} cells ({_rows(infinite)}). Replace these, for example with "
             f"X.replace([np.inf, -np.inf], np.nan)."
         )
-    return values
+    return values, format or NumberFormat(), odd
 
 
-def _numbers_of_objects(column, name):
-    codes, distinct = _distinct(column, name)
-    distinct.append(np.nan)  # what the code -1 leads to
-    real = _object_array([None if isinstance(v, complex) else v for v in distinct])
-    try:
-        numbers = np.asarray(pd.to_numeric(real, errors="coerce"), dtype=np.float64)
-    except OverflowError:  # an integer beyond the largest float
-        numbers = np.array([np.inf if isinstance(v, int) and v.bit_length() > 1023 else 0.0 for v in distinct])
-    bad = [np.isnan(number) and not _says_nothing(v) for number, v in zip(numbers, distinct, strict=True)]
-    if any(bad):
-        _refuse(
-            codes,
-            distinct,
-            bad,
-            name,
-            "numbers",
-            f"Convert them first, for example with pd.to_numeric(X[{name!r}], errors='coerce'), or read the column as "
-            f"categories with kinds={{{name!r}: 'categorical'}}.",
-        )
-    return numbers[codes]
-
-
-def _dates(column, name):
-    """A column as DatetimeIndex, NaT where missing. Dates of strings and of mixed time zones are in UTC."""
+def _dates(column, name, format):
+    """Return a column as DatetimeIndex, NaT where missing; how strings are written; and `OddCells`."""
     if isinstance(column.dtype, pd.PeriodDtype):
         column = column.dt.to_timestamp()
     if pd.api.types.is_datetime64_any_dtype(column.dtype):
-        return pd.DatetimeIndex(column)
-    codes, distinct = _distinct(column, name)
-    distinct.append(np.nan)  # what the code -1 leads to
-    dates = _parse_dates(distinct)
-    bad = [date is pd.NaT and not _says_nothing(v) for date, v in zip(dates, distinct, strict=True)]
-    if any(bad):
-        _refuse(
-            codes,
-            distinct,
-            bad,
-            name,
-            "dates",
-            f"Strings must be ISO 8601, like 2024-03-31 or 2024-03-31T12:00. Convert the column first, for example "
-            f"with pd.to_datetime(X[{name!r}], format=...), or read it as categories with "
+        return pd.DatetimeIndex(column), format or ISO, None
+    reading = read_dates(Distinct(column), format)
+    odd = _odd_cells(reading, column, name, "dates", format is None, f"pd.to_datetime(X[{name!r}], format=...)")
+    return reading.values, reading.format, odd
+
+
+def _odd_cells(reading, column, name, kind, fits, conversion):
+    """Return the `OddCells` of a column; raise if it ``fits`` and these are not few."""
+    odd = OddCells.of(column, name, kind, reading.odd)
+    if odd and fits and not reading.has_few_odd():
+        refuse(
+            odd,
+            column,
+            f"Convert the column first, for example with {conversion}, or read it as categories with "
             f"kinds={{{name!r}: 'categorical'}}.",
         )
-    return dates[codes]
-
-
-def _parse_dates(values):
-    """Strings and date objects as DatetimeIndex in UTC; NaT for what is none."""
-    # Bare numbers are no dates: nobody can say whether they count days or seconds.
-    datelike = [v if isinstance(v, str | datetime.date | np.datetime64) else None for v in values]
-    return pd.to_datetime(_object_array(datelike), errors="coerce", utc=True, format="ISO8601")
-
-
-def _distinct(column, name):
-    """Codes of the cells (-1 where missing) and the list of distinct values, in order of appearance."""
-    try:
-        codes, values = pd.factorize(column)
-    except (TypeError, NotImplementedError):  # values without a hash, and nested types of pyarrow
-        codes, values = None, column.to_numpy(dtype=object)
-    values = values.tolist()
-    for value in values:
-        if pd.api.types.is_list_like(value) or not isinstance(value, Hashable):
-            raise TypeError(
-                f"TabularTransformer cannot read column {name!r}: argument must be a string or a real number, not "
-                f"{type(value).__name__!r}. Spread such cells over columns of their own, or leave the column out."
-            )
-    return codes, values
-
-
-def _object_array(values):
-    array = np.empty(len(values), dtype=object)
-    array[:] = values
-    return array
-
-
-def _is_blank(value):
-    return isinstance(value, str) and not value.strip()
+    return odd
 
 
 def _says_nothing(value):
-    return str(value).strip().lower() in {"", "nan", "nat"}
+    """Whether a value is no level: a blank string, or a container."""
+    return isinstance(value, Container) or (isinstance(value, str) and not value.strip())
 
 
 def _order(level):
@@ -346,12 +272,3 @@ def _rows(bad):
     rows = np.flatnonzero(bad)
     shown = ", ".join(map(str, rows[:5])) + (", ..." if len(rows) > 5 else "")
     return f"{'row' if len(rows) == 1 else 'rows'} {shown}"
-
-
-def _refuse(codes, distinct, bad, name, what, advice):
-    bad = np.array(bad)[codes]
-    first = distinct[codes[bad.argmax()]]
-    raise ValueError(
-        f"TabularTransformer cannot read {bad.sum()} of {len(codes)} cells of column {name!r} as {what} "
-        f"({_rows(bad)}). First: {first!r}. {advice}"
-    )

@@ -9,14 +9,11 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mm.preprocessing._base import BlockTransformer
-from sklearn_mm.preprocessing._columns import (
-    KINDS,
-    CategoricalReader,
-    DatetimeReader,
-    NumericReader,
-    detect_column_kind,
-)
+from sklearn_mm.preprocessing._columns import CategoricalReader, DatetimeReader, NumericReader
+from sklearn_mm.preprocessing._kinds import KINDS, detect_column_kind
+from sklearn_mm.preprocessing._odd_cells import warn_of_odd_cells
 from sklearn_mm.preprocessing._specs import TabularSpec
+from sklearn_mm.preprocessing._tables import check_is_table
 from sklearn_mm.preprocessing._vectors import VectorReader
 from sklearn_mm.utils._registry import did_you_mean
 from sklearn_mm.utils._validation import Interval, StrOptions, _fit_context
@@ -280,11 +277,14 @@ class TabularTransformer(BlockTransformer):
 
 def _read_columns(readers, columns, method):
     """What each reader makes of its column (2-D numbers or 1-D codes), and where a whole row is missing."""
-    parts, missing = [], np.ones(len(columns[0]), dtype=bool)
+    parts, missing, odd_cells = [], np.ones(len(columns[0]), dtype=bool), []
     for reader, column in zip(readers.values(), columns, strict=True):
-        part, is_missing = getattr(reader, method)(column)
+        part, is_missing, odd = getattr(reader, method)(column)
         parts.append(part)
         missing &= is_missing
+        if odd:
+            odd_cells.append(odd)
+    warn_of_odd_cells(odd_cells)
     return parts, missing
 
 
@@ -292,6 +292,7 @@ def _as_frame(X):
     """Return a pandas DataFrame, and whether its columns have names of the user's."""
     if not isinstance(X, pd.DataFrame | pd.Series) and hasattr(X, "to_pandas"):  # polars, pyarrow
         X = X.to_pandas()
+    check_is_table(X, "TabularTransformer")
     if isinstance(X, pd.DataFrame):
         frame, has_names = X, not X.columns.equals(pd.RangeIndex(X.shape[1]))
     else:

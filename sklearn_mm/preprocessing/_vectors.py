@@ -6,6 +6,8 @@ import numpy as np
 import torch
 
 from sklearn_mm.preprocessing._lists import empty_rows
+from sklearn_mm.preprocessing._odd_cells import OddCells, are_few, says_missing
+from sklearn_mm.preprocessing._vector_strings import parse_vector
 
 __all__ = ["VectorReader", "are_vectors", "is_vector"]
 
@@ -42,7 +44,7 @@ class VectorReader:
         self.add_indicator = add_indicator
 
     def fit_read(self, column):
-        values, missing = self._stack(column, width=None)
+        values, missing, odd = self._stack(column, width=None)
         self.width = values.shape[1]
         known = ~np.isnan(values)
         n_known = np.maximum(known.sum(axis=0), 1)
@@ -52,11 +54,11 @@ class VectorReader:
         squares = np.einsum("ij,ij->j", values, values, dtype=np.float64)
         self.scale = np.sqrt(np.mean(squares / n_known))
         self.has_indicator = bool(self.add_indicator and missing.any())
-        return self._features(values, missing)
+        return *self._features(values, missing), odd
 
     def read(self, column):
-        values, missing = self._stack(column, self.width)
-        return self._features(self._centred(values), missing)
+        values, missing, odd = self._stack(column, self.width)
+        return *self._features(self._centred(values), missing), odd
 
     def feature_names(self, name):
         return [f"{name}_{i}" for i in range(self.width)] + [f"{name}_missing"] * self.has_indicator
@@ -78,11 +80,15 @@ class VectorReader:
         return features, missing
 
     def _stack(self, column, width):
-        """Return the vectors of the cells that are there, float32 (n_present, width), and which cells are missing."""
-        cells = column.to_numpy(dtype=object)
-        missing = empty_rows(cells)
+        """Return the vectors of the cells that are there, float32 (n_present, width), which are missing, `OddCells`."""
+        cells, missing = _parsed(column.to_numpy(dtype=object))
+        is_odd = ~missing
+        is_odd[is_odd] = [not is_vector(cell) for cell in cells[is_odd]]
+        odd = OddCells.of(column, self.name, "vectors", is_odd)
+        if odd and width is None and not are_few(len(odd.rows), np.count_nonzero(~missing)):
+            self._refuse(odd)
+        missing |= is_odd
         rows = np.flatnonzero(~missing)
-        self._check_kinds(cells, rows)
         lengths = np.fromiter(map(len, cells[rows]), dtype=np.int64, count=len(rows))
         width = self._check_lengths(rows, lengths, width)
         vectors = [cell.detach().cpu().float() if isinstance(cell, torch.Tensor) else cell for cell in cells[rows]]
@@ -99,18 +105,16 @@ class VectorReader:
         if nothing.any():
             missing[rows[nothing]] = True
             values = values[~nothing]
-        return values, missing
+        return values, missing, odd
 
-    def _check_kinds(self, cells, rows):
-        bad = [row for row in rows if not is_vector(cells[row])]
-        if bad:
-            first = cells[bad[0]]
-            got = f" of dtype {first.dtype} and shape {first.shape}" if isinstance(first, np.ndarray) else ""
-            raise TypeError(
-                f"TabularTransformer reads column {self.name!r} as vectors (1-D arrays, lists or tuples of numbers), "
-                f"but {len(bad)} of {len(cells)} cells are something else ({_rows(bad)}). First: "
-                f"{type(first).__name__!r}{got}. Drop these rows, or put None there."
-            )
+    def _refuse(self, odd):
+        first = odd.first
+        got = f" of dtype {first.dtype} and shape {first.shape}" if isinstance(first, np.ndarray) else ""
+        raise TypeError(
+            f"TabularTransformer reads column {self.name!r} as vectors (1-D arrays, lists or tuples of numbers, or "
+            f"strings of these), but {len(odd.rows)} of {odd.n_rows} cells are something else ({odd.where}). First: "
+            f"{type(first).__name__!r}{got}. Drop these rows, or put None there."
+        )
 
     def _check_lengths(self, rows, lengths, width):
         if width is None and not len(lengths):
@@ -125,6 +129,19 @@ class VectorReader:
                 f"{sorted(set(lengths[bad].tolist()))[:5]} ({_rows(rows[bad])}). Cut or pad them, or put None there."
             )
         return known
+
+
+def _parsed(cells):
+    """Return cells with the strings among them as vectors, if they are, and which cells are missing."""
+    missing = empty_rows(cells)
+    strings = [row for row in np.flatnonzero(~missing) if isinstance(cells[row], str)]
+    if strings:
+        cells = cells.copy()
+        for row in strings:
+            missing[row] = says_missing(cells[row])
+            vector = parse_vector(cells[row])
+            cells[row] = cells[row] if vector is None else vector
+    return cells, missing
 
 
 def _rows(rows):

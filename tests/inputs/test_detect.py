@@ -65,17 +65,19 @@ def kind_of(cells, dtype=None):
         "few identifiers": ([f"A-{number}" for number in range(20)], "categorical"),
         "uuids": ([f"{number:032x}" for number in range(60)], "ignored"),
         "codes": (["01234", "99999", "01234"], "categorical"),
-        "digits, one word among them": ([*map(str, range(50, 90)), "?"], "categorical"),
+        "digits, one sign of a missing one among them": ([*map(str, range(50, 90)), "?"], "numeric"),
         "numbers as strings": (["1.5", "-2", " 3e4 ", "", None], "numeric"),
         "ISO dates": (["2024-01-31", "2024-02-29T12:30", None], "datetime"),
-        "other dates": (["31.1.2024", "29.2.2024"], "categorical"),
+        "other dates": (["31.1.2024", "29.2.2024"], "datetime"),
+        "dates of several forms": (["31.1.2024", "2024-02-29"], "categorical"),
         "floats": ([1.5, 2.5, np.nan], "numeric"),
         "whole numbers, all different": (range(1000), "numeric"),
         "decimals": ([decimal.Decimal("1.5"), decimal.Decimal("2.5")], "numeric"),
         "objects of numbers": (pd.Series([1, 2.5, None], dtype=object), "numeric"),
         "durations": (pd.to_timedelta([1, 2, None], unit="h"), "numeric"),
         "booleans": ([True, False, None], "categorical"),
-        "mixed": ([1.5, 2.5, "?", 3.5], "categorical"),
+        "numbers and a sign of a missing one": ([1.5, 2.5, "?", 3.5], "numeric"),
+        "mixed": ([1.5, 2.5, "none of these", 3.5], "categorical"),
         "dates": ([datetime.date(2024, 1, 31), datetime.date(2024, 2, 29)], "datetime"),
         "timestamps": (pd.to_datetime(["2024-01-31", "2024-02-29", None]), "datetime"),
         "timestamps with time zone": (pd.to_datetime(["2024-01-31", "2024-02-29"]).tz_localize("UTC"), "datetime"),
@@ -142,8 +144,8 @@ def test_the_category_dtype_is_taken_at_its_word(cells):
     ],
     ids=str,
 )
-def test_containers_are_refused_wherever_they_are(cell, type_name):
-    cells = [1.5] * 1234 + [cell] + [1.5] * 1000
+def test_many_containers_are_refused_wherever_they_are(cell, type_name):
+    cells = [1.5] * 1234 + [cell] * 250 + [1.5] * 1000
     with pytest.raises(TypeError, match=rf"column 'c': argument must be a string or a number, not '{type_name}'.*1234"):
         kind_of(cells, object)
 
@@ -194,6 +196,24 @@ def test_vectors_and_lists(cells, kind):
 def test_other_containers(cells):
     with pytest.raises(TypeError, match="'c': argument must be a string or a number, not"):
         kind_of(pd.Series(cells, dtype=object))
+
+
+@pytest.mark.parametrize("cell", [{"a": 1}, [1, 2], (1, 2), {1}, range(2), np.zeros(3)], ids=str)
+@pytest.mark.parametrize(("cells", "kind"), [([1.5, 2.5] * 50, "numeric"), (["red", "blue"] * 50, "categorical")])
+def test_few_containers_are_odd_cells(cells, kind, cell):
+    cells = pd.Series(cells, dtype=object)
+    cells[17] = cell
+    assert kind_of(cells) == kind
+
+
+def test_numbers_as_people_write_them_are_no_identifiers():
+    numbers = RNG.permutation(10_000)[:60]
+    prices = detect_kinds(pd.DataFrame({"c": [f"${number:,}" for number in numbers]}))["c"]
+    assert prices == ("numeric", "strings that are numbers with the unit '$'")
+    days = (pd.Timestamp("2000-01-31") + pd.to_timedelta(numbers, unit="D")).strftime("%m/%d/%Y")
+    assert kind_of(list(days)) == "datetime"
+    assert kind_of([f"[0.{number}, 1.5]" for number in numbers]) == "vector"
+    assert kind_of([f"{number} {'km' if number % 2 else 'miles'}" for number in numbers]) == "text"
 
 
 def test_the_reason_tells_of_lists():

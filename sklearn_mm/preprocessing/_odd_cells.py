@@ -1,0 +1,113 @@
+"""Cells that are not what their column is: words for "missing", a few odd cells, and the one warning of these."""
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+__all__ = ["OddCells", "are_few", "refuse", "says_missing", "warn_of_odd_cells"]
+
+_FEW = 10  # one cell in so many may be odd
+_MOST_SHOWN = 5
+_WORDS = {
+    *("", "?", "??", "???", "-", "--", "---", "\u2013", "\u2014", "\u2212", ".", "..", "...", "*", "_"),
+    *("na", "n/a", "n.a.", "n.a", "#na", "#n/a", "#n/a n/a", "<na>", "nan", "-nan", "nat", "null", "<null>", "(null)"),
+    *(
+        "nil",
+        "none",
+        "\\n",
+        "unknown",
+        "undefined",
+        "missing",
+        "not available",
+        "not applicable",
+        "not known",
+        "no data",
+    ),
+    *("tbd", "#value!", "#ref!", "#div/0!", "#num!", "#name?", "#null!", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"),
+}
+
+
+def says_missing(string):
+    """Return whether a string is blank, or a well-known word or sign for "missing" in a column of numbers or dates."""
+    return string.strip().lower() in _WORDS
+
+
+def are_few(n_odd, n_filled, one_in=_FEW):
+    """Return whether so few of the cells that are not missing are odd that these may be read as missing."""
+    return n_odd * one_in <= n_filled
+
+
+class OddCells(NamedTuple):
+    """The odd cells of a column, for messages.
+
+    Parameters
+    ----------
+    column : object
+        Name of the column.
+    kind : str
+        What they are not: "numbers", "dates".
+    rows : numpy.ndarray of shape (n_odd,)
+        Where they are.
+    n_rows : int
+        Number of cells of the column.
+    first : object
+        The first of them.
+    """
+
+    column: object
+    kind: str
+    rows: np.ndarray
+    n_rows: int
+    first: object
+
+    @classmethod
+    def of(cls, column, name, kind, odd):
+        """Return the cells of a column (pandas.Series) that are odd (bool array), or None if none is."""
+        rows = np.flatnonzero(odd)
+        return cls(name, kind, rows, len(odd), column.iloc[rows[0]]) if len(rows) else None
+
+    @property
+    def where(self):
+        """The first rows, in words."""
+        shown = ", ".join(map(str, self.rows[:_MOST_SHOWN])) + (", ..." if len(self.rows) > _MOST_SHOWN else "")
+        return f"{'row' if len(self.rows) == 1 else 'rows'} {shown}"
+
+
+def refuse(odd, column, advice):
+    """Raise of cells that are too many to be read as missing: TypeError, in scikit-learn's wording, of containers."""
+    for row, cell in zip(odd.rows, column.iloc[odd.rows], strict=True):
+        if pd.api.types.is_list_like(cell):
+            raise TypeError(
+                f"TabularTransformer cannot read column {odd.column!r}: argument must be a string or a real number, "
+                f"not {type(cell).__name__!r} (row {row}). Spread such cells over columns of their own, or leave the "
+                f"column out."
+            )
+    raise ValueError(
+        f"TabularTransformer cannot read {len(odd.rows)} of {odd.n_rows} cells of column {odd.column!r} as {odd.kind} "
+        f"({odd.where}). First: {odd.first!r}. {advice}"
+    )
+
+
+def warn_of_odd_cells(found):
+    """Warn, once, of the odd cells of all columns, which were read as missing."""
+    if not found:
+        return
+    lines = [
+        f"column {odd.column!r}: {len(odd.rows)} of {odd.n_rows} cells are no {odd.kind} ({odd.where}; first: "
+        f"{_shortened(odd.first)})"
+        for odd in found[:_MOST_SHOWN]
+    ]
+    more = f"; and {len(found) - _MOST_SHOWN} more columns" if len(found) > _MOST_SHOWN else ""
+    warnings.warn(
+        f"TabularTransformer reads odd cells as missing, in {'; in '.join(lines)}{more}. Correct these cells or make "
+        f"them None; where such a column holds categories, say so: kinds={{{found[0].column!r}: 'categorical'}}.",
+        UserWarning,
+        stacklevel=5,
+    )
+
+
+def _shortened(cell):
+    text = repr(cell)
+    return text if len(text) <= 60 else f"{text[:57]}..."
