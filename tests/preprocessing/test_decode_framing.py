@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sklearn_mm.preprocessing._decode import Framing, UnreadableError, decode
+from sklearn_mm.preprocessing._decode import decode
+from sklearn_mm.preprocessing._framing import Framing
+from sklearn_mm.preprocessing._unreadable import UnreadableError
 
 RED, GREEN, BLUE, WHITE, VIOLET = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (90, 0, 90)
 
