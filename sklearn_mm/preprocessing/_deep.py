@@ -96,10 +96,10 @@ def _assumed_range(array):
 
 
 def _scale(array, low, high):
-    precise = np.float32 if array.dtype.itemsize <= 2 else np.float64
-    values = array.astype(precise)
+    values = array.astype(np.float32 if array.dtype.itemsize <= 2 else np.float64)
     values -= low
-    values *= 255 / (high - low)
+    values *= 255  # of 16 bits, still exact
+    values /= high - low
     values += 0.5
     return np.clip(values, 0, 255, out=values).astype(np.uint8)
 
@@ -147,6 +147,7 @@ def learn_range(statistics, kind):
     low, high = statistics[:, 0].min(), statistics[:, 3].max()
     if kind == FLOAT and low >= -_ROUNDING and high <= 1 + _ROUNDING:
         return None
+    whole = kind == INTEGER or (low.is_integer() and high.is_integer())  # floats may be integers of a few bits, too
     inner_low = np.quantile(statistics[:, 1], 10 * _OUTLIERS)
     inner_high = np.quantile(statistics[:, 2], 1 - 10 * _OUTLIERS)
     if inner_high > inner_low:
@@ -156,12 +157,12 @@ def learn_range(statistics, kind):
         low = 0.0
     if low == high:
         return (0, 65535) if kind == INTEGER and 0 <= low <= 65535 else (low, low + 1)
-    return _on_grid(low, high, kind)
+    return _on_grid(low, high, whole)
 
 
-def _on_grid(low, high, kind):
-    n_bits = math.ceil(math.log2(high - low + (kind == INTEGER)))
-    if kind == INTEGER:
+def _on_grid(low, high, whole):
+    n_bits = math.ceil(math.log2(high - low + whole))
+    if whole:
         step = 2 ** max(0, n_bits - 4)
         return math.floor(low) // step * step, (math.floor(high) // step + 1) * step - 1
     step = 2.0 ** (n_bits - 4)
