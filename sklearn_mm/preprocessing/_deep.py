@@ -156,7 +156,7 @@ def learn_range(statistics, kind):
     if 0 <= low <= high - low:  # black stays black where that costs no more than one bit
         low = 0.0
     if low == high:
-        return (0, 65535) if kind == INTEGER and 0 <= low <= 65535 else (low, low + 1)
+        return (0, 65535) if kind == INTEGER and 0 <= low <= 65535 else (float(low), float(low) + 1)
     return _on_grid(low, high, whole)
 
 

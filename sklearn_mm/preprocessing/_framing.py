@@ -60,24 +60,31 @@ def turned_size(width, height, degrees):
     return width * cos + height * sin, width * sin + height * cos
 
 
-def _scale(width, height, framing):
+def needed_scale(size, framing):
+    """Return to what scale a picture of this size (width, height) may be reduced before it is framed."""
+    return _REDUCING_GAP * _scale(_size_of_part(size, framing), framing, _resize_of(size, framing))
+
+
+def _scale(size, framing, resize):
     """Return how many pixels of the result one pixel of a part of this size becomes."""
-    width, height = turned_size(width, height, framing.rotate)
+    width, height = turned_size(*size, framing.rotate)
     ratios = framing.size[1] / width, framing.size[0] / height
-    return min(ratios) if _resize_of((width, height), framing) == "pad" else max(ratios)
+    return min(ratios) if resize == "pad" else max(ratios)
 
 
 def _resize_of(size, framing):
-    """Return how a picture of this size, cut and turned, is fitted."""
-    ratios = framing.size[1] / size[0], framing.size[0] / size[1]
-    is_cut_too_much = framing.resize == "crop" and min(ratios) < framing.least_kept * max(ratios)
-    return "pad" if is_cut_too_much else framing.resize
+    """Return how a picture of this size is fitted."""
+    if framing.resize == "crop" and framing.least_kept:
+        width, height = turned_size(*_size_of_part(size, framing), framing.rotate)
+        ratios = framing.size[1] / width, framing.size[0] / height
+        if min(ratios) < framing.least_kept * max(ratios):
+            return "pad"
+    return framing.resize
 
 
-def needed_scale(size, framing):
-    """Return to what scale a picture of this size (width, height) may be reduced before it is framed."""
+def _size_of_part(size, framing):
     left, upper, right, lower = _part(size, framing)
-    return _REDUCING_GAP * _scale(right - left, lower - upper, framing)
+    return right - left, lower - upper
 
 
 def _part(size, framing):
@@ -93,11 +100,12 @@ def _part(size, framing):
 
 def frame(image, full_size, framing):
     """Cut, turn and scale a picture that in full would have the size ``full_size``."""
+    resize = _resize_of(full_size, framing)
     if framing.crop is not None:
         image = _cut(image, full_size, framing)
     if framing.rotate % 360:
-        image = _rotate(image, framing)
-    return _resize(image, framing)
+        image = _rotate(image, framing, resize)
+    return _resize(image, framing, resize)
 
 
 def _cut(image, full_size, framing):
@@ -108,18 +116,17 @@ def _cut(image, full_size, framing):
     return image.crop((left, upper, max(round(right * x), left + 1), max(round(lower * y), upper + 1)))
 
 
-def _rotate(image, framing):
-    shrink = 1 / (_REDUCING_GAP * _scale(*image.size, framing))
+def _rotate(image, framing, resize):
+    shrink = 1 / (_REDUCING_GAP * _scale(image.size, framing, resize))
     if shrink >= 2:
         image = image.reduce(int(shrink))
     return image.rotate(framing.rotate, Image.Resampling.BICUBIC, expand=True, fillcolor=framing.fill)
 
 
-def _resize(image, framing):
+def _resize(image, framing, resize):
     height, width = framing.size
     ratios = width / image.width, height / image.height
     size, box = (width, height), (0, 0, *image.size)
-    resize = _resize_of(image.size, framing)
     if resize == "crop":
         left = max(0, (image.width - width / max(ratios)) / 2)
         upper = max(0, (image.height - height / max(ratios)) / 2)

@@ -67,10 +67,11 @@ class ImageTransformer(BlockTransformer):
         from 0 to 255, or (red, green, blue) from 0 to 255.
     value_range : "auto" or tuple of two numbers (low, high), default="auto"
         Values that become black and white in deep pictures: those of more than 8 bits and of floats, be they files
-        (of Pillow's modes "I;16", "I" and "F") or arrays. What lies beyond is clipped. ``"auto"`` learns them in `fit`
-        for all rows together, from the smallest to the largest value unless outliers stretch that much, apart for
-        integers and for floats; floats in [0, 1] stay what they are. A few pictures of 12 bits that are stored in 16
-        are thus read as they are meant. Give the range where it has a meaning, as of a scanner.
+        (of Pillow's modes "I;16", "I" and "F") or arrays. What lies beyond is clipped. ``"auto"`` learns them in `fit`,
+        the same for all rows: the smallest and the largest value of all, rounded to a grid of the powers of two, so
+        that 12 bits in 16 are 0 to 4095; outliers widen that to four times at most. Integers and floats are told
+        apart, and if all floats lie in [0, 1], these are black and white. Name them where values have a meaning, such
+        as Hounsfield units.
     mean, std : "imagenet", "dataset", float or sequence of floats per channel, default="imagenet"
         Mean and standard deviation for pixels in [0, 1], with which encoders normalise; the array itself keeps its
         0 to 255. ``"dataset"`` computes them from the pictures of `fit`. ``"imagenet"`` is what pretrained encoders
@@ -102,14 +103,15 @@ class ImageTransformer(BlockTransformer):
     ----------
     spec_ : ImageSpec
         Shape of a picture, mean and standard deviation.
-    mean_ : ndarray of shape (n_channels,)
-        Mean per channel, for pixels in [0, 1].
     size_ : tuple of two ints (height, width)
         Size of the result in pixels.
     resize_ : {"crop", "pad", "stretch"}
         How pictures of other proportions are fitted.
     value_range_ : dict of str to tuple of two numbers
-        The values that become black and white, for those of "integer" and "float" that deep pictures in `fit` had.
+        The values that become black and white, for "integer" and "float" values, if deep pictures of
+        `fit` have such.
+    mean_ : ndarray of shape (n_channels,)
+        Mean per channel, for pixels in [0, 1].
     std_ : ndarray of shape (n_channels,)
         Standard deviation per channel, for pixels in [0, 1]; 1 for a channel that is constant in ``"dataset"``.
     unreadable_rows_ : ndarray of shape (n_unreadable,), dtype int

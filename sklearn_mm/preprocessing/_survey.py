@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sklearn_mm.preprocessing._deep import FEW_LEVELS, FLOAT, INTEGER, count_levels, learn_range
+from sklearn_mm.preprocessing._framing import Framing
 from sklearn_mm.preprocessing._lists import Items
 from sklearn_mm.preprocessing._pictures import PictureReader
 from sklearn_mm.preprocessing._proportions import LEAST_KEPT, kept_by_crop, learn_framing, log_proportions
@@ -34,7 +35,7 @@ class Survey:
     reader: PictureReader
     items: Items
     headers: np.ndarray
-    asked: object
+    asked: Framing
 
     @property
     def value_ranges(self):
