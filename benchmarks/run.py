@@ -39,6 +39,7 @@ QUALITY = {
     "emoji": [],
     "choices": ["--keep", "5"],
     "few_rows": ["--noise", "pictures", "names"],
+    "readings": [],
     "tables": [],
     "fusion": [],
     "fusion_xor": [],

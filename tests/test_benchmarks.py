@@ -38,6 +38,7 @@ SMALLEST = {
     "fusion_xor.py": ["--epochs", "1"],
     "learning_speed.py": ["--epochs", "1", "--shares", "0.5", "--folds", "1"],
     "larger_than_memory.py": ["--rows", "100"],
+    "readings.py": ["--problems", "long", "--rows", "80", "--splits", "1", "--epochs", "1"],
     "search.py": ["--rows", "60", "--epochs", "1", "--jobs", "1"],
     "stores.py": ["--rows", "64", "--repeats", "1"],
     "tables.py": ["--sets", "wine", "steps", "--keep", "1", "--seeds", "1"],

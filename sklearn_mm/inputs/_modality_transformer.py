@@ -290,6 +290,7 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
             cells = pd.Series(cells, name=" + ".join(block for block, _ in blocks))
             keys = self._content_keys(transformer, cells)
             transformer, array, present = _fit_read(transformer, self.memory, cells)
+            keys = _settled(keys, transformer)
             for i, (block, labels) in enumerate(blocks):
                 rows = slice(i * len(frame), (i + 1) * len(frame))
                 yield block, labels, transformer, None if keys is None else keys[rows], array[rows], present[rows]
@@ -299,7 +300,7 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
             cells = _cells_of(frame, labels, input_)
             keys = self._content_keys(transformer, cells)
             transformer, *read = _fit_read(transformer, self.memory, cells, y)
-            yield block, labels, transformer, keys, *read
+            yield block, labels, transformer, _settled(keys, transformer), *read
 
     def _check_labels(self, frame):
         """Learn the columns' labels and names."""
@@ -411,3 +412,8 @@ def _fit_read(transformer, memory, cells, y=None):
     if reader is not transformer:
         reader.memory = None  # a model that is taken elsewhere has the one of whoever asks it
     return reader, *read
+
+
+def _settled(keys, transformer):
+    """Return keys that were asked for before the transformer was fitted as they are after it."""
+    return keys if keys is None or not hasattr(transformer, "settle_keys") else transformer.settle_keys(keys)

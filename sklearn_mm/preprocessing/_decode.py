@@ -1,4 +1,4 @@
-"""One cell to one picture: open it, set it upright, bring it to colour, cut, turn and scale it."""
+"""One cell to one picture: open it, set it upright, bring it to colour, and frame it."""
 
 import io
 import math
@@ -8,29 +8,29 @@ import stat
 import struct
 import threading
 import zlib
-from dataclasses import dataclass
+from contextlib import contextmanager
 
 import numpy as np
 from PIL import Image
+from PIL.TiffImagePlugin import IMAGELENGTH, IMAGEWIDTH, TiffImageFile
+
+from sklearn_mm.preprocessing._deep import FLOAT, SHALLOW, value_kind, value_statistics, values_to_uint8
+from sklearn_mm.preprocessing._framing import frame, needed_scale
+from sklearn_mm.preprocessing._unreadable import UnreadableError
 
 __all__ = [
     "CELL_TYPES",
-    "ORIENTATION_TAG",
     "READ_ERRORS",
-    "Framing",
     "UnreadableError",
     "decode",
     "describe_cell",
     "file_path",
+    "orientation_of",
+    "read_header",
+    "read_statistics",
 ]
 
 CELL_TYPES = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image, np.ndarray)
-
-# Pictures are first reduced, cheaply, to no less than this multiple of the result, then filtered: the value that
-# Pillow's own `thumbnail` takes.
-_REDUCING_GAP = 2.0
-
-_ROUNDING = 1e-3  # by how much floats may leave [0, 1], as they do after resizing; less than half a step of 8 bits
 
 # What Pillow's readers raise on damaged files, found by feeding them such files.
 READ_ERRORS = (
@@ -49,7 +49,7 @@ READ_ERRORS = (
 )
 _BOMB_ERRORS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
-ORIENTATION_TAG = 0x0112
+_ORIENTATION_TAG = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -63,43 +63,6 @@ _UPRIGHT = {
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|data:")
 
 _loading = threading.Lock()
-
-
-class UnreadableError(ValueError):
-    """A cell that holds no readable picture; the message is the cause alone."""
-
-
-@dataclass(frozen=True)
-class Framing:
-    """How pictures of all sizes and modes become arrays of one shape.
-
-    Parameters
-    ----------
-    size : tuple of int
-        Height and width of the result, in pixels.
-    resize : {"crop", "pad", "stretch"}
-        Whether a picture of other proportions is cut, padded with ``background`` or distorted.
-    crop : tuple of int or None
-        Left, upper, right and lower edge of the part to read, in pixels of the upright picture.
-    rotate : float
-        Degrees to turn counter-clockwise.
-    color : {"RGB", "L"}
-        Pillow's mode of the result.
-    background : tuple of int
-        The red, green and blue, 0 to 255, below transparent pixels and in padding.
-    """
-
-    size: tuple
-    resize: str
-    crop: tuple | None
-    rotate: float
-    color: str
-    background: tuple
-
-    @property
-    def fill(self):
-        """The background in the result's own colours."""
-        return Image.new("RGB", (1, 1), self.background).convert(self.color).getpixel((0, 0))
 
 
 def decode(cell, framing, root=None):
@@ -120,7 +83,7 @@ def decode(cell, framing, root=None):
         Where there is no readable picture in the cell.
     """
     image, full_size = _open(cell, framing, root)
-    return np.asarray(_frame(image, full_size, framing)).reshape(*framing.size, -1)
+    return np.asarray(frame(image, full_size, framing)).reshape(*framing.size, -1)
 
 
 def file_path(cell, root=None):
@@ -143,34 +106,91 @@ def describe_cell(cell):
     return f"object of type {type(cell).__name__}"
 
 
-def _open(cell, framing, root):
-    """Return an upright picture in the result's colours, and the size it has in full (JPEGs come reduced)."""
-    try:
+def read_header(cell, root=None):
+    """Return width and height of the upright picture in a cell, and the kind of its values, without decoding it.
+
+    Parameters
+    ----------
+    cell : str, path, bytes, PIL image or array
+        What holds the picture.
+    root : str or path, default=None
+        Folder of relative paths.
+
+    Returns
+    -------
+    width, height, kind : int
+        The size in pixels, and the kind as of `value_kind`.
+
+    Raises
+    ------
+    UnreadableError
+        Where there is no readable picture in the cell.
+    """
+    with _causes(cell, root):
         if isinstance(cell, np.ndarray):
-            image = _image_from_array(cell)
-            return _to_color(image, framing), image.size
+            height, width = _check_shape(cell).shape[:2]
+            return width, height, value_kind(cell.dtype)
         if isinstance(cell, Image.Image):
-            with _loading:  # the same object may be in several rows, and Pillow's own loading is not thread-safe
-                cell.load()
-                orientation = _orientation(cell)
-            image = _upright(_to_color(cell, framing), orientation)
-            return image, image.size
+            orientation = _load(cell)
+            return *_turn_size(cell.size, orientation), value_kind(cell.mode)
         with Image.open(_source(cell, root)) as image:
             _check_size(image.size)
-            orientation = _orientation(image)
-            full_size = image.size[::-1] if orientation >= 5 else image.size
-            left, upper, right, lower = _part(full_size, framing)
-            needed = _REDUCING_GAP * _scale(right - left, lower - upper, framing)
-            if needed < 1:
-                image.draft(framing.color, tuple(math.ceil(length * needed) for length in image.size))
-            image.load()
-            return _upright(_to_color(image, framing), orientation), full_size
+            # The method of PNGs would decode them, to look for the tag behind the pixels.
+            return *_upright_size(image, orientation_of(image, Image.Image.getexif)), value_kind(image.mode)
+
+
+def read_statistics(cell, root=None):
+    """Return the `value_statistics` of the deep picture in a cell; parameters and errors are those of `read_header`."""
+    with _causes(cell, root):
+        if isinstance(cell, np.ndarray):
+            return value_statistics(_check_shape(cell))
+        if isinstance(cell, Image.Image):
+            _load(cell)
+            return value_statistics(np.asarray(cell))
+        with Image.open(_source(cell, root)) as image:
+            _check_size(image.size)
+            return value_statistics(np.asarray(image))
+
+
+@contextmanager
+def _causes(cell, root):
+    """Make what goes wrong with a cell an `UnreadableError`."""
+    try:
+        yield
     except UnreadableError:
         raise
     except _BOMB_ERRORS as error:
         raise UnreadableError(_bomb_cause()) from error
     except READ_ERRORS as error:
         raise UnreadableError(_cause(error, cell, root)) from error
+
+
+def _open(cell, framing, root):
+    """Return an upright picture in the result's colours, and the size it has in full (JPEGs come reduced)."""
+    with _causes(cell, root):
+        if isinstance(cell, np.ndarray):
+            image = _image_from_array(cell, framing)
+            return _to_color(image, framing), image.size
+        if isinstance(cell, Image.Image):
+            orientation = _load(cell)
+            image = _upright(_to_color(cell, framing), orientation)
+            return image, image.size
+        with Image.open(_source(cell, root)) as image:
+            _check_size(image.size)
+            full_size = _upright_size(image, orientation_of(image))
+            needed = needed_scale(full_size, framing)
+            if needed < 1:
+                image.draft(framing.color, tuple(math.ceil(length * needed) for length in image.size))
+            image.load()
+            orientation = orientation_of(image)  # not before: Pillow turns TIFFs while it loads them
+            return _upright(_to_color(image, framing), orientation), full_size
+
+
+def _load(image):
+    """Load a PIL image, and return how it then lies."""
+    with _loading:  # the same object may be in several rows, and Pillow's own loading is not thread-safe
+        image.load()
+        return orientation_of(image)
 
 
 def _source(cell, root):
@@ -218,12 +238,25 @@ def _bomb_cause():
     )
 
 
-def _orientation(image):
+def orientation_of(image, getexif=None):
+    """Return the number, 1 to 8, by which EXIF tells how a PIL image lies; 1 is upright."""
     try:
-        orientation = image.getexif().get(ORIENTATION_TAG)
+        orientation = (image.getexif() if getexif is None else getexif(image)).get(_ORIENTATION_TAG)
         return orientation if orientation in _UPRIGHT else 1
     except READ_ERRORS:  # a picture with damaged EXIF data is still a picture
         return 1
+
+
+def _upright_size(image, orientation):
+    """Return the upright size of a file that has been opened and not loaded."""
+    size = image.size
+    if isinstance(image, TiffImageFile):  # before it is loaded, some versions of Pillow turn its size, and others not
+        size = image.tag_v2[IMAGEWIDTH], image.tag_v2[IMAGELENGTH]
+    return _turn_size(size, orientation)
+
+
+def _turn_size(size, orientation):
+    return size[::-1] if orientation >= 5 else size
 
 
 def _upright(image, orientation):
@@ -231,8 +264,8 @@ def _upright(image, orientation):
 
 
 def _to_color(image, framing):
-    if image.mode == "F" or image.mode.startswith("I"):
-        image = _image_from_array(_array_of_deep_image(image))
+    if value_kind(image.mode) != SHALLOW:
+        image = _image_from_array(np.asarray(image), framing)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         opaque = Image.new("RGB", image.size, framing.background)
@@ -241,17 +274,7 @@ def _to_color(image, framing):
     return image if image.mode == framing.color else image.convert(framing.color)
 
 
-def _array_of_deep_image(image):
-    array = np.asarray(image)
-    if image.mode != "I":
-        return array
-    # Some versions of Pillow open 16-bit files in the 32-bit mode.
-    if array.min() < 0 or array.max() > 65535:
-        raise UnreadableError(f"holds integers from {array.min()} to {array.max()}, of which no range of grey is known")
-    return array.astype(np.uint16)
-
-
-def _image_from_array(array):
+def _check_shape(array):
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
         hint = ""
         if array.ndim == 3 and array.shape[0] in (1, 3, 4):
@@ -259,94 +282,19 @@ def _image_from_array(array):
         raise UnreadableError(f"an array must have the shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4){hint}")
     if not array.size:
         raise UnreadableError("has no pixels")
-    if array.ndim == 3 and array.shape[2] == 1:
-        array = array[:, :, 0]
-    return Image.fromarray(np.ascontiguousarray(_to_uint8(array)))
+    return array[:, :, 0] if array.ndim == 3 and array.shape[2] == 1 else array
 
 
-def _to_uint8(array):
+def _image_from_array(array, framing):
+    return Image.fromarray(np.ascontiguousarray(_to_uint8(_check_shape(array), framing)))
+
+
+def _to_uint8(array, framing):
     if array.dtype == np.uint8:
         return array
     if array.dtype == bool:
         return array.astype(np.uint8) * np.uint8(255)
-    if array.dtype.kind == "u" and array.dtype.itemsize == 2:  # in either order of bytes
-        return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)  # 65535 / 257 = 255
-    if array.dtype.kind == "f":
-        low, high = array.min(), array.max()
-        if not (low >= -_ROUNDING and high <= 1 + _ROUNDING):  # also where one is NaN
-            raise UnreadableError(
-                f"floats must lie in [0, 1], got values from {low:g} to {high:g}; divide by the largest possible "
-                f"value, or convert to uint8"
-            )
-        return (array * 255 + 0.5).astype(np.uint8)
-    raise UnreadableError(
-        f"an array must be uint8, uint16, bool or float in [0, 1], got {array.dtype}; convert it, for example with "
-        f"astype(np.uint8)"
-    )
-
-
-def _turned_size(width, height, degrees):
-    cos, sin = abs(math.cos(math.radians(degrees))), abs(math.sin(math.radians(degrees)))
-    return width * cos + height * sin, width * sin + height * cos
-
-
-def _scale(width, height, framing):
-    """Return how many pixels of the result one pixel of a part of this size becomes."""
-    width, height = _turned_size(width, height, framing.rotate)
-    ratios = framing.size[1] / width, framing.size[0] / height
-    return min(ratios) if framing.resize == "pad" else max(ratios)
-
-
-def _part(size, framing):
-    """Return the box that is read of an upright picture of this size (width, height)."""
-    if framing.crop is None:
-        return (0, 0, *size)
-    if framing.crop[2] > size[0] or framing.crop[3] > size[1]:
-        raise UnreadableError(
-            f"the crop box {framing.crop} reaches outside of the picture, which is {size[0]} x {size[1]} pixels"
-        )
-    return framing.crop
-
-
-def _frame(image, full_size, framing):
-    """Cut, turn and scale a picture that in full would have the size ``full_size``."""
-    if framing.crop is not None:
-        image = _cut(image, full_size, framing)
-    if framing.rotate % 360:
-        image = _rotate(image, framing)
-    return _resize(image, framing)
-
-
-def _cut(image, full_size, framing):
-    # Not by the `box` of `resize`, whose filter would also look at the pixels around it.
-    left, upper, right, lower = _part(full_size, framing)
-    x, y = image.width / full_size[0], image.height / full_size[1]
-    left, upper = min(round(left * x), image.width - 1), min(round(upper * y), image.height - 1)
-    return image.crop((left, upper, max(round(right * x), left + 1), max(round(lower * y), upper + 1)))
-
-
-def _rotate(image, framing):
-    shrink = 1 / (_REDUCING_GAP * _scale(*image.size, framing))
-    if shrink >= 2:
-        image = image.reduce(int(shrink))
-    return image.rotate(framing.rotate, Image.Resampling.BICUBIC, expand=True, fillcolor=framing.fill)
-
-
-def _resize(image, framing):
-    height, width = framing.size
-    ratios = width / image.width, height / image.height
-    size, box = (width, height), (0, 0, *image.size)
-    if framing.resize == "crop":
-        left = max(0, (image.width - width / max(ratios)) / 2)
-        upper = max(0, (image.height - height / max(ratios)) / 2)
-        box = (left, upper, image.width - left, image.height - upper)
-    elif framing.resize == "pad":
-        size = tuple(
-            min(max(1, round(part * min(ratios))), whole) for part, whole in zip(image.size, size, strict=True)
-        )
-    image = image.resize(size, Image.Resampling.BICUBIC, box=box, reducing_gap=_REDUCING_GAP)
-    if size == (width, height):
-        return image
-    padded = Image.new(framing.color, (width, height), framing.fill)
-    padded.paste(image, ((width - size[0]) // 2, (height - size[1]) // 2))
-    return padded
+    kind = value_kind(array.dtype)
+    if kind == SHALLOW:
+        raise UnreadableError(f"an array must hold integers, floats or bool, got {array.dtype}")
+    return values_to_uint8(array, framing.floats if kind == FLOAT else framing.integers)

@@ -10,12 +10,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mm.preprocessing._base import BlockTransformer
 from sklearn_mm.preprocessing._cells import as_cells
-from sklearn_mm.preprocessing._decode import Framing, describe_cell
+from sklearn_mm.preprocessing._decode import describe_cell
+from sklearn_mm.preprocessing._framing import Framing
 from sklearn_mm.preprocessing._keys import hash_cells, mix_keys
 from sklearn_mm.preprocessing._lists import spread, spread_as
 from sklearn_mm.preprocessing._pictures import PictureReader
 from sklearn_mm.preprocessing._specs import ImageSpec
 from sklearn_mm.preprocessing._store import MEMORY, resolve_store
+from sklearn_mm.preprocessing._survey import survey
 from sklearn_mm.utils._validation import Interval, StrOptions, _fit_context
 
 __all__ = ["ImageTransformer"]
@@ -31,8 +33,8 @@ class ImageTransformer(BlockTransformer):
     """Read a column of pictures into one uint8 array of shape (n_rows, height, width, channels).
 
     A cell is a path (string or `pathlib.Path`), bytes of a file, a PIL image, or an array of shape (H, W), (H, W, 1),
-    (H, W, 3) or (H, W, 4) that is uint8, uint16, bool or float in [0, 1]. Kinds may mix. Pictures are set upright by
-    their EXIF orientation, transparent ones are laid on ``background``, deep ones are scaled to 8 bits, and of
+    (H, W, 3) or (H, W, 4) of integers, floats or bool. Kinds may mix. Pictures are set upright by their EXIF
+    orientation, transparent ones are laid on ``background``, deep ones are scaled to 8 bits by ``value_range``, and of
     animated ones the first frame is read. Cells with nothing in them (None, NaN, empty strings) give zeros.
 
     A cell may also be a list of these (or a tuple, a 1-D array of objects, or an array of shape (n, H, W, C)): several
@@ -42,13 +44,16 @@ class ImageTransformer(BlockTransformer):
 
     Parameters
     ----------
-    size : int or tuple of two ints (height, width), default=64
+    size : "auto", int or tuple of two ints (height, width), default="auto"
         Size of the result in pixels; one number stands for a square. Larger shows more detail; memory and the time of
-        training grow with its square.
-    resize : {"crop", "pad", "stretch"}, default="crop"
+        training grow with its square. "auto" has about the area of 64 × 64 pixels in the proportions of the pictures
+        of `fit`: 64 × 64 for squares, 32 × 128 for panoramas of 1:4, both sides multiples of 8.
+    resize : {"auto", "crop", "pad", "stretch"}, default="auto"
         How a picture of other proportions than ``size`` is fitted: ``"crop"`` fills the result and cuts off what
         protrudes on two sides, ``"pad"`` keeps the whole picture and fills up with ``background``, ``"stretch"``
-        keeps the whole picture and distorts it.
+        keeps the whole picture and distorts it. ``"auto"`` crops where nine of ten pictures of `fit` keep about two
+        thirds of their area or more, and pads otherwise; a picture that would lose more than half is padded in any
+        case.
     crop : tuple of four ints (left, upper, right, lower), default=None
         Part to read, in pixels of the upright picture as it is in the file, before ``rotate`` and ``resize``. By
         default the whole picture. A picture that the box does not fit into is unreadable.
@@ -60,6 +65,13 @@ class ImageTransformer(BlockTransformer):
     background : str, int or tuple of three ints, default="white"
         Color below transparent pixels and in padding: a name or hexadecimal value that `PIL.ImageColor` knows, a grey
         from 0 to 255, or (red, green, blue) from 0 to 255.
+    value_range : "auto" or tuple of two numbers (low, high), default="auto"
+        Values that become black and white in deep pictures: those of more than 8 bits and of floats, be they files
+        (of Pillow's modes "I;16", "I" and "F") or arrays. What lies beyond is clipped. ``"auto"`` learns them in `fit`,
+        the same for all rows: the smallest and the largest value of all, rounded to a grid of the powers of two, so
+        that 12 bits in 16 are 0 to 4095; outliers widen that to four times at most. Integers and floats are told
+        apart, and if all floats lie in [0, 1], these are black and white. Name them where values have a meaning, such
+        as Hounsfield units.
     mean, std : "imagenet", "dataset", float or sequence of floats per channel, default="imagenet"
         Mean and standard deviation for pixels in [0, 1], with which encoders normalise; the array itself keeps its
         0 to 255. ``"dataset"`` computes them from the pictures of `fit`. ``"imagenet"`` is what pretrained encoders
@@ -91,6 +103,13 @@ class ImageTransformer(BlockTransformer):
     ----------
     spec_ : ImageSpec
         Shape of a picture, mean and standard deviation.
+    size_ : tuple of two ints (height, width)
+        Size of the result in pixels.
+    resize_ : {"crop", "pad", "stretch"}
+        How pictures of other proportions are fitted.
+    value_range_ : dict of str to tuple of two numbers
+        The values that become black and white, for "integer" and "float" values, if deep pictures of
+        `fit` have such.
     mean_ : ndarray of shape (n_channels,)
         Mean per channel, for pixels in [0, 1].
     std_ : ndarray of shape (n_channels,)
@@ -124,12 +143,13 @@ class ImageTransformer(BlockTransformer):
 
     reading_parameters = ("root", "loader", "on_error", "memory", "n_jobs")
     _parameter_constraints = {
-        "size": [Interval(Integral, 1, None, closed="left"), tuple, list],
-        "resize": [StrOptions({"crop", "pad", "stretch"})],
+        "size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left"), tuple, list],
+        "resize": [StrOptions({"auto", "crop", "pad", "stretch"})],
         "crop": [tuple, list, None],
         "rotate": [Interval(Real, None, None, closed="neither")],
         "color": [StrOptions({"RGB", "L"})],
         "background": [str, Interval(Integral, 0, 255, closed="both"), tuple, list],
+        "value_range": [StrOptions({"auto"}), tuple, list],
         "mean": [StrOptions({"imagenet", "dataset"}), Real, "array-like"],
         "std": [StrOptions({"imagenet", "dataset"}), Real, "array-like"],
         "root": [str, os.PathLike, None],
@@ -142,13 +162,14 @@ class ImageTransformer(BlockTransformer):
 
     def __init__(
         self,
-        size=64,
+        size="auto",
         *,
-        resize="crop",
+        resize="auto",
         crop=None,
         rotate=0,
         color="RGB",
         background="white",
+        value_range="auto",
         mean="imagenet",
         std="imagenet",
         root=None,
@@ -164,6 +185,7 @@ class ImageTransformer(BlockTransformer):
         self.rotate = rotate
         self.color = color
         self.background = background
+        self.value_range = value_range
         self.mean = mean
         self.std = std
         self.root = root
@@ -197,17 +219,21 @@ class ImageTransformer(BlockTransformer):
         framing = self._check_framing()
         statistics = {what: self._check_statistic(what) for what in ("mean", "std")}
         items = spread(cells, name, self.lists)
-        pictures, present, failures = self._reader(framing).read(items)
+        found = survey(self._reader(framing), items)
+        pictures, present, failures = found.reader.read(items)
         self._report(failures, present, items, n_may_be_all=0)
+        found.warn(pictures, present)
         if "dataset" in statistics.values():
             if not present.any():
                 raise ValueError(
                     f"{type(self).__name__} cannot compute the mean and standard deviation of{_of(name)}: all of its "
                     f'{len(cells)} cells are missing. Pass numbers or "imagenet" as mean and std.'
                 )
-            found = dict(zip(("mean", "std"), _pixel_statistics(pictures, present), strict=True))
-            statistics = {what: found[what] if value == "dataset" else value for what, value in statistics.items()}
-        self._framing = framing
+            own = dict(zip(("mean", "std"), _pixel_statistics(pictures, present), strict=True))
+            statistics = {what: own[what] if value == "dataset" else value for what, value in statistics.items()}
+        self._framing = found.reader.framing
+        self.size_, self.resize_ = self._framing.size, self._framing.resize
+        self.value_range_ = found.value_ranges
         self.mean_ = np.array(statistics["mean"], dtype=float)
         self.std_ = np.array(statistics["std"], dtype=float)
         self.unreadable_rows_ = np.unique([items.row_of(item) for item, _ in failures]).astype(int)
@@ -254,14 +280,29 @@ class ImageTransformer(BlockTransformer):
         -------
         keys : ndarray of shape (n_rows,), dtype V16, or None
             Equal keys, equal pictures; zeros where the cell is missing. Of a path, the file's size and times of change
-            count, and of all cells the settings with which they are read. None where there is a ``loader``, as only
-            what it returns could tell.
+            count, and of all cells the settings with which they are read, unless `fit` is yet to learn them (see
+            `settle_keys`). None where there is a ``loader``, as only what it returns could tell.
         """
         if self.loader is not None:
             return None
         self._validate_params()
-        reader = self._reader(getattr(self, "_framing", None) or self._check_framing())
-        return mix_keys(hash_cells(as_cells(X, type(self).__name__)[0], self.root), reader.settings)
+        keys = hash_cells(as_cells(X, type(self).__name__)[0], self.root)
+        return self.settle_keys(keys) if hasattr(self, "_framing") else keys
+
+    def settle_keys(self, keys):
+        """Return keys of cells that were asked for before `fit` as they are after it, with what it learnt.
+
+        Parameters
+        ----------
+        keys : ndarray of shape (n_rows,), dtype V16
+            What `content_keys` returned.
+
+        Returns
+        -------
+        keys : ndarray of shape (n_rows,), dtype V16
+            What it would return now of the same cells.
+        """
+        return mix_keys(keys, self._reader(self._framing).settings)
 
     def _reader(self, framing):
         return PictureReader(
@@ -288,6 +329,7 @@ class ImageTransformer(BlockTransformer):
             warnings.warn(f"{message}They are read as missing.", UserWarning, stacklevel=3)
 
     def _check_framing(self):
+        value_range = self._check_value_range()
         return Framing(
             size=self._check_size(),
             resize=self.resize,
@@ -295,14 +337,17 @@ class ImageTransformer(BlockTransformer):
             rotate=float(self.rotate),
             color=self.color,
             background=self._check_background(),
+            **({} if value_range == "auto" else {"integers": value_range, "floats": value_range}),
         )
 
     def _check_size(self):
+        if isinstance(self.size, str):
+            return "auto"
         size = (self.size, self.size) if isinstance(self.size, Integral) else tuple(self.size)
         if len(size) != 2 or not all(isinstance(length, Integral) and length >= 1 for length in size):
             raise ValueError(
-                f"The 'size' parameter of {type(self).__name__} must be a number of pixels or (height, width), each at "
-                f"least 1, got {self.size!r}."
+                f"The 'size' parameter of {type(self).__name__} must be 'auto', a number of pixels or (height, width), "
+                f"each at least 1, got {self.size!r}."
             )
         return tuple(int(length) for length in size)
 
@@ -320,6 +365,21 @@ class ImageTransformer(BlockTransformer):
                 f"with 0 <= left < right and 0 <= upper < lower, got {self.crop!r}."
             )
         return tuple(int(edge) for edge in box)
+
+    def _check_value_range(self):
+        if isinstance(self.value_range, str):
+            return "auto"
+        value_range = tuple(self.value_range)
+        if (
+            len(value_range) != 2
+            or not all(isinstance(value, Real) and np.isfinite(value) for value in value_range)
+            or not value_range[0] < value_range[1]
+        ):
+            raise ValueError(
+                f"The 'value_range' parameter of {type(self).__name__} must be 'auto' or (low, high), the values that "
+                f"become black and white, with low < high, got {self.value_range!r}."
+            )
+        return tuple(value.item() if isinstance(value, np.generic) else value for value in value_range)
 
     def _check_background(self):
         if isinstance(self.background, Integral):

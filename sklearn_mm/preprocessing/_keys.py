@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from sklearn_mm.preprocessing._cells import is_missing, object_array
-from sklearn_mm.preprocessing._decode import ORIENTATION_TAG, READ_ERRORS, file_path
+from sklearn_mm.preprocessing._decode import READ_ERRORS, file_path, orientation_of
 from sklearn_mm.preprocessing._lists import empty_rows, is_list
 from sklearn_mm.preprocessing._ragged import Ragged
 from sklearn_mm.preprocessing._stored import StoredRows
@@ -134,10 +134,10 @@ class _Places:
 
 
 def _content_of_image(image):
-    shape = repr((image.mode, image.size)).encode()
     try:
-        # Of the rest, the colours of the palette and the orientation say what the pixels mean.
-        rest = (image.getpalette(), image.info.get("transparency"), image.getexif().get(ORIENTATION_TAG))
-        return shape, repr(rest).encode(), image.tobytes()
+        image.load()  # first, because Pillow turns TIFFs while it loads them
     except READ_ERRORS:  # opened, but damaged or closed: whoever decodes it reports it
-        return (shape,)
+        return (repr((image.mode, image.size)).encode(),)
+    # Of the rest, the colours of the palette and the orientation say what the pixels mean.
+    rest = (image.getpalette(), image.info.get("transparency"), orientation_of(image))
+    return repr((image.mode, image.size)).encode(), repr(rest).encode(), image.tobytes()

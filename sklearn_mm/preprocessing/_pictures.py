@@ -2,7 +2,8 @@
 
 import multiprocessing
 import os
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -14,14 +15,16 @@ import torch
 from PIL import Image, ImageFile
 
 from sklearn_mm.preprocessing._cells import is_missing, missing_rows
-from sklearn_mm.preprocessing._decode import CELL_TYPES, Framing, UnreadableError, decode
+from sklearn_mm.preprocessing._decode import CELL_TYPES, decode, read_header, read_statistics
+from sklearn_mm.preprocessing._framing import Framing
 from sklearn_mm.preprocessing._keys import hash_cells
 from sklearn_mm.preprocessing._store import BlockStore, fetch
 from sklearn_mm.preprocessing._stored import StoredRows
+from sklearn_mm.preprocessing._unreadable import UnreadableError
 
 __all__ = ["PictureReader", "n_decoding_threads"]
 
-_VERSION = 1  # of `decode`: to be raised when it comes to give other pixels
+_VERSION = 2  # of `decode`: to be raised when it comes to give other pixels
 _LOADED_AT_ONCE = 256  # cells that a loader has brought and that are held in memory
 
 
@@ -43,6 +46,8 @@ class PictureReader:
         Number of threads.
     store : BlockStore, default=None
         Where pictures are looked for before they are decoded, and kept.
+    loaded : dict of int to object
+        What the loader has brought already, by item, or the `UnreadableError`; it is taken out as it is read.
     """
 
     who: str
@@ -51,6 +56,7 @@ class PictureReader:
     loader: Any = None
     n_jobs: int | None = None
     store: BlockStore | None = None
+    loaded: dict = field(default_factory=dict)
 
     @property
     def settings(self):
@@ -59,22 +65,110 @@ class PictureReader:
 
     def read(self, items):
         """Return the pictures, whether each is present, and (item, cause) of those that cannot be read."""
-        present = ~missing_rows(items.cells)
-        filled = np.flatnonzero(present)
-        if self.loader is None:  # a cell of the wrong type is known before hours of decoding
-            for item in filled:
-                _check_kind(items.cells[item], items, item, f"{self.who} reads")
-        Image.preinit()  # the common formats first, so that the others are not tried on every file
-        Image.init()  # now, because threads that do it at the same time may miss formats
-        n_threads = max(1, min(n_decoding_threads(self.n_jobs), len(filled)))
-        with joblib.Parallel(n_jobs=n_threads, require="sharedmem") as parallel:
-            run = partial(_in_tasks, parallel, n_threads)
+        present, filled = self._filled(items)
+        with self._threads(len(filled)) as run:
             if self.store is None:
                 pictures = np.zeros((len(items.cells), *self._shape), dtype=np.uint8)
                 failures = run(partial(self._fill, items, present, pictures), filled, filled)
             else:
                 pictures, failures = self._read_stored(run, items, present, filled)
         return pictures, present, failures
+
+    def look(self, items):
+        """Return what is known of the pictures before they are decoded.
+
+        Of a column with a ``loader``, some cells stand for all, so that not all need be held in memory.
+
+        Parameters
+        ----------
+        items : Items
+            The column.
+
+        Returns
+        -------
+        headers : numpy.ndarray of shape (n_items, 3), dtype int32
+            Width and height in pixels, and kind of the values, as of `read_header`; zeros where not known.
+        """
+        _, filled = self._filled(items)
+        headers = np.zeros((len(items.cells), 3), dtype=np.int32)
+        with self._threads(len(filled)) as run:
+            if self.loader is not None:
+                filled = _sample(items.cells, filled)
+                run(partial(self._keep_loaded, items), filled)
+            self._fill_facts(run, items, filled, headers, "header", read_header)
+        return headers
+
+    def statistics(self, items, deep):
+        """Return the `value_statistics` of some items, which `look` has found deep.
+
+        Parameters
+        ----------
+        items : Items
+            The column.
+        deep : numpy.ndarray of shape (n_deep,), dtype int64
+            The items.
+
+        Returns
+        -------
+        statistics : numpy.ndarray of shape (n_deep, 4), dtype float64
+            NaN where a picture cannot be read.
+        """
+        statistics = np.full((len(items.cells), 4), np.nan)
+        with self._threads(len(deep)) as run:
+            self._fill_facts(run, items, deep, statistics, "values", read_statistics)
+        return statistics[deep]
+
+    def _fill_facts(self, run, items, some, facts, what, read_fact):
+        """Fill in what ``read_fact`` tells of some items; it is kept in the store, if there is one."""
+
+        def fill(some, places, facts, known):
+            for item, place in zip(some, places, strict=True):
+                cell = self.loaded.get(item, items.cells[item])
+                if not (is_missing(cell) or isinstance(cell, UnreadableError)):
+                    with suppress(UnreadableError):  # which is reported when the picture is read
+                        facts[place] = read_fact(cell, self.root)
+                        known[place] = True
+            return ()
+
+        if self.store is None or self.loader is not None:
+            run(partial(fill, facts=facts, known=np.zeros(len(facts), dtype=bool)), some, some)
+            return
+        keys = hash_cells(items.cells[some], self.root)
+
+        def make(places):
+            made, known = np.zeros((len(places), facts.shape[1]), facts.dtype), np.zeros(len(places), dtype=bool)
+            run(partial(fill, facts=made, known=known), some[places], np.arange(len(places)))
+            return made, known, self._unchanged(items.cells[some[places]], keys[places])
+
+        rows = fetch(self.store, what, (_VERSION, PIL.__version__), facts.dtype, facts.shape[1:], keys, make)
+        known = rows.source >= 0
+        facts[some[known]] = np.asarray(rows)[known]
+
+    def _keep_loaded(self, items, some):
+        for item in some:
+            try:
+                self.loaded[item] = self._load(items, item)
+            except UnreadableError as error:
+                self.loaded[item] = error
+        return ()
+
+    def _filled(self, items):
+        """Return where cells are not missing, and which these are; they are of kinds that can be read."""
+        present = ~missing_rows(items.cells)
+        filled = np.flatnonzero(present)
+        if self.loader is None:  # a cell of the wrong type is known before hours of decoding
+            for item in filled:
+                _check_kind(items.cells[item], items, item, f"{self.who} reads")
+        return present, filled
+
+    @contextmanager
+    def _threads(self, n_items):
+        """Return what calls a function for parts of arrays, in threads."""
+        Image.preinit()  # the common formats first, so that the others are not tried on every file
+        Image.init()  # now, because threads that do it at the same time may miss formats
+        n_threads = max(1, min(n_decoding_threads(self.n_jobs), n_items))
+        with joblib.Parallel(n_jobs=n_threads, require="sharedmem") as parallel:
+            yield partial(_in_tasks, parallel, n_threads)
 
     @property
     def _shape(self):
@@ -100,6 +194,11 @@ class PictureReader:
         cell = items.cells[item]
         if self.loader is None:
             return cell
+        if item in self.loaded:
+            cell = self.loaded.pop(item)
+            if isinstance(cell, UnreadableError):
+                raise cell
+            return cell
         try:
             cell = self.loader(cell)
         except (OSError, ValueError) as error:
@@ -115,7 +214,7 @@ class PictureReader:
             return pictures.spread(filled, len(items.cells)).where(present), failures
         # What the loader returns is what counts: it is called for every item, and a few results are held at a time.
         loaded = replace(items, cells=np.full(len(items.cells), None, dtype=object))
-        reader, pictures, failures = replace(self, loader=None), [], []
+        reader, pictures, failures = replace(self, loader=None, loaded={}), [], []
         for start in range(0, max(1, len(filled)), _LOADED_AT_ONCE):
             some = filled[start : start + _LOADED_AT_ONCE]
             failures += run(partial(self._load_some, items, present, loaded.cells), some)
@@ -161,6 +260,13 @@ class PictureReader:
         unchanged = ~is_path
         unchanged[is_path] = hash_cells(cells[is_path], self.root) == keys[is_path]
         return unchanged
+
+
+def _sample(cells, some):
+    """Return as many of some cells as a loader may bring at once, whatever order they are in."""
+    if len(some) <= _LOADED_AT_ONCE:
+        return some
+    return np.sort(some[np.argsort(hash_cells(cells[some]))[:_LOADED_AT_ONCE]])
 
 
 def n_decoding_threads(n_jobs):

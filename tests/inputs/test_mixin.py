@@ -22,7 +22,7 @@ def long():
 
 def test_keys_of_the_short_way():
     params = Estimator(image=ImageInput(), text="title").get_params()
-    assert params["image__transformer__size"] == 64
+    assert params["image__transformer__size"] == "auto"
     assert params["text"] == "title"
     assert not any(key.startswith("text__") for key in params)
     estimator = Estimator(image=ImageInput()).set_params(image__transformer__size=32, image__encoder="cnn", alpha=2)

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps, JpegImagePlugin
 
-from sklearn_mm.preprocessing._decode import Framing, UnreadableError, decode, describe_cell, file_path
+from sklearn_mm.preprocessing._decode import decode, describe_cell, file_path
+from sklearn_mm.preprocessing._framing import Framing
+from sklearn_mm.preprocessing._unreadable import UnreadableError
 
 RED, GREEN, BLUE, WHITE, BLACK, VIOLET = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0), (90, 0, 90)
 BOMB_WARNING = "ignore::PIL.Image.DecompressionBombWarning"
@@ -108,9 +110,9 @@ class TestKinds:
             (np.full((3, 4), 1.01), r"\[0, 1\], got values from 1.01 to 1.01"),
             (np.full((3, 4), -0.1), r"\[0, 1\], got values from -0.1"),
             (np.array([[0.5, np.nan]]), r"\[0, 1\]"),
-            (np.full((3, 4), 100), r"int64; convert it.*astype\(np.uint8\)"),
+            (np.full((3, 4), 100), r"integers from 100 to 100 \(int64\).*convert it.*astype\(np.uint8\)"),
             (np.full((3, 4), 1j), "complex128"),
-            (np.full((3, 4), "a"), "uint8"),
+            (np.full((3, 4), "a"), "integers, floats or bool, got <U1"),
             (np.full((3, 4), None), "object"),
             (np.zeros((3, 20, 20), np.uint8), r"\(H, W, 3\).*moveaxis"),
             (np.zeros((20, 20, 2), np.uint8), r"\(H, W, 3\)"),

@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sklearn_mm.preprocessing._decode import Framing, UnreadableError, decode
+from sklearn_mm.preprocessing._decode import decode
+from sklearn_mm.preprocessing._framing import Framing
+from sklearn_mm.preprocessing._unreadable import UnreadableError
 
 RED, GREEN, BLUE, WHITE, VIOLET = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (90, 0, 90)
 
 
-def framing(size=(8, 8), *, resize="stretch", crop=None, rotate=0, color="RGB", background=VIOLET):
-    return Framing(size=size, resize=resize, crop=crop, rotate=rotate, color=color, background=background)
+def framing(size=(8, 8), *, resize="stretch", crop=None, rotate=0, color="RGB", background=VIOLET, **others):
+    return Framing(size=size, resize=resize, crop=crop, rotate=rotate, color=color, background=background, **others)
 
 
 def encoded(image, format="PNG", **options):
@@ -136,3 +138,13 @@ class TestFraming:
         image.paste(GREEN, (3990, 0, 4000, 3))
         for cell in (image, encoded(image, "JPEG", quality=100, subsampling=0)):
             assert_all(decode(cell, framing((2, 2), crop=(3992, 1, 4000, 2))), GREEN, atol=3)
+
+    @pytest.mark.parametrize("rotate", [0, 90])
+    @pytest.mark.parametrize(("length", "is_padded"), [(799, False), (800, False), (801, True), (2001, True)])
+    def test_no_crop_that_keeps_less_than_it_must(self, length, is_padded, rotate):
+        """Whether a picture is cut depends on its full size, and not on the one that a JPEG comes in."""
+        image = Image.new("RGB", (length, 400), GREEN)
+        settings = framing((20, 20), resize="crop", rotate=rotate, least_kept=0.5)
+        for cell in (image, encoded(image, "JPEG", quality=100, subsampling=0), np.asarray(image)):
+            picture = decode(cell, settings)
+            assert (picture == VIOLET).all(axis=-1).any() == is_padded

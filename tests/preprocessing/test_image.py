@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
@@ -155,20 +156,20 @@ class TestResult:
         with pytest.raises(ValueError, match=r"ImageTransformer reads one column, got 2: \['a', 'b'\]"):
             ImageTransformer().fit(pd.DataFrame({"a": paths, "b": paths}))
 
-    def test_each_cell_is_opened_once(self, paths, monkeypatch):
-        opened = []
-        original = Image.open
+    def test_each_cell_is_decoded_once(self, paths, monkeypatch):
+        read_to_the_end = []
+        original = PngImageFile.load_end  # once per file, when its pixels are there
 
-        def spy(source, *args, **kwargs):
-            opened.append(source)
-            return original(source, *args, **kwargs)
+        def spy(image):
+            read_to_the_end.append(image.filename)
+            return original(image)
 
-        monkeypatch.setattr(Image, "open", spy)
-        transformer = ImageTransformer(8, mean="dataset", std="dataset")
+        monkeypatch.setattr(PngImageFile, "load_end", spy)
+        transformer = ImageTransformer(mean="dataset", std="dataset")
         for read in (transformer.fit, transformer.fit_transform, transformer.transform):
-            opened.clear()
+            read_to_the_end.clear()
             read(paths)
-            assert sorted(opened) == sorted(paths)
+            assert sorted(read_to_the_end) == sorted(paths)
 
     def test_only_one_copy_of_the_pictures_is_made(self):
         cells = make_images(60)

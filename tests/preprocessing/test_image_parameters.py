@@ -20,7 +20,7 @@ class TestStatistics:
     @pytest.mark.parametrize("color", ["RGB", "L"])
     def test_dataset(self, color):
         cells = [*make_images(100), None]
-        transformer = ImageTransformer(64, color=color, mean="dataset", std="dataset")
+        transformer = ImageTransformer(64, resize="stretch", color=color, mean="dataset", std="dataset")
         pictures, present = transformer.fit_read(cells)
         pixels = pictures[present].reshape(-1, len(color)) / 255
         np.testing.assert_allclose(transformer.mean_, pixels.mean(axis=0), rtol=1e-12)

@@ -16,7 +16,8 @@ import pytest
 from PIL import Image, ImageFile
 from sklearn.base import clone
 
-from sklearn_mm.preprocessing import BlockStore, ImageTransformer, Ragged, StoredRows
+from sklearn_mm.preprocessing import BlockStore, ImageTransformer, Ragged, StoredRows, _pictures
+from sklearn_mm.preprocessing._decode import decode
 from sklearn_mm.preprocessing._pictures import n_decoding_threads
 from sklearn_mm.preprocessing._shelf import Shelf
 
@@ -43,16 +44,17 @@ def memory(tmp_path):
 
 
 @pytest.fixture
-def opened(monkeypatch):
-    """The names of the files that Pillow opens, as it does."""
-    names, lock, open_ = [], threading.Lock(), Image.open
+def decoded(monkeypatch):
+    """The names of the files that are decoded, as they are."""
+    names, lock = [], threading.Lock()
 
-    def note(source, *args, **kwargs):
-        with lock:
-            names.append(Path(source).stem if isinstance(source, str) else "bytes")
-        return open_(source, *args, **kwargs)
+    def note(cell, *args, **kwargs):
+        if isinstance(cell, (str, os.PathLike, bytes, bytearray, memoryview)):
+            with lock:
+                names.append("bytes" if isinstance(cell, (bytes, bytearray, memoryview)) else Path(cell).stem)
+        return decode(cell, *args, **kwargs)
 
-    monkeypatch.setattr(Image, "open", note)
+    monkeypatch.setattr(_pictures, "decode", note)
     return names
 
 
@@ -62,33 +64,33 @@ def drain(names):
     return taken
 
 
-def test_the_same_pictures_decoded_once(paths, memory, opened):
+def test_the_same_pictures_decoded_once(paths, memory, decoded):
     plain, stored = ImageTransformer(8), ImageTransformer(8, memory=memory)
     expected = plain.fit_transform(paths)
-    drain(opened)
+    drain(decoded)
     pictures = stored.fit_transform(paths)
     assert isinstance(pictures, StoredRows)
     np.testing.assert_array_equal(pictures, expected)
-    assert len(drain(opened)) == 12
+    assert len(drain(decoded)) == 12
     assert stored.spec_ == plain.spec_
     for rows in (range(12), [3, 1, 3], [11]):  # folds, subsets, other orders
         np.testing.assert_array_equal(stored.transform([paths[row] for row in rows]), expected[list(rows)])
     np.testing.assert_array_equal(clone(stored).fit_transform(paths), expected)
-    assert drain(opened) == []
+    assert drain(decoded) == []
 
 
-def test_a_table_that_grew_costs_what_is_new(paths, memory, opened):
+def test_a_table_that_grew_costs_what_is_new(paths, memory, decoded):
     transformer = ImageTransformer(8, memory=memory)
     transformer.fit(paths[:5])
-    drain(opened)
+    drain(decoded)
     np.testing.assert_array_equal(transformer.transform(paths[::-1]), ImageTransformer(8).fit_transform(paths[::-1]))
-    assert drain(opened)[:14] == sorted(["10", "11", *"56789", *map(str, range(12))])[:14]
+    assert drain(decoded)[:14] == sorted(["10", "11", *"56789", *map(str, range(12))])[:14]
 
 
-def test_duplicates_and_missing_cells(paths, memory, opened):
+def test_duplicates_and_missing_cells(paths, memory, decoded):
     cells = [paths[0], None, paths[0], "", paths[1], paths[0], float("nan")]
     pictures, present = ImageTransformer(8, memory=memory).fit_read(cells)
-    assert drain(opened) == ["0", "1"]
+    assert drain(decoded) == ["0", "1"]
     expected, expected_present = ImageTransformer(8).fit_read(cells)
     np.testing.assert_array_equal(pictures, expected)
     assert present.tolist() == expected_present.tolist()
@@ -113,14 +115,14 @@ def test_all_kinds_of_cells(folder, paths, memory):
         np.testing.assert_array_equal(ImageTransformer(8, root=folder, memory=memory).fit_transform(cells), expected)
 
 
-def test_contents_in_memory_are_known_by_their_bytes(paths, memory, opened):
+def test_contents_in_memory_are_known_by_their_bytes(paths, memory, decoded):
     contents = [Path(path).read_bytes() for path in paths]
     transformer = ImageTransformer(8, memory=memory).fit(contents)
-    assert drain(opened) == ["bytes"] * 12
+    assert drain(decoded) == ["bytes"] * 12
     transformer.transform([bytearray(contents[3]), bytes(contents[2])])
-    assert drain(opened) == []
+    assert drain(decoded) == []
     transformer.transform([contents[0] + b"\0"])
-    assert drain(opened) == ["bytes"]
+    assert drain(decoded) == ["bytes"]
 
 
 @pytest.mark.parametrize(
@@ -138,21 +140,21 @@ def test_settings_that_change_pixels_are_kept_apart(paths, memory, params):
     np.testing.assert_array_equal(pictures, ImageTransformer(**{"size": 8, **params}).fit_transform(paths))
 
 
-def test_settings_that_change_no_pixel_are_not(paths, folder, memory, opened):
+def test_settings_that_change_no_pixel_are_not(paths, folder, memory, decoded):
     ImageTransformer(8, memory=memory).fit(paths)
-    drain(opened)
+    drain(decoded)
     others = {"mean": 0.5, "std": "dataset", "on_error": "ignore", "n_jobs": 1, "root": folder, "lists": True}
     ImageTransformer((8, 8), memory=BlockStore(memory, max_bytes=10**9), **others).fit([f"{n}.png" for n in range(12)])
-    assert drain(opened) == []
+    assert drain(decoded) == []
 
 
-def test_another_pillow_decodes_anew(paths, memory, opened, monkeypatch):
+def test_another_pillow_decodes_anew(paths, memory, decoded, monkeypatch):
     transformer = ImageTransformer(8, memory=memory).fit(paths[:1])
     monkeypatch.setattr(PIL, "__version__", "99.0")
     transformer.transform(paths[:1])
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
     transformer.transform(paths[:1])
-    assert len(drain(opened)) == 3
+    assert len(drain(decoded)) == 3
 
 
 def test_statistics_of_the_data_set(paths, memory):
@@ -203,14 +205,14 @@ class TestChanges:
 
         monkeypatch.setattr(Image, "open", change_then_open)
         status, content = os.stat(paths[0]), Path(paths[0]).read_bytes()
-        transformer = ImageTransformer(8, memory=memory, n_jobs=1)
+        transformer = ImageTransformer(8, resize="stretch", memory=memory, n_jobs=1)
         changed = np.asarray(transformer.fit_transform(paths[:1]))
         monkeypatch.undo()
-        np.testing.assert_array_equal(changed, ImageTransformer(8).fit_transform(paths[1:2]))
+        np.testing.assert_array_equal(changed, ImageTransformer(8, resize="stretch").fit_transform(paths[1:2]))
         assert BlockStore(memory).n_bytes == 0
         Path(paths[0]).write_bytes(content)
         os.utime(paths[0], ns=(status.st_atime_ns, status.st_mtime_ns))
-        expected = ImageTransformer(8).fit_transform(paths[:1])
+        expected = ImageTransformer(8, resize="stretch").fit_transform(paths[:1])
         np.testing.assert_array_equal(transformer.transform(paths[:1]), expected)
 
 
@@ -221,26 +223,26 @@ class TestUnreadable:
         letter, gone = str(tmp_path / "letter.jpg"), str(tmp_path / "gone.png")
         return [paths[0], letter, paths[1], None, gone, letter, paths[2], letter]
 
-    def test_every_cell_is_told_of_though_each_content_is_tried_once(self, cells, memory, opened):
+    def test_every_cell_is_told_of_though_each_content_is_tried_once(self, cells, memory, decoded):
         with pytest.raises(ValueError, match=r"cannot read 4 of 8 cells of the column \(rows 1, 4, 5, 7\)") as plain:
             ImageTransformer(8).fit(cells)
-        drain(opened)
+        drain(decoded)
         with pytest.raises(ValueError, match="cannot read") as stored:
             ImageTransformer(8, memory=memory).fit(cells)
         assert str(stored.value) == str(plain.value)
-        assert drain(opened) == ["0", "1", "2", "letter"]
+        assert drain(decoded) == ["0", "1", "2", "gone", "letter"]
 
-    def test_they_are_not_kept(self, cells, memory, opened, tmp_path):
+    def test_they_are_not_kept(self, cells, memory, decoded, tmp_path):
         plain = ImageTransformer(8, on_error="ignore")
         stored = ImageTransformer(8, on_error="ignore", memory=memory)
         for _ in range(2):
             expected, present = plain.fit_read(cells)
-            drain(opened)
+            drain(decoded)
             pictures, stored_present = stored.fit_read(cells)
             np.testing.assert_array_equal(pictures, expected)
             assert stored_present.tolist() == present.tolist()
             assert stored.unreadable_rows_.tolist() == plain.unreadable_rows_.tolist()
-        assert drain(opened) == ["letter"]
+        assert drain(decoded) == ["gone", "letter"]
         Image.new("RGB", (8, 8), "red").save(tmp_path / "gone.png")
         assert stored.read(cells)[1].tolist() == [True, False, True, False, True, False, True, False]
 
@@ -250,13 +252,13 @@ class TestUnreadable:
 
 
 class TestLists:
-    def test_pictures_of_lists_are_found_one_by_one(self, paths, memory, opened):
+    def test_pictures_of_lists_are_found_one_by_one(self, paths, memory, decoded):
         cells = [paths[:2], paths[2], [], [paths[1], None, paths[5]], None]
         expected, present = ImageTransformer(8).fit_read(cells)
-        drain(opened)
+        drain(decoded)
         transformer = ImageTransformer(8, memory=memory)
         pictures, stored_present = transformer.fit_read(cells)
-        assert drain(opened) == ["0", "1", "2", "5"]
+        assert drain(decoded) == ["0", "1", "2", "5"]
         assert isinstance(pictures, Ragged)
         assert isinstance(pictures.items, StoredRows)
         np.testing.assert_array_equal(pictures.items, expected.items)
@@ -264,7 +266,7 @@ class TestLists:
         assert stored_present.tolist() == present.tolist()
         pictures = transformer.transform([[paths[5], paths[0]]])
         np.testing.assert_array_equal(pictures.items, expected.items[[4, 0]])
-        assert drain(opened) == []
+        assert drain(decoded) == []
 
     def test_unreadable_items_are_left_out(self, paths, memory):
         cells = [["gone.png", paths[0]], ["gone.png"], paths[1]]
@@ -275,7 +277,7 @@ class TestLists:
 
 
 class TestLoader:
-    def test_what_it_returns_counts(self, paths, memory, opened, monkeypatch):
+    def test_what_it_returns_counts(self, paths, memory, decoded, monkeypatch):
         monkeypatch.setattr("sklearn_mm.preprocessing._pictures._LOADED_AT_ONCE", 5)
         contents = {number: Path(path).read_bytes() for number, path in enumerate(paths)}
         contents[12] = None
@@ -289,13 +291,13 @@ class TestLoader:
         plain = ImageTransformer(8, loader=loader)
         stored = ImageTransformer(8, loader=loader, memory=memory)
         expected, present = plain.fit_read(cells)
-        drain(opened)
+        drain(decoded)
         calls.clear()
-        for n_opened in (12, 0):
+        for n_decoded in (12, 0):
             pictures, stored_present = stored.fit_read(cells)
             np.testing.assert_array_equal(pictures, expected)
             assert stored_present.tolist() == present.tolist()
-            assert len(drain(opened)) == n_opened
+            assert len(drain(decoded)) == n_decoded
         assert len(calls) == 2 * 15
         contents[3] = contents[4]
         expected[[3, 13, 15]] = expected[4]
@@ -324,19 +326,20 @@ class TestLoader:
 
 
 def test_content_keys_tell_pictures_that_were_read_otherwise_apart(paths):
-    keys = ImageTransformer(8).content_keys([paths[0], paths[1], None])
-    assert (keys == ImageTransformer((8, 8), on_error="warn").fit(paths).content_keys([paths[0], paths[1], None])).all()
-    others = ImageTransformer(8, crop=(0, 0, 5, 5)).content_keys([paths[0], paths[1], None])
+    cells = [paths[0], paths[1], None]
+    keys = ImageTransformer(8).fit(paths).content_keys(cells)
+    assert (keys == ImageTransformer((8, 8), on_error="warn").fit(paths).content_keys(cells)).all()
+    others = ImageTransformer(8, crop=(0, 0, 5, 5)).fit(paths).content_keys(cells)
     assert (keys == others).tolist() == [False, False, True]
 
 
 @pytest.mark.parametrize("kind", [str, Path, joblib.Memory, BlockStore])
-def test_kinds_of_memory(paths, tmp_path, opened, kind):
+def test_kinds_of_memory(paths, tmp_path, decoded, kind):
     memory = kind(tmp_path / "store", verbose=0) if kind is joblib.Memory else kind(tmp_path / "store")
     transformer = ImageTransformer(8, memory=memory)
     for copied in (transformer, clone(transformer), pickle.loads(pickle.dumps(transformer))):
         copied.fit(paths)
-    assert len(drain(opened)) == 12
+    assert len(drain(decoded)) == 12
 
 
 def test_invalid_memory(paths):
@@ -344,10 +347,10 @@ def test_invalid_memory(paths):
         ImageTransformer(8, memory=3).fit(paths)
 
 
-def test_a_full_disk_gives_the_same_pictures(paths, memory, monkeypatch, opened):
+def test_a_full_disk_gives_the_same_pictures(paths, memory, monkeypatch, decoded):
     expected = ImageTransformer(8).fit_transform(paths)
     ImageTransformer(8, memory=memory).fit(paths[:4])
-    drain(opened)
+    drain(decoded)
 
     def no_room(self, keys, rows):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -361,7 +364,7 @@ def test_a_full_disk_gives_the_same_pictures(paths, memory, monkeypatch, opened)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         transformer.transform(paths)
-    assert len(drain(opened)) == 16
+    assert len(drain(decoded)) == 16
 
 
 def test_no_more_is_in_memory_than_is_made_at_a_time(tmp_path, memory, monkeypatch):
