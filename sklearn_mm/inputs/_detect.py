@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from sklearn_mm.preprocessing._cells import is_missing
 from sklearn_mm.preprocessing._columns import detect_column_kind
 from sklearn_mm.preprocessing._lists import empty_rows, holds_nothing, is_list
+from sklearn_mm.preprocessing._plain import looks_like_picture
 from sklearn_mm.preprocessing._vectors import is_vector
 
 __all__ = [
@@ -31,15 +31,6 @@ _N_SAMPLED = 1000
 _MANY = 30  # distinct values, above which a column of single words is no longer a list of categories
 _REPEATS = 10  # cells per distinct value, from which on even sentences are categories
 
-_IMAGE_ENDING = re.compile(
-    r"\.(png|jpe?g|jfif|gif|bmp|dib|webp|tiff?|ppm|pgm|pbm|pnm|ico|avif|heic|heif|jp2|tga)([?#]\S*)?\s*$", re.IGNORECASE
-)
-_IMAGE_DATA_URL = re.compile(r"\s*data:image/", re.IGNORECASE)
-_IMAGE_SIGNATURE = re.compile(
-    rb"\xff\xd8\xff|\x89PNG\r\n|GIF8[79]a|BM|II\*\x00|MM\x00\*|RIFF.{4}WEBP|.{4}ftyp(?:avi[fs]|hei[cxf]|mif1)|P[1-6]\s|"
-    rb"\x00\x00\x01\x00|\x00\x00\x00\x0cjP  ",
-    re.DOTALL,
-)
 _DIGIT = re.compile(r"\d")
 _NUMBERS_START = frozenset(["", *"+-.0123456789"])
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*", re.IGNORECASE)
@@ -183,7 +174,7 @@ def check_no_containers(column, label, who, detected=None):
     if not _holds_objects(column):
         return
     cells = column.to_numpy(dtype=object)
-    is_read = _READS.get(detected and detected.kind, _is_picture)
+    is_read = _READS.get(detected and detected.kind, looks_like_picture)
     suspects = {kind for kind in set(map(type, cells)) if hasattr(kind, "__iter__") and not issubclass(kind, _FLAT)}
     if not suspects:
         return
@@ -203,7 +194,7 @@ def _detect_objects(cells, has_lists):
     if 2 * vectors > len(cells):
         return Detected("vector", f"{_share(vectors, cells)} are vectors")
     lists = [cell for cell in cells if is_list(cell)]
-    pictures = sum(map(_is_picture, cells)) + sum(map(_are_pictures, lists))
+    pictures = sum(map(looks_like_picture, cells)) + sum(map(_are_pictures, lists))
     if 2 * pictures > len(cells):
         listed = f", {len(lists)} of them lists" if lists else ""
         return Detected("image", f"{_share(pictures, cells)} are pictures or paths of pictures{listed}")
@@ -259,17 +250,6 @@ def _are_measurements(cells):
     return all(map(_NUMBER.fullmatch, cells)) and not all(cell.strip().isdigit() for cell in cells)
 
 
-def _is_picture(cell):
-    if isinstance(cell, str | os.PathLike):
-        path = os.fspath(cell)
-        return isinstance(path, str) and bool(_IMAGE_ENDING.search(path) or _IMAGE_DATA_URL.match(path))
-    if isinstance(cell, _BYTES):
-        return _IMAGE_SIGNATURE.match(bytes(cell[:16])) is not None
-    if isinstance(cell, np.ndarray):
-        return cell.dtype == np.uint8 and cell.ndim in (2, 3)
-    return isinstance(cell, Image.Image)
-
-
 def _filled(cell):
     """What is in a list, without what is missing."""
     return [item for item in cell if not is_missing(item)]
@@ -277,7 +257,7 @@ def _filled(cell):
 
 def _are_pictures(cell):
     items = _filled(cell)
-    return bool(items) and all(map(_is_picture, items))
+    return bool(items) and all(map(looks_like_picture, items))
 
 
 def _sample(cells):
@@ -313,6 +293,6 @@ def _share(n, cells):
 
 _READS = {  # which containers the transformer of a kind of columns reads, or complains of more precisely
     "vector": lambda cell: is_vector(cell) or holds_nothing(cell),
-    "image": lambda cell: is_list(cell) or _is_picture(cell),
+    "image": lambda cell: is_list(cell) or looks_like_picture(cell) or holds_nothing(cell),
     "text": is_list,
 }

@@ -4,6 +4,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_mm.preprocessing._pillow_settings import send_with_settings
+
 __all__ = ["BlockTransformer"]
 
 
@@ -17,6 +19,10 @@ class BlockTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
     - ``fit_read(X, y=None)`` learns, sets ``spec_`` (a `BlockSpec`), and reads each cell once;
     - ``read(X)`` reads with what was learnt and changes no attribute.
     """
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        send_with_settings(cls)
 
     def fit(self, X, y=None):
         """Learn from the cells of ``X``."""

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -14,8 +15,11 @@ import torch
 from PIL import Image, ImageFile
 
 from sklearn_mm.preprocessing._cells import is_missing, missing_rows
-from sklearn_mm.preprocessing._decode import CELL_TYPES, Framing, UnreadableError, decode
+from sklearn_mm.preprocessing._decode import Framing, decode
 from sklearn_mm.preprocessing._keys import hash_cells
+from sklearn_mm.preprocessing._pillow import UnreadableError
+from sklearn_mm.preprocessing._pillow_settings import parents_settings
+from sklearn_mm.preprocessing._plain import can_hold_picture, plain_cell
 from sklearn_mm.preprocessing._store import BlockStore, fetch
 from sklearn_mm.preprocessing._stored import StoredRows
 
@@ -37,6 +41,8 @@ class PictureReader:
         Size, colour and part of the pictures.
     root : str or path, default=None
         Folder of relative paths.
+    layout : {"first", "last"} or None, default=None
+        Where the channels are in arrays whose shape leaves it open.
     loader : callable, default=None
         Called with each item; returns what is read in its place.
     n_jobs : int or None, default=None
@@ -48,6 +54,7 @@ class PictureReader:
     who: str
     framing: Framing
     root: Any = None
+    layout: str | None = None
     loader: Any = None
     n_jobs: int | None = None
     store: BlockStore | None = None
@@ -55,10 +62,15 @@ class PictureReader:
     @property
     def settings(self):
         """All that pictures of equal content may differ by."""
-        return _VERSION, self.framing, PIL.__version__, ImageFile.LOAD_TRUNCATED_IMAGES
+        with parents_settings():
+            return _VERSION, self.framing, PIL.__version__, ImageFile.LOAD_TRUNCATED_IMAGES
 
     def read(self, items):
         """Return the pictures, whether each is present, and (item, cause) of those that cannot be read."""
+        with parents_settings():
+            return self._read(items)
+
+    def _read(self, items):
         present = ~missing_rows(items.cells)
         filled = np.flatnonzero(present)
         if self.loader is None:  # a cell of the wrong type is known before hours of decoding
@@ -89,7 +101,7 @@ class PictureReader:
                 if is_missing(cell):
                     present[item] = False
                 else:
-                    pictures[place] = decode(cell, self.framing, self.root)
+                    pictures[place] = decode(cell, self.framing, self.root, self.layout)
             except UnreadableError as error:
                 present[item] = False
                 failures.append((item, str(error)))
@@ -102,8 +114,10 @@ class PictureReader:
             return cell
         try:
             cell = self.loader(cell)
-        except (OSError, ValueError) as error:
-            raise UnreadableError(f"the loader raised {type(error).__name__}: {error}") from error
+        except MemoryError:
+            raise
+        except Exception as error:  # it is the user's, and calls libraries that raise errors of their own
+            raise UnreadableError(f"the loader raised {type(error).__name__}: {_shortened(str(error), 300)}") from error
         if not is_missing(cell):
             _check_kind(cell, items, item, f"The loader of {self.who} must return")
         return cell
@@ -140,7 +154,7 @@ class PictureReader:
 
     def _fetch(self, run, items, present, some):
         """Return the pictures of some items as `StoredRows`, and (item, cause) of those that cannot be read."""
-        keys = hash_cells(items.cells[some], self.root)
+        keys = hash_cells(items.cells[some], self.root, self.layout)
         causes = {}
 
         def make(places):
@@ -157,7 +171,7 @@ class PictureReader:
 
     def _unchanged(self, cells, keys):
         """Return which cells are still what they were before they were decoded."""
-        is_path = np.array([isinstance(cell, (str, os.PathLike)) for cell in cells], dtype=bool)
+        is_path = np.array(list(map(_leads_to_file, cells)), dtype=bool)
         unchanged = ~is_path
         unchanged[is_path] = hash_cells(cells[is_path], self.root) == keys[is_path]
         return unchanged
@@ -179,14 +193,24 @@ def _in_tasks(parallel, n_threads, function, some, *more):
     return list(chain.from_iterable(parallel(joblib.delayed(function)(*part) for part in parts)))
 
 
+def _leads_to_file(cell):
+    with suppress(UnreadableError):
+        cell = plain_cell(cell)
+    return isinstance(cell, (str, os.PathLike))
+
+
 def _check_kind(cell, items, item, who_does):
-    if not isinstance(cell, CELL_TYPES):
-        text = repr(cell)
+    if not can_hold_picture(cell):
         raise TypeError(
-            f"{who_does} paths (str or pathlib.Path), bytes, PIL images and arrays; got {type(cell).__name__} in "
-            f"{items.where(item)} of{_of(items.name)}: {text if len(text) <= 60 else text[:57] + '...'}. Convert such "
-            f"cells, or let loader= do it, a function from such a cell to one of these."
+            f"{who_does} paths (str or pathlib.Path), data: URIs and base64, bytes, PIL images, arrays, tensors, and "
+            f"dicts of 'bytes' and 'path'; got {type(cell).__name__} in {items.where(item)} of{_of(items.name)}: "
+            f"{_shortened(repr(cell), 60)}. Convert such cells, or let loader= do it, a function from such a cell to "
+            f"one of these."
         )
+
+
+def _shortened(text, length):
+    return text if len(text) <= length else text[: length - 3] + "..."
 
 
 def _of(name):
