@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from sklearn_mm.inputs._files import lead_to_pictures
 from sklearn_mm.preprocessing._cells import is_missing
 from sklearn_mm.preprocessing._columns import detect_column_kind
 from sklearn_mm.preprocessing._lists import empty_rows, holds_nothing, is_list
@@ -65,7 +66,7 @@ def detect_kinds(frame, who="detect_kinds"):
 
     The first line of the following table that holds decides. Most cells are more than half of the up to 1,000 cells
     that are looked at, which are drawn evenly from those with something in them, always the same ones. Paths and URLs
-    count as those of pictures if they end like one (.png, .jpg and so on); nothing is opened.
+    count as those of pictures if they end like one (.png, .jpg and so on), bytes and base64 if they begin like one.
 
     =========================================================================================== ===========
     the column has                                                                              kind
@@ -73,7 +74,8 @@ def detect_kinds(frame, who="detect_kinds"):
     no cell with anything in it                                                                 ignored
     the category dtype, even if its categories are sentences                                    categorical
     in most cells a vector: a 1-D array of numbers, a tensor, or a list or tuple of numbers     vector
-    in most cells a PIL image, a 2-D or 3-D uint8 array, a picture's bytes, or a path of one    image
+    in most cells a PIL image, an array of a picture, a picture's bytes, or a path of one       image
+    paths without such endings, of which the first ten exist and begin like pictures            image
     in most cells other bytes or path objects                                                   ignored
     lists of strings, in most cells these or strings, that by the rules below are text          text
     another dict, list, or other container, or an array that is no picture, in any cell         TypeError
@@ -88,6 +90,14 @@ def detect_kinds(frame, who="detect_kinds"):
     strings of fewer words, less than 2 cells per distinct value, more than 30 distinct values  text
     other strings                                                                               categorical
     =========================================================================================== ===========
+
+    An array or tensor is one of a picture if it has 2 or 3 dimensions and is uint8, or has 3 dimensions, of which the
+    first or the last has 1, 3 or 4 entries. A picture's bytes may also be base64, a ``data:`` URI, or in a dict
+    ``{"bytes": ..., "path": ...}``, and its path in such a dict or a ``file://`` URI.
+
+    Files are opened for one line only: if cells are path objects or strings with a separator of folders (with the
+    ``root`` of an `ImageTransformer`, any strings), and end like no picture, the first ten are looked up, up to the
+    first that leads to none.
 
     A list, a tuple or an array of pictures counts as a picture, so that single ones and lists may mix; what is
     missing in it is left out, and an empty one is missing. Lists are lists of texts if their strings are: tags of one
@@ -119,8 +129,8 @@ def detect_kinds(frame, who="detect_kinds"):
     return {label: detect_kind(column, label, who) for label, column in frame.items()}
 
 
-def detect_kind(column, label, who):
-    """Return what one column holds, and why: one entry of `detect_kinds`."""
+def detect_kind(column, label, who, root=None):
+    """Return what one column holds, and why: one entry of `detect_kinds`; ``root`` is the folder of relative paths."""
     if is_all_missing(column):
         return Detected("ignored", f"all of its {len(column)} cells are missing")
     if column.dtype.type is pd.CategoricalDtype.type:  # pandas's own, or pyarrow's dictionary
@@ -129,7 +139,7 @@ def detect_kind(column, label, who):
     if holds_strings(cells):
         cells = _sample(cells)
         has_lists = _holds_objects(column) and not _LISTS.isdisjoint(map(type, column.to_numpy(dtype=object)))
-        detected = _detect_objects(cells, has_lists)
+        detected = _detect_objects(cells, has_lists, root)
         check_no_containers(column, label, who, detected)
         if detected is not None:
             return detected
@@ -188,7 +198,7 @@ def check_no_containers(column, label, who, detected=None):
             )
 
 
-def _detect_objects(cells, has_lists):
+def _detect_objects(cells, has_lists, root):
     """Vectors, pictures, other media and lists of texts, or None."""
     vectors = sum(map(is_vector, cells))
     if 2 * vectors > len(cells):
@@ -198,6 +208,8 @@ def _detect_objects(cells, has_lists):
     if 2 * pictures > len(cells):
         listed = f", {len(lists)} of them lists" if lists else ""
         return Detected("image", f"{_share(pictures, cells)} are pictures or paths of pictures{listed}")
+    if lead_to_pictures(cells, root):
+        return Detected("image", "paths that lead to pictures")
     media = sum(isinstance(cell, (*_BYTES, os.PathLike)) for cell in cells)
     if 2 * media > len(cells):
         return Detected("ignored", f"{_share(media, cells)} are bytes or paths, but not of pictures")
