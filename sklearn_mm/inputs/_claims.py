@@ -51,7 +51,8 @@ def claim_columns(frame, has_labels, inputs, who):
 
     detected = {}
     if finder:
-        detected = _detect(frame, [label for label in frame.columns if label not in owner], has_labels, who)
+        root = getattr(inputs[finder["image"]].transformer, "root", None) if "image" in finder else None
+        detected = _detect(frame, [label for label in frame.columns if label not in owner], has_labels, who, root)
         owner.update({label: finder[kind] for label, (kind, _) in detected.items() if kind in finder})
     if not owner:
         lines = [f"  {label!r}: {kind} ({reason})" for label, (kind, reason) in list(detected.items())[:_MOST_SHOWN]]
@@ -93,10 +94,10 @@ def find_by_kind(inputs, who):
     return finder
 
 
-def _detect(frame, labels, has_labels, who):
+def _detect(frame, labels, has_labels, who, root):
     if not has_labels and all(map(is_numeric_dtype, frame.dtypes)):  # constant ones and all, as scikit-learn does
         return dict.fromkeys(labels, Detected("numeric", "column of an array of numbers"))
-    return {label: detect_kind(frame[label], label, who) for label in labels}
+    return {label: detect_kind(frame[label], label, who, root) for label in labels}
 
 
 def _find(column, frame, has_labels, name, who):

@@ -7,12 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
+from sklearn_mm.inputs._files import lead_to_pictures
 from sklearn_mm.preprocessing._cells import draw, is_missing
 from sklearn_mm.preprocessing._kinds import explain_column_kind
 from sklearn_mm.preprocessing._lists import empty_rows, holds_nothing, is_list
 from sklearn_mm.preprocessing._odd_cells import are_few
+from sklearn_mm.preprocessing._plain import looks_like_picture
 from sklearn_mm.preprocessing._vectors import is_vector
 
 __all__ = [
@@ -33,15 +34,6 @@ _MANY = 30  # distinct values, above which a column of single words is no longer
 _TABLE = ("numeric", "categorical", "datetime")
 _REPEATS = 10  # cells per distinct value, from which on even sentences are categories
 
-_IMAGE_ENDING = re.compile(
-    r"\.(png|jpe?g|jfif|gif|bmp|dib|webp|tiff?|ppm|pgm|pbm|pnm|ico|avif|heic|heif|jp2|tga)([?#]\S*)?\s*$", re.IGNORECASE
-)
-_IMAGE_DATA_URL = re.compile(r"\s*data:image/", re.IGNORECASE)
-_IMAGE_SIGNATURE = re.compile(
-    rb"\xff\xd8\xff|\x89PNG\r\n|GIF8[79]a|BM|II\*\x00|MM\x00\*|RIFF.{4}WEBP|.{4}ftyp(?:avi[fs]|hei[cxf]|mif1)|P[1-6]\s|"
-    rb"\x00\x00\x01\x00|\x00\x00\x00\x0cjP  ",
-    re.DOTALL,
-)
 _DIGIT = re.compile(r"\d")
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*", re.IGNORECASE)
 _SPACELESS = re.compile(  # Thai to Burmese, Khmer, Japanese and Chinese: scripts that put no spaces between words
@@ -69,7 +61,7 @@ def detect_kinds(frame, who="detect_kinds"):
 
     The first line of the following table that holds decides. Most cells are more than half of the up to 1,000 cells
     that are looked at, which are drawn evenly from those with something in them, always the same ones. Paths and URLs
-    count as those of pictures if they end like one (.png, .jpg and so on); nothing is opened.
+    count as those of pictures if they end like one (.png, .jpg and so on), bytes and base64 if they begin like one.
 
     =========================================================================================== ===========
     the column has                                                                              kind
@@ -77,7 +69,8 @@ def detect_kinds(frame, who="detect_kinds"):
     no cell with anything in it                                                                 ignored
     the category dtype, even if its categories are sentences                                    categorical
     in most cells a vector: a 1-D array of numbers, a tensor, or a list or tuple of numbers     vector
-    in most cells a PIL image, a 2-D or 3-D uint8 array, a picture's bytes, or a path of one    image
+    in most cells a PIL image, an array of a picture, a picture's bytes, or a path of one       image
+    paths without such endings, of which the first ten exist and begin like pictures            image
     in most cells other bytes or path objects                                                   ignored
     lists of strings, in most cells these or strings, that by the rules below are text          text
     the same value in each of two or more cells, none missing                                   ignored
@@ -110,6 +103,13 @@ def detect_kinds(frame, who="detect_kinds"):
     Strings of digits are numbers if something beside them, a word for "missing" or an odd cell, has kept whoever read
     the file from making numbers of them. They look like codes if one begins with 0, if all have the same five digits or
     more, if an odd cell has digits too ("12A"), or if there are at most 30 of them, which come back.
+    An array or tensor is one of a picture if it has 2 or 3 dimensions and is uint8, or has 3 dimensions, of which the
+    first or the last has 1, 3 or 4 entries. A picture's bytes may also be base64, a ``data:`` URI, or in a dict
+    ``{"bytes": ..., "path": ...}``, and its path in such a dict or a ``file://`` URI.
+
+    Files are opened for one line only: if cells are path objects or strings with a separator of folders (with the
+    ``root`` of an `ImageTransformer`, any strings), and end like no picture, the first ten are looked up, up to the
+    first that leads to none.
 
     A list, a tuple or an array of pictures counts as a picture, so that single ones and lists may mix; what is
     missing in it is left out, and an empty one is missing. Lists are lists of texts if their strings are: tags of one
@@ -141,8 +141,8 @@ def detect_kinds(frame, who="detect_kinds"):
     return {label: detect_kind(column, label, who) for label, column in frame.items()}
 
 
-def detect_kind(column, label, who):
-    """Return what one column holds, and why: one entry of `detect_kinds`."""
+def detect_kind(column, label, who, root=None):
+    """Return what one column holds, and why: one entry of `detect_kinds`; ``root`` is the folder of relative paths."""
     if is_all_missing(column):
         return Detected("ignored", f"all of its {len(column)} cells are missing")
     if column.dtype.type is pd.CategoricalDtype.type:  # pandas's own, or pyarrow's dictionary
@@ -152,7 +152,7 @@ def detect_kind(column, label, who):
     if holds_strings(cells):
         cells = _sample(cells)
         has_lists = _holds_objects(column) and not _LISTS.isdisjoint(map(type, column.to_numpy(dtype=object)))
-        detected = _detect_objects(cells, has_lists)
+        detected = _detect_objects(cells, has_lists, root)
     detected = detected or _detect_scalars(column, cells)
     check_no_containers(column, label, who, detected)
     return detected
@@ -196,7 +196,7 @@ def check_no_containers(column, label, who, detected=None):
     if not _holds_objects(column):
         return
     cells = column.to_numpy(dtype=object)
-    is_read = _READS.get(detected and detected.kind, _is_picture)
+    is_read = _READS.get(detected and detected.kind, looks_like_picture)
     suspects = {kind for kind in set(map(type, cells)) if hasattr(kind, "__iter__") and not issubclass(kind, _FLAT)}
     if not suspects:
         return
@@ -212,16 +212,18 @@ def check_no_containers(column, label, who, detected=None):
     )
 
 
-def _detect_objects(cells, has_lists):
+def _detect_objects(cells, has_lists, root):
     """Vectors, pictures, other media and lists of texts, or None."""
     vectors = sum(map(is_vector, cells))
     if 2 * vectors > len(cells):
         return Detected("vector", f"{_share(vectors, cells)} are vectors")
     lists = [cell for cell in cells if is_list(cell)]
-    pictures = sum(map(_is_picture, cells)) + sum(map(_are_pictures, lists))
+    pictures = sum(map(looks_like_picture, cells)) + sum(map(_are_pictures, lists))
     if 2 * pictures > len(cells):
         listed = f", {len(lists)} of them lists" if lists else ""
         return Detected("image", f"{_share(pictures, cells)} are pictures or paths of pictures{listed}")
+    if lead_to_pictures(cells, root):
+        return Detected("image", "paths that lead to pictures")
     media = sum(isinstance(cell, (*_BYTES, os.PathLike)) for cell in cells)
     if 2 * media > len(cells):
         return Detected("ignored", f"{_share(media, cells)} are bytes or paths, but not of pictures")
@@ -261,17 +263,6 @@ def _count_words(string):
     return max(len(string.split()), len(_SPACELESS.findall(string)) / 2)
 
 
-def _is_picture(cell):
-    if isinstance(cell, str | os.PathLike):
-        path = os.fspath(cell)
-        return isinstance(path, str) and bool(_IMAGE_ENDING.search(path) or _IMAGE_DATA_URL.match(path))
-    if isinstance(cell, _BYTES):
-        return _IMAGE_SIGNATURE.match(bytes(cell[:16])) is not None
-    if isinstance(cell, np.ndarray):
-        return cell.dtype == np.uint8 and cell.ndim in (2, 3)
-    return isinstance(cell, Image.Image)
-
-
 def _filled(cell):
     """What is in a list, without what is missing."""
     return [item for item in cell if not is_missing(item)]
@@ -279,7 +270,7 @@ def _filled(cell):
 
 def _are_pictures(cell):
     items = _filled(cell)
-    return bool(items) and all(map(_is_picture, items))
+    return bool(items) and all(map(looks_like_picture, items))
 
 
 def _sample(cells):
@@ -310,6 +301,6 @@ def _share(n, cells):
 
 _READS = {  # which containers the transformer of a kind of columns reads, or complains of more precisely
     "vector": lambda cell: is_vector(cell) or holds_nothing(cell),
-    "image": lambda cell: is_list(cell) or _is_picture(cell),
+    "image": lambda cell: is_list(cell) or looks_like_picture(cell) or holds_nothing(cell),
     "text": is_list,
 }

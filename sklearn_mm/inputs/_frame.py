@@ -2,8 +2,10 @@
 
 import numpy as np
 import pandas as pd
+import torch
 from sklearn.utils import check_array
 
+from sklearn_mm.preprocessing._cells import as_cells
 from sklearn_mm.preprocessing._tables import check_is_table
 
 __all__ = ["as_frame"]
@@ -14,9 +16,10 @@ def as_frame(X, who):
 
     Parameters
     ----------
-    X : table, 2-D array or list of lists
+    X : table, 2-D array or list of lists, or pictures
         pandas, polars and pyarrow tables keep their types. The columns of an array are labelled with their positions;
-        those of an object array get the type that all of their cells have.
+        those of an object array get the type that all of their cells have. An array or tensor of pictures, in four
+        dimensions, or three of uint8, is one column of these.
     who : str
         Whose table it is, for error messages.
 
@@ -35,6 +38,8 @@ def as_frame(X, who):
         frame, has_labels = pd.DataFrame({column.name: _polars_column(column) for column in X.get_columns()}), True
     elif library == "pyarrow" and hasattr(X, "column_names"):
         frame, has_labels = X.to_pandas(ignore_metadata=True), True  # else columns would come back as an index
+    elif _is_stack_of_pictures(X):
+        frame, has_labels = pd.DataFrame({0: as_cells(X, who)[0]}), False
     else:
         frame, has_labels = _frame_of_array(X, who), False
     for axis, what in enumerate(("sample", "feature")):
@@ -46,10 +51,17 @@ def as_frame(X, who):
 
 
 def _polars_column(column):
+    if "Struct" in str(column.dtype):  # of which NumPy would make rows of a matrix, without names
+        return pd.Series(column.to_list(), dtype=object)
     cells = column.to_numpy()
     if str(column.dtype).startswith(("Categorical", "Enum")):
         return pd.Categorical(cells)
     return pd.Series(list(cells) if cells.ndim > 1 else cells)  # of vectors of one length, polars makes a matrix
+
+
+def _is_stack_of_pictures(X):
+    is_array = isinstance(X, np.ndarray | torch.Tensor)
+    return is_array and (X.ndim == 4 or (X.ndim == 3 and str(X.dtype).removeprefix("torch.") == "uint8"))
 
 
 def _frame_of_array(X, who):

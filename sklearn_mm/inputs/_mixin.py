@@ -5,6 +5,7 @@ from numbers import Integral
 from sklearn.base import clone
 
 from sklearn_mm.inputs._inputs import ImageInput, Input, TabularInput, TextInput
+from sklearn_mm.preprocessing._pillow_settings import send_with_settings
 from sklearn_mm.utils._validation import (
     StrOptions,
     _BaseComposition,
@@ -24,6 +25,10 @@ class InputsMixin(_BaseComposition):
     """
 
     _owner = None  # name of the estimator that this one works for, and whose name errors carry
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        send_with_settings(cls)
 
     def get_params(self, deep=True):
         """Return the parameters of this estimator and of its Inputs.

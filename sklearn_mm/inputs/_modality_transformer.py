@@ -10,11 +10,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mm.inputs._claims import claim_columns
 from sklearn_mm.inputs._frame import as_frame
-<<<<<<< HEAD
-from sklearn_mm.inputs._inputs import same_parameters
-=======
 from sklearn_mm.inputs._ignored import warn_of_ignored
->>>>>>> tables
+from sklearn_mm.inputs._inputs import same_parameters
 from sklearn_mm.inputs._mixin import InputsMixin
 from sklearn_mm.preprocessing import Blocks
 from sklearn_mm.preprocessing._cut_texts import warn_of_cut_texts

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_mm.preprocessing._pillow_settings import send_with_settings
 from sklearn_mm.utils._learner import take_over
 
 __all__ = ["BlockTransformer"]
@@ -29,6 +30,10 @@ class BlockTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
     """
 
     reading_parameters = ()
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        send_with_settings(cls)
 
     def fit(self, X, y=None):
         """Learn from the cells of ``X``."""

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pandas as pd
+import torch
 
-__all__ = ["as_cells", "check_in_memory", "draw", "is_missing", "missing_rows", "object_array"]
+__all__ = ["as_cells", "check_in_memory", "draw", "is_missing", "is_record", "missing_rows", "object_array"]
 
 _N_SAMPLED = 1000
+_RECORD_KEYS = frozenset(["bytes", "path"])
 
 
 def as_cells(X, who="This transformer"):
@@ -13,9 +15,9 @@ def as_cells(X, who="This transformer"):
 
     Parameters
     ----------
-    X : Series, table of one column, list, tuple, or array of shape (n,), (n, 1) or (n, ...)
-        The column. pandas, polars and pyarrow are known; of an array with three dimensions or more, each ``X[i]`` is
-        a cell.
+    X : Series, table of one column, list, tuple, array of shape (n,), (n, 1) or (n, ...), or tensor
+        The column. pandas, polars and pyarrow are known; of an array or tensor with three dimensions or more, each
+        ``X[i]`` is a cell.
     who : str, default="This transformer"
         Whose column it is, for error messages.
 
@@ -45,6 +47,8 @@ def as_cells(X, who="This transformer"):
         return object_array(X.to_pylist()), None
     if isinstance(X, (list, tuple)):
         return object_array(X), None
+    if isinstance(X, torch.Tensor) and X.ndim >= 3:
+        return object_array(list(X)), None  # not as NumPy's, whose channels are elsewhere
     # NumPy's own scalars have `__array__` too, and are cells rather than columns.
     if hasattr(X, "__array__") and not isinstance(X, np.generic):
         return _cells_of_array(X, who), None
@@ -60,10 +64,17 @@ def check_in_memory(X, who):
         raise TypeError(f"{who} needs data in memory, got a polars LazyFrame. Call its collect() first.")
 
 
+def is_record(cell):
+    """Return whether a cell is a dict of "bytes" and "path", as data sets of Hugging Face hold media."""
+    return isinstance(cell, dict) and bool(cell) and _RECORD_KEYS.issuperset(cell)
+
+
 def is_missing(cell):
-    """Return whether there is nothing in a cell: None, NaN, pd.NA, NaT, and empty or blank strings."""
+    """Return whether there is nothing in a cell: None, NaN, pd.NA, NaT, empty or blank strings, and dicts of these."""
     if isinstance(cell, str):
         return not cell.strip()
+    if is_record(cell):
+        return all(map(is_missing, cell.values()))
     return bool(pd.api.types.is_scalar(cell) and pd.isna(cell))
 
 
@@ -71,8 +82,10 @@ def missing_rows(cells):
     """Return where `is_missing` holds, for all cells of an object array of shape (n,): a bool array (n,)."""
     missing = pd.isna(cells)
     for row, cell in enumerate(cells):
-        if isinstance(cell, str) and (not cell or cell.isspace()):
-            missing[row] = True
+        if isinstance(cell, str):
+            missing[row] = not cell or cell.isspace()
+        elif is_record(cell):
+            missing[row] = is_missing(cell)
     return missing
 
 

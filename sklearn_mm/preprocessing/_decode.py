@@ -1,26 +1,29 @@
 """One cell to one picture: open it, set it upright, bring it to colour, and frame it."""
 
+import errno
 import io
 import math
 import os
 import re
 import stat
-import struct
 import threading
-import zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 
 import numpy as np
+import torch
 from PIL import Image
 from PIL.TiffImagePlugin import IMAGELENGTH, IMAGEWIDTH, TiffImageFile
 
+from sklearn_mm.preprocessing._cells import is_record
 from sklearn_mm.preprocessing._deep import FLOAT, SHALLOW, value_kind, value_statistics, values_to_uint8
+from sklearn_mm.preprocessing._formats import CAMERA_RAW_ADVICE, HEAD, advice_for, is_camera_raw
 from sklearn_mm.preprocessing._framing import frame, needed_scale
-from sklearn_mm.preprocessing._unreadable import UnreadableError
+from sklearn_mm.preprocessing._paths import as_spelt_on_disk
+from sklearn_mm.preprocessing._pillow import READ_ERRORS, UnreadableError, bomb_cause, pillow_reads
+from sklearn_mm.preprocessing._plain import is_long_base64, plain_cell
 
 __all__ = [
-    "CELL_TYPES",
-    "READ_ERRORS",
     "UnreadableError",
     "decode",
     "describe_cell",
@@ -29,25 +32,6 @@ __all__ = [
     "read_header",
     "read_statistics",
 ]
-
-CELL_TYPES = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image, np.ndarray)
-
-# What Pillow's readers raise on damaged files, found by feeding them such files.
-READ_ERRORS = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    RuntimeError,
-    AssertionError,
-    TypeError,
-    AttributeError,
-    LookupError,
-    ArithmeticError,
-    EOFError,
-    struct.error,
-    zlib.error,
-)
-_BOMB_ERRORS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = {
@@ -60,29 +44,33 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|data:")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+
+_NO_SUCH_NAME = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 
 _loading = threading.Lock()
 
 
-def decode(cell, framing, root=None):
+def decode(cell, framing, root=None, layout=None):
     """Return the picture in a cell as uint8 array (height, width, channels).
 
     Parameters
     ----------
-    cell : str, path, bytes, PIL image or array
-        What holds the picture.
+    cell : str, path, bytes, PIL image, array, tensor or dict
+        What holds the picture, in any of the ways that `plain_cell` knows.
     framing : Framing
         Size, colour and part of the picture.
     root : str or path, default=None
         Folder of relative paths.
+    layout : {"first", "last"} or None, default=None
+        Where the channels are in arrays whose shape leaves it open.
 
     Raises
     ------
     UnreadableError
         Where there is no readable picture in the cell.
     """
-    image, full_size = _open(cell, framing, root)
+    image, full_size = _open(plain_cell(cell, layout), framing, root)
     return np.asarray(frame(image, full_size, framing)).reshape(*framing.size, -1)
 
 
@@ -101,20 +89,23 @@ def describe_cell(cell):
         return f"{type(cell).__name__} of length {len(cell)}"
     if isinstance(cell, Image.Image):
         return f"PIL image of mode {cell.mode} and size {cell.size}"
-    if isinstance(cell, np.ndarray):
-        return f"array of shape {cell.shape} and dtype {cell.dtype}"
+    if isinstance(cell, np.ndarray | torch.Tensor):
+        kind = "array" if isinstance(cell, np.ndarray) else "tensor"
+        return f"{kind} of shape {tuple(cell.shape)} and dtype {cell.dtype}"
+    if is_record(cell):
+        return f"{{{', '.join(f'{key!r}: {describe_cell(value)}' for key, value in cell.items())}}}"
+    if cell is None:
+        return "None"
     return f"object of type {type(cell).__name__}"
 
 
-def read_header(cell, root=None):
+def read_header(cell, root=None, layout=None):
     """Return width and height of the upright picture in a cell, and the kind of its values, without decoding it.
 
     Parameters
     ----------
-    cell : str, path, bytes, PIL image or array
-        What holds the picture.
-    root : str or path, default=None
-        Folder of relative paths.
+    cell, root, layout : object
+        As of `decode`.
 
     Returns
     -------
@@ -126,74 +117,83 @@ def read_header(cell, root=None):
     UnreadableError
         Where there is no readable picture in the cell.
     """
-    with _causes(cell, root):
-        if isinstance(cell, np.ndarray):
-            height, width = _check_shape(cell).shape[:2]
-            return width, height, value_kind(cell.dtype)
-        if isinstance(cell, Image.Image):
-            orientation = _load(cell)
-            return *_turn_size(cell.size, orientation), value_kind(cell.mode)
-        with Image.open(_source(cell, root)) as image:
-            _check_size(image.size)
-            # The method of PNGs would decode them, to look for the tag behind the pixels.
-            return *_upright_size(image, orientation_of(image, Image.Image.getexif)), value_kind(image.mode)
+    cell = plain_cell(cell, layout)
+    if isinstance(cell, np.ndarray):
+        height, width = _check_shape(cell).shape[:2]
+        return width, height, value_kind(cell.dtype)
+    if isinstance(cell, Image.Image):
+        orientation = _load(cell, root)
+        return *_turn_size(cell.size, orientation), value_kind(cell.mode)
+    with _opened(cell, root) as image:
+        # The method of PNGs would decode them, to look for the tag behind the pixels.
+        return *_upright_size(image, orientation_of(image, Image.Image.getexif)), value_kind(image.mode)
 
 
-def read_statistics(cell, root=None):
+def read_statistics(cell, root=None, layout=None):
     """Return the `value_statistics` of the deep picture in a cell; parameters and errors are those of `read_header`."""
-    with _causes(cell, root):
-        if isinstance(cell, np.ndarray):
-            return value_statistics(_check_shape(cell))
-        if isinstance(cell, Image.Image):
-            _load(cell)
-            return value_statistics(np.asarray(cell))
-        with Image.open(_source(cell, root)) as image:
-            _check_size(image.size)
-            return value_statistics(np.asarray(image))
+    cell = plain_cell(cell, layout)
+    if isinstance(cell, np.ndarray):
+        return value_statistics(_check_shape(cell))
+    if isinstance(cell, Image.Image):
+        _load(cell, root)
+        return value_statistics(np.asarray(cell))
+    with _opened(cell, root) as image:
+        with _reading(cell, root):
+            image.load()
+        return value_statistics(np.asarray(image))
+
+
+def _reading(cell, root):
+    """Where Pillow and the file system are called for a cell."""
+    return pillow_reads(partial(_cause, cell=cell, root=root))
 
 
 @contextmanager
-def _causes(cell, root):
-    """Make what goes wrong with a cell an `UnreadableError`."""
-    try:
-        yield
-    except UnreadableError:
-        raise
-    except _BOMB_ERRORS as error:
-        raise UnreadableError(_bomb_cause()) from error
-    except READ_ERRORS as error:
-        raise UnreadableError(_cause(error, cell, root)) from error
+def _opened(cell, root):
+    """Open a file and give the PIL image, which is not loaded, if it is one to load."""
+    source = _source(cell, root)
+    with _reading(cell, root):
+        image = Image.open(source)
+    with image:
+        _check_size(image.size)
+        if is_camera_raw(image, source if isinstance(source, str) else ""):
+            raise UnreadableError(CAMERA_RAW_ADVICE)
+        yield image
 
 
 def _open(cell, framing, root):
     """Return an upright picture in the result's colours, and the size it has in full (JPEGs come reduced)."""
-    with _causes(cell, root):
-        if isinstance(cell, np.ndarray):
-            image = _image_from_array(cell, framing)
-            return _to_color(image, framing), image.size
-        if isinstance(cell, Image.Image):
-            orientation = _load(cell)
-            image = _upright(_to_color(cell, framing), orientation)
-            return image, image.size
-        with Image.open(_source(cell, root)) as image:
-            _check_size(image.size)
-            full_size = _upright_size(image, orientation_of(image))
-            needed = needed_scale(full_size, framing)
+    if isinstance(cell, np.ndarray):
+        image = _image_from_array(cell, framing)
+        return _to_color(image, framing), image.size
+    if isinstance(cell, Image.Image):
+        orientation = _load(cell, root)
+        image = _upright(_to_color(cell, framing), orientation)
+        return image, image.size
+    with _opened(cell, root) as image:
+        full_size = _upright_size(image, orientation_of(image))
+        needed = needed_scale(full_size, framing)
+        draft_size = tuple(math.ceil(length * needed) for length in image.size)
+        with _reading(cell, root):
             if needed < 1:
-                image.draft(framing.color, tuple(math.ceil(length * needed) for length in image.size))
+                image.draft(framing.color, draft_size)
             image.load()
-            orientation = orientation_of(image)  # not before: Pillow turns TIFFs while it loads them
-            return _upright(_to_color(image, framing), orientation), full_size
+        orientation = orientation_of(image)  # not before: Pillow turns TIFFs while it loads them
+        return _upright(_to_color(image, framing), orientation), full_size
 
 
-def _load(image):
-    """Load a PIL image, and return how it then lies."""
+def _load(image, root):
+    """Load a PIL image that a user handed in, and return how it then lies."""
     with _loading:  # the same object may be in several rows, and Pillow's own loading is not thread-safe
-        image.load()
-        return orientation_of(image)
+        with _reading(image, root):
+            image.load()
+        orientation = orientation_of(image)
+    _check_not_empty(image.size)
+    return orientation
 
 
 def _source(cell, root):
+    """Return what Pillow is to open: a file of bytes, or the path of a file that is one."""
     if isinstance(cell, (bytes, bytearray, memoryview)):
         content = bytes(cell)
         if not content:
@@ -201,8 +201,9 @@ def _source(cell, root):
         return io.BytesIO(content)
     if isinstance(cell, str) and _URL.match(cell):
         raise UnreadableError("is a URL, and nothing is fetched; pass loader=, a function from a URL to bytes")
-    path = file_path(cell, root)
-    status = os.stat(path)
+    path = as_spelt_on_disk(file_path(cell, root))
+    with _reading(cell, root):
+        status = os.stat(path)
     if stat.S_ISDIR(status.st_mode):
         raise UnreadableError("is a directory")
     if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
@@ -213,38 +214,52 @@ def _source(cell, root):
 
 
 def _cause(error, cell, root):
-    if isinstance(error, (FileNotFoundError, NotADirectoryError)) and isinstance(cell, (str, os.PathLike)):
+    is_path = isinstance(cell, (str, os.PathLike))
+    if isinstance(cell, str) and getattr(error, "errno", None) in _NO_SUCH_NAME and is_long_base64(cell):
+        return (
+            "is no path, and no picture in base64 that is known by its start; 'data:;base64,' before it says that it is"
+        )
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)) and is_path:
         path = file_path(cell, root)
         where = "" if path == os.fsdecode(cell) and os.path.isabs(path) else f" ({os.path.abspath(path)!r})"
         hint = "; here '\\' does not separate folders" if "\\" in path and os.sep == "/" else ""
         return f"no such file{where}{hint}"
     if isinstance(error, Image.UnidentifiedImageError):
-        return "is no picture, or of a format that Pillow cannot read"
+        return advice_for(_head(cell, root), os.fsdecode(cell) if is_path else "")
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
-    return f"{type(error).__name__}: {error}".rstrip(": ")
+    hint = "; PIL.ImageFile.LOAD_TRUNCATED_IMAGES = True reads what is left of it" if "runcated" in str(error) else ""
+    return f"{type(error).__name__}: {error}".rstrip(": ") + hint
+
+
+def _head(cell, root):
+    """Return the first bytes of a file that Pillow does not know."""
+    if not isinstance(cell, (str, os.PathLike)):
+        return bytes(cell[:HEAD]) if isinstance(cell, (bytes, bytearray, memoryview)) else b""
+    with suppress(OSError), open(as_spelt_on_disk(file_path(cell, root)), "rb") as file:
+        return file.read(HEAD)
+    return b""
+
+
+def _check_not_empty(size):
+    if not all(size):
+        raise UnreadableError("has no pixels")
 
 
 def _check_size(size):
+    _check_not_empty(size)
     # Pillow itself warns or raises, by size; its warning cannot be caught in threads, so the limit is applied here.
     if Image.MAX_IMAGE_PIXELS is not None and math.prod(size) > Image.MAX_IMAGE_PIXELS:
-        raise UnreadableError(_bomb_cause())
-
-
-def _bomb_cause():
-    return (
-        f"has more than {Image.MAX_IMAGE_PIXELS} pixels and could be a decompression bomb; if it is none, raise "
-        f"PIL.Image.MAX_IMAGE_PIXELS"
-    )
+        raise UnreadableError(bomb_cause())
 
 
 def orientation_of(image, getexif=None):
     """Return the number, 1 to 8, by which EXIF tells how a PIL image lies; 1 is upright."""
     try:
         orientation = (image.getexif() if getexif is None else getexif(image)).get(_ORIENTATION_TAG)
-        return orientation if orientation in _UPRIGHT else 1
     except READ_ERRORS:  # a picture with damaged EXIF data is still a picture
         return 1
+    return orientation if orientation in _UPRIGHT else 1
 
 
 def _upright_size(image, orientation):
@@ -266,20 +281,21 @@ def _upright(image, orientation):
 def _to_color(image, framing):
     if value_kind(image.mode) != SHALLOW:
         image = _image_from_array(np.asarray(image), framing)
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        opaque = Image.new("RGB", image.size, framing.background)
-        opaque.paste(image, mask=image.getchannel("A"))
-        image = opaque
-    return image if image.mode == framing.color else image.convert(framing.color)
+    with _reading(image, None):  # palettes and what is transparent may be damaged
+        if image.has_transparency_data:
+            image = image.convert("RGBA")
+            opaque = Image.new("RGB", image.size, framing.background)
+            opaque.paste(image, mask=image.getchannel("A"))
+            image = opaque
+        return image if image.mode == framing.color else image.convert(framing.color)
 
 
 def _check_shape(array):
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
-        hint = ""
-        if array.ndim == 3 and array.shape[0] in (1, 3, 4):
-            hint = "; put the channels last: np.moveaxis(array, 0, -1)"
-        raise UnreadableError(f"an array must have the shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4){hint}")
+        raise UnreadableError(
+            f"an array must have the shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), or its channels first, got "
+            f"{array.shape}"
+        )
     if not array.size:
         raise UnreadableError("has no pixels")
     return array[:, :, 0] if array.ndim == 3 and array.shape[2] == 1 else array

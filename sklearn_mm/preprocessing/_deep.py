@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from sklearn_mm.preprocessing._unreadable import UnreadableError
+from sklearn_mm.preprocessing._pillow import UnreadableError
 
 __all__ = [
     "FEW_LEVELS",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from sklearn_mm.preprocessing._unreadable import UnreadableError
+from sklearn_mm.preprocessing._pillow import UnreadableError
 
 __all__ = ["Framing", "frame", "needed_scale", "turned_size"]
 

@@ -15,6 +15,7 @@ from sklearn_mm.preprocessing._framing import Framing
 from sklearn_mm.preprocessing._keys import hash_cells, mix_keys
 from sklearn_mm.preprocessing._lists import spread, spread_as
 from sklearn_mm.preprocessing._pictures import PictureReader
+from sklearn_mm.preprocessing._plain import common_layout
 from sklearn_mm.preprocessing._specs import ImageSpec
 from sklearn_mm.preprocessing._store import MEMORY, resolve_store
 from sklearn_mm.preprocessing._survey import survey
@@ -32,15 +33,20 @@ _IMAGENET = {
 class ImageTransformer(BlockTransformer):
     """Read a column of pictures into one uint8 array of shape (n_rows, height, width, channels).
 
-    A cell is a path (string or `pathlib.Path`), bytes of a file, a PIL image, or an array of shape (H, W), (H, W, 1),
-    (H, W, 3) or (H, W, 4) of integers, floats or bool. Kinds may mix. Pictures are set upright by their EXIF
-    orientation, transparent ones are laid on ``background``, deep ones are scaled to 8 bits by ``value_range``, and of
-    animated ones the first frame is read. Cells with nothing in them (None, NaN, empty strings) give zeros.
+    A cell is a path (string, `pathlib.Path` or ``file://`` URI), a file's bytes (also as base64, or as a ``data:``
+    URI), a PIL image, an array or a torch tensor, or a dict ``{"bytes": ..., "path": ...}``, of which the bytes count
+    where there are any. Kinds may mix. Arrays have the shape (H, W), (H, W, C) or (C, H, W), with 1, 3 or 4 channels,
+    and are uint8, uint16, bool or float in [0, 1]. Where both ends of a shape could be channels, they are where most
+    other arrays of the column in `fit` have them; if none tells, first in tensors and last in NumPy's arrays.
 
-    A cell may also be a list of these (or a tuple, a 1-D array of objects, or an array of shape (n, H, W, C)): several
-    pictures of one thing. Then the result is a `Ragged`, which holds the pictures of all rows in one array, and a
-    single picture counts as a list of one. An empty list is a missing cell, and what is missing in a list is left out
-    of it.
+    Pictures are set upright by their EXIF orientation, transparent ones are laid on ``background``, deep ones are
+    scaled to 8 bits, and of animated ones the first frame is read. Cells with nothing in them (None, NaN, empty
+    strings) give zeros.
+
+    A cell may also be a list of these (or a tuple, a 1-D array of objects, or an array or tensor of four dimensions,
+    of which the first counts pictures): several pictures of one thing. Then the result is a `Ragged`, which holds the
+    pictures of all rows in one array, and a single picture counts as a list of one. An empty list is a missing cell,
+    and what is missing in a list is left out of it.
 
     Parameters
     ----------
@@ -81,16 +87,17 @@ class ImageTransformer(BlockTransformer):
         may be changed after `fit`, when the files moved.
     loader : callable, default=None
         Called with each cell that is not missing; returns what is to be read in its place: a cell of the kinds above,
-        or None for "missing". It is the way to read URLs or archives, of which nothing is fetched otherwise. What it
-        raises as OSError or ValueError counts as an unreadable cell. It is called from several threads, unless
-        ``n_jobs=1``.
+        or None for "missing". It is the way to read URLs or archives, of which nothing is fetched otherwise, and
+        formats that Pillow does not know. Whatever it raises makes the cell an unreadable one. It is called from
+        several threads, unless ``n_jobs=1``.
     lists : bool or "auto", default="auto"
         Whether cells are lists of pictures. "auto" says yes if there is a list in `fit`; else a list of more than one
         is an error later. With False, lists are cells like others, which only a ``loader`` can read.
     on_error : {"raise", "warn", "ignore"}, default="raise"
         What to do with cells that cannot be read: one error that counts and names them, one such warning, or nothing.
-        In the latter two cases they are like missing ones. It is an error in any case if all cells that are not
-        missing are unreadable, be it in `fit` or, for two cells or more, in `transform`.
+        In the latter two cases they are like missing ones. In `fit`, it is an error all the same if all cells that are
+        not missing are unreadable, as nothing can be learnt then; afterwards it is not, so that a row is read as it
+        would be among any others.
     memory : str, path, joblib.Memory, BlockStore or None, default=None
         Folder that keeps the decoded pictures, so that each is decoded once for all folds, searches and processes that
         name it; the result is then `StoredRows`, which lie in files and not in memory. Pictures of changed files are
@@ -219,9 +226,10 @@ class ImageTransformer(BlockTransformer):
         framing = self._check_framing()
         statistics = {what: self._check_statistic(what) for what in ("mean", "std")}
         items = spread(cells, name, self.lists)
-        found = survey(self._reader(framing), items)
+        layout = None if self.loader is not None else common_layout(items.cells)
+        found = survey(self._reader(framing, layout), items)
         pictures, present, failures = found.reader.read(items)
-        self._report(failures, present, items, n_may_be_all=0)
+        self._report(failures, present, items, fitting=True)
         found.warn(pictures, present)
         if "dataset" in statistics.values():
             if not present.any():
@@ -231,7 +239,7 @@ class ImageTransformer(BlockTransformer):
                 )
             own = dict(zip(("mean", "std"), _pixel_statistics(pictures, present), strict=True))
             statistics = {what: own[what] if value == "dataset" else value for what, value in statistics.items()}
-        self._framing = found.reader.framing
+        self._framing, self._layout = found.reader.framing, layout
         self.size_, self.resize_ = self._framing.size, self._framing.resize
         self.value_range_ = found.value_ranges
         self.mean_ = np.array(statistics["mean"], dtype=float)
@@ -264,8 +272,8 @@ class ImageTransformer(BlockTransformer):
         check_is_fitted(self)
         cells, name = as_cells(X, type(self).__name__)
         items = spread_as(cells, name, self.lists, self.spec_, type(self).__name__)
-        pictures, present, failures = self._reader(self._framing).read(items)
-        self._report(failures, present, items, n_may_be_all=1)
+        pictures, present, failures = self._reader(self._framing, self._layout).read(items)
+        self._report(failures, present, items, fitting=False)
         return items.gather(pictures, present)
 
     def content_keys(self, X):
@@ -286,8 +294,11 @@ class ImageTransformer(BlockTransformer):
         if self.loader is not None:
             return None
         self._validate_params()
-        keys = hash_cells(as_cells(X, type(self).__name__)[0], self.root)
-        return self.settle_keys(keys) if hasattr(self, "_framing") else keys
+        cells, name = as_cells(X, type(self).__name__)
+        is_fitted = hasattr(self, "_framing")
+        layout = self._layout if is_fitted else common_layout(spread(cells, name, self.lists).cells)
+        keys = hash_cells(cells, self.root, layout)
+        return self.settle_keys(keys) if is_fitted else keys
 
     def settle_keys(self, keys):
         """Return keys of cells that were asked for before `fit` as they are after it, with what it learnt.
@@ -302,31 +313,32 @@ class ImageTransformer(BlockTransformer):
         keys : ndarray of shape (n_rows,), dtype V16
             What it would return now of the same cells.
         """
-        return mix_keys(keys, self._reader(self._framing).settings)
+        return mix_keys(keys, self._reader(self._framing, self._layout).settings)
 
-    def _reader(self, framing):
+    def _reader(self, framing, layout):
         return PictureReader(
-            type(self).__name__, framing, self.root, self.loader, self.n_jobs, resolve_store(self.memory)
+            type(self).__name__, framing, self.root, layout, self.loader, self.n_jobs, resolve_store(self.memory)
         )
 
-    def _report(self, failures, present, items, n_may_be_all):
-        """Raise or warn about what is unreadable; more rows than ``n_may_be_all`` must not be all that there are."""
+    def _report(self, failures, present, items, fitting):
+        """Raise or warn about what is unreadable; in `fit`, it must not be all that there is."""
         if not failures:
             return
         found = f"{len(failures)} of {len(present)} {items.noun} ({items.which_rows(item for item, _ in failures)})"
         lines = [f"  {items.where(item)}: {describe_cell(items.cells[item])}: {cause}" for item, cause in failures[:5]]
         message = "\n".join([f"{type(self).__name__} cannot read {found}:", *lines, ""])
-        if not present.any() and len({items.row_of(item) for item, _ in failures}) > n_may_be_all:
+        if fitting and not present.any():
             raise ValueError(
-                f"{message}These are all that are not missing, an error whatever on_error is. Check the paths and "
-                f"root={self.root!r}."
+                f"{message}These are all that are not missing, of which nothing can be learnt, whatever on_error is. "
+                f"Check the paths and root={self.root!r}."
             )
         if self.on_error == "raise":
             raise ValueError(
                 f'{message}Fix these cells, drop these rows, or pass on_error="warn" to read them as missing.'
             )
         if self.on_error == "warn":
-            warnings.warn(f"{message}They are read as missing.", UserWarning, stacklevel=3)
+            all_of_them = "" if present.any() else f" These are all: check the paths and root={self.root!r}."
+            warnings.warn(f"{message}They are read as missing.{all_of_them}", UserWarning, stacklevel=3)
 
     def _check_framing(self):
         value_range = self._check_value_range()

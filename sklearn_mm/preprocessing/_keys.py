@@ -3,6 +3,7 @@
 import os
 import pickle
 import stat
+from contextlib import suppress
 from hashlib import blake2b
 
 import joblib
@@ -10,8 +11,11 @@ import numpy as np
 from PIL import Image
 
 from sklearn_mm.preprocessing._cells import is_missing, object_array
-from sklearn_mm.preprocessing._decode import READ_ERRORS, file_path, orientation_of
+from sklearn_mm.preprocessing._decode import file_path, orientation_of
 from sklearn_mm.preprocessing._lists import empty_rows, is_list
+from sklearn_mm.preprocessing._paths import as_spelt_on_disk
+from sklearn_mm.preprocessing._pillow import READ_ERRORS, UnreadableError
+from sklearn_mm.preprocessing._plain import plain_cell
 from sklearn_mm.preprocessing._ragged import Ragged
 from sklearn_mm.preprocessing._stored import StoredRows
 
@@ -37,12 +41,13 @@ def hash_rows(array):
     return _keys((np.asarray(row).tobytes(),) for row in array)
 
 
-def hash_cells(cells, root=None):
+def hash_cells(cells, root=None, layout=None):
     """Return one key per cell of a column of pictures or other media.
 
     A path is known by where it leads and by the file's size and times of change, so that no file is read; bytes, PIL
-    images and arrays by their content. A path that leads nowhere is known by its text. A list is known by what is in
-    it, in its order, without what is missing.
+    images and arrays by their content. What comes in another way, as base64 or a tensor, is known as one of these. A
+    path that leads nowhere is known by its text. A list is known by what is in it, in its order, without what is
+    missing.
 
     Parameters
     ----------
@@ -50,6 +55,8 @@ def hash_cells(cells, root=None):
         The cells, from ``as_cells``.
     root : str or path, default=None
         Folder of relative paths.
+    layout : {"first", "last"} or None, default=None
+        Where the channels are in arrays whose shape leaves it open.
 
     Returns
     -------
@@ -58,7 +65,9 @@ def hash_cells(cells, root=None):
     """
     missing = empty_rows(cells)
     places = _Places(root)
-    keys = _keys(() if nothing else _content(cell, places) for cell, nothing in zip(cells, missing, strict=True))
+    keys = _keys(
+        () if nothing else _content(cell, places, layout) for cell, nothing in zip(cells, missing, strict=True)
+    )
     keys[missing] = bytes(16)
     return keys
 
@@ -81,8 +90,10 @@ def _keys(rows):
     return np.array(digests, dtype="V16")
 
 
-def _content(cell, places):
+def _content(cell, places, layout):
     """Return the kind of a cell and what it holds, as buffers."""
+    with suppress(UnreadableError):  # whoever decodes it reports it
+        cell = plain_cell(cell, layout)
     if isinstance(cell, (str, os.PathLike)):
         return b"path\0", places.stamp(cell)
     if isinstance(cell, (bytes, bytearray, memoryview)):
@@ -93,7 +104,7 @@ def _content(cell, places):
         return b"array\0", repr((cell.shape, cell.dtype.str)).encode(), cell.tobytes()
     if is_list(cell):
         items = object_array([item for item in cell if not is_missing(item)])
-        return b"list\0", hash_cells(items, places.root).tobytes()
+        return b"list\0", hash_cells(items, places.root, layout).tobytes()
     try:
         return b"object\0", joblib.hash(cell).encode()  # what only a user's loader understands
     except (pickle.PicklingError, TypeError, AttributeError):
@@ -115,7 +126,7 @@ class _Places:
 
     def stamp(self, cell):
         """Return what a path leads to: where, and the file's size and times of change."""
-        path = file_path(cell, self.root)
+        path = as_spelt_on_disk(file_path(cell, self.root))
         try:
             status = os.lstat(path)
             folder, name = os.path.split(path)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
+import torch
 
 from sklearn_mm.preprocessing._cells import is_missing, missing_rows, object_array
 from sklearn_mm.preprocessing._ragged import Ragged
@@ -14,8 +15,10 @@ __all__ = ["Items", "empty_rows", "holds_nothing", "is_list", "spread", "spread_
 def is_list(cell):
     """Return whether a cell is a list of things to read.
 
-    That is a list, a tuple, a 1-D array of objects or strings, or a 4-D array, which is a stack of pictures.
+    That is a list, a tuple, a 1-D array of objects or strings, or a 4-D array or tensor, which is a stack of pictures.
     """
+    if isinstance(cell, torch.Tensor):
+        return cell.ndim == 4
     if isinstance(cell, np.ndarray):
         return cell.ndim == 4 or (cell.ndim == 1 and cell.dtype.kind in "OU")
     return isinstance(cell, list | tuple)

@@ -15,12 +15,14 @@ import torch
 from PIL import Image, ImageFile
 
 from sklearn_mm.preprocessing._cells import is_missing, missing_rows
-from sklearn_mm.preprocessing._decode import CELL_TYPES, decode, read_header, read_statistics
+from sklearn_mm.preprocessing._decode import decode, read_header, read_statistics
 from sklearn_mm.preprocessing._framing import Framing
 from sklearn_mm.preprocessing._keys import hash_cells
+from sklearn_mm.preprocessing._pillow import UnreadableError
+from sklearn_mm.preprocessing._pillow_settings import parents_settings
+from sklearn_mm.preprocessing._plain import can_hold_picture, plain_cell
 from sklearn_mm.preprocessing._store import BlockStore, fetch
 from sklearn_mm.preprocessing._stored import StoredRows
-from sklearn_mm.preprocessing._unreadable import UnreadableError
 
 __all__ = ["PictureReader", "n_decoding_threads"]
 
@@ -40,6 +42,8 @@ class PictureReader:
         Size, colour and part of the pictures.
     root : str or path, default=None
         Folder of relative paths.
+    layout : {"first", "last"} or None, default=None
+        Where the channels are in arrays whose shape leaves it open.
     loader : callable, default=None
         Called with each item; returns what is read in its place.
     n_jobs : int or None, default=None
@@ -53,6 +57,7 @@ class PictureReader:
     who: str
     framing: Framing
     root: Any = None
+    layout: str | None = None
     loader: Any = None
     n_jobs: int | None = None
     store: BlockStore | None = None
@@ -61,7 +66,8 @@ class PictureReader:
     @property
     def settings(self):
         """All that pictures of equal content may differ by."""
-        return _VERSION, self.framing, PIL.__version__, ImageFile.LOAD_TRUNCATED_IMAGES
+        with parents_settings():
+            return _VERSION, self.framing, PIL.__version__, ImageFile.LOAD_TRUNCATED_IMAGES
 
     def read(self, items):
         """Return the pictures, whether each is present, and (item, cause) of those that cannot be read."""
@@ -126,14 +132,14 @@ class PictureReader:
                 cell = self.loaded.get(item, items.cells[item])
                 if not (is_missing(cell) or isinstance(cell, UnreadableError)):
                     with suppress(UnreadableError):  # which is reported when the picture is read
-                        facts[place] = read_fact(cell, self.root)
+                        facts[place] = read_fact(cell, self.root, self.layout)
                         known[place] = True
             return ()
 
         if self.store is None or self.loader is not None:
             run(partial(fill, facts=facts, known=np.zeros(len(facts), dtype=bool)), some, some)
             return
-        keys = hash_cells(items.cells[some], self.root)
+        keys = hash_cells(items.cells[some], self.root, self.layout)
 
         def make(places):
             made, known = np.zeros((len(places), facts.shape[1]), facts.dtype), np.zeros(len(places), dtype=bool)
@@ -167,7 +173,7 @@ class PictureReader:
         Image.preinit()  # the common formats first, so that the others are not tried on every file
         Image.init()  # now, because threads that do it at the same time may miss formats
         n_threads = max(1, min(n_decoding_threads(self.n_jobs), n_items))
-        with joblib.Parallel(n_jobs=n_threads, require="sharedmem") as parallel:
+        with parents_settings(), joblib.Parallel(n_jobs=n_threads, require="sharedmem") as parallel:
             yield partial(_in_tasks, parallel, n_threads)
 
     @property
@@ -183,7 +189,7 @@ class PictureReader:
                 if is_missing(cell):
                     present[item] = False
                 else:
-                    pictures[place] = decode(cell, self.framing, self.root)
+                    pictures[place] = decode(cell, self.framing, self.root, self.layout)
             except UnreadableError as error:
                 present[item] = False
                 failures.append((item, str(error)))
@@ -201,8 +207,10 @@ class PictureReader:
             return cell
         try:
             cell = self.loader(cell)
-        except (OSError, ValueError) as error:
-            raise UnreadableError(f"the loader raised {type(error).__name__}: {error}") from error
+        except MemoryError:
+            raise
+        except Exception as error:  # it is the user's, and calls libraries that raise errors of their own
+            raise UnreadableError(f"the loader raised {type(error).__name__}: {_shortened(str(error), 300)}") from error
         if not is_missing(cell):
             _check_kind(cell, items, item, f"The loader of {self.who} must return")
         return cell
@@ -239,7 +247,7 @@ class PictureReader:
 
     def _fetch(self, run, items, present, some):
         """Return the pictures of some items as `StoredRows`, and (item, cause) of those that cannot be read."""
-        keys = hash_cells(items.cells[some], self.root)
+        keys = hash_cells(items.cells[some], self.root, self.layout)
         causes = {}
 
         def make(places):
@@ -256,7 +264,7 @@ class PictureReader:
 
     def _unchanged(self, cells, keys):
         """Return which cells are still what they were before they were decoded."""
-        is_path = np.array([isinstance(cell, (str, os.PathLike)) for cell in cells], dtype=bool)
+        is_path = np.array(list(map(_leads_to_file, cells)), dtype=bool)
         unchanged = ~is_path
         unchanged[is_path] = hash_cells(cells[is_path], self.root) == keys[is_path]
         return unchanged
@@ -285,14 +293,24 @@ def _in_tasks(parallel, n_threads, function, some, *more):
     return list(chain.from_iterable(parallel(joblib.delayed(function)(*part) for part in parts)))
 
 
+def _leads_to_file(cell):
+    with suppress(UnreadableError):
+        cell = plain_cell(cell)
+    return isinstance(cell, (str, os.PathLike))
+
+
 def _check_kind(cell, items, item, who_does):
-    if not isinstance(cell, CELL_TYPES):
-        text = repr(cell)
+    if not can_hold_picture(cell):
         raise TypeError(
-            f"{who_does} paths (str or pathlib.Path), bytes, PIL images and arrays; got {type(cell).__name__} in "
-            f"{items.where(item)} of{_of(items.name)}: {text if len(text) <= 60 else text[:57] + '...'}. Convert such "
-            f"cells, or let loader= do it, a function from such a cell to one of these."
+            f"{who_does} paths (str or pathlib.Path), data: URIs and base64, bytes, PIL images, arrays, tensors, and "
+            f"dicts of 'bytes' and 'path'; got {type(cell).__name__} in {items.where(item)} of{_of(items.name)}: "
+            f"{_shortened(repr(cell), 60)}. Convert such cells, or let loader= do it, a function from such a cell to "
+            f"one of these."
         )
+
+
+def _shortened(text, length):
+    return text if len(text) <= length else text[: length - 3] + "..."
 
 
 def _of(name):

@@ -1,3 +1,4 @@
+import base64
 import datetime
 import decimal
 import io
@@ -9,8 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
+from sklearn_mm import ImageInput, ModalityTransformer
 from sklearn_mm.inputs import detect_kinds
 from sklearn_mm.inputs._detect import detect_table_kind, is_all_missing
+from sklearn_mm.preprocessing import ImageTransformer
 
 RNG = np.random.default_rng(0)
 WORDS = np.array(["cat", "dog", "house", "tree", "night", "snow", "rain", "light", "road", "river"], dtype=object)
@@ -22,6 +25,10 @@ def encoded(kind):
     file = io.BytesIO()
     Image.new("RGB", (4, 4)).save(file, kind)
     return file.getvalue()
+
+
+def in_base64(kind):
+    return base64.b64encode(encoded(kind)).decode()
 
 
 def kind_of(cells, dtype=None):
@@ -38,11 +45,24 @@ def kind_of(cells, dtype=None):
         "pathlib": ([pathlib.Path("a.png"), pathlib.Path("b.bmp")], "image"),
         "urls": (["https://x.org/a.png?width=300", "http://x.org/b.gif#x"], "image"),
         "data urls": (["data:image/png;base64,iVBORw0KGgo="] * 2, "image"),
+        "data urls without a type": ([f"data:;base64,{in_base64(kind)}" for kind in ("PNG", "JPEG")], "image"),
+        "other data urls": (["data:text/plain;base64,aGVsbG8=", "data:text/plain,you"], "categorical"),
+        "file urls": (["file:///a%20b.png", "file:///c.jpg"], "image"),
+        "base64": ([in_base64(kind) for kind in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP")], "image"),
+        "base64 of something else": (["aGVsbG8gYW5kIGdvb2QgbW9ybmluZyB0byB5b3UgYWxs" * 3] * 2 + [None], "categorical"),
+        "rare endings": (["a.jpe", "b.mpo", "c.j2k", "d.apng", "e.jxl", "f.heif", "g.qoi"], "image"),
+        "what needs a loader": (["a.svg", "b.dcm", "c.npy", "d.cr2", "e.NEF", "f.dng"], "image"),
+        "dicts of bytes": ([{"bytes": encoded("PNG"), "path": None}, {"bytes": None, "path": None}], "image"),
+        "dicts of paths": ([{"bytes": None, "path": "a.png"}, None], "image"),
+        "dicts of nothing": ([{"bytes": None, "path": None}] * 2, "ignored"),
         "most are paths": (["a.png", "b.png", "none"], "image"),
         "few are paths": (["a.png", "none", "none"], "categorical"),
         "sentences with file names": ([f"{text} as in a.png, maybe" for text in SENTENCES], "text"),
         "PIL": ([Image.new("L", (3, 3)), None, Image.new("RGB", (3, 3))], "image"),
         "arrays": ([np.zeros((3, 3), np.uint8), np.zeros((3, 3, 3), np.uint8)], "image"),
+        "arrays with channels first": ([np.zeros((3, 4, 5)), np.zeros((1, 4, 5), np.float32)], "image"),
+        "arrays of numbers with channels last": ([np.zeros((4, 5, 3)), np.zeros((4, 5, 1), np.uint16)], "image"),
+        "tensors": ([torch.zeros(3, 4, 5), torch.zeros(4, 5, dtype=torch.uint8)], "image"),
         "jpeg bytes": ([encoded("JPEG"), None], "image"),
         "png bytes": ([encoded("PNG")] * 2, "image"),
         "webp bytes": ([encoded("WEBP")] * 2, "image"),
@@ -162,6 +182,8 @@ def test_many_containers_are_refused_wherever_they_are(cell, type_name):
         "tuples of paths": ([("a.png", "b.jpg"), ("c.png",)], "image"),
         "arrays of paths": ([np.array(["a.png", "b.png"]), np.array(["c.png", None], dtype=object)], "image"),
         "lists of arrays": ([[np.zeros((4, 4), np.uint8)] * 2, [np.zeros((4, 4, 3), np.uint8)]], "image"),
+        "lists of dicts": ([[{"bytes": encoded("PNG"), "path": None}] * 2, []], "image"),
+        "stacks of tensors": ([torch.zeros(2, 3, 4, 5), torch.zeros(1, 3, 4, 5)], "image"),
         "stacks of arrays": ([np.zeros((2, 4, 4, 3), np.uint8), np.zeros((1, 4, 4, 3), np.uint8)], "image"),
         "lists with PIL images and bytes": ([[Image.new("L", (2, 2)), b"\x89PNG\r\n..."]], "image"),
         "lists of pictures beside single ones": (["a.png", ["b.png", None], [], "c.png"], "image"),
@@ -185,6 +207,8 @@ def test_vectors_and_lists(cells, kind):
         [[["a.png"]], [["b.png"]]],
         [["a.png", {"a": 1}], ["b.png", {"a": 1}]],
         [np.zeros((2, 3)), np.ones((2, 3))],
+        [torch.zeros(2, 3), torch.ones(2, 3)],
+        [{"bytes": b"RIFF....WAVE", "path": "a.wav"}, {"bytes": None, "path": "b.wav"}],
         ["red", "blue", ["red", "blue"]],
         [*SENTENCES, {"a": 1}, SENTENCES],
         [np.zeros(3), np.zeros(3), {"a": 1}],
@@ -220,6 +244,46 @@ def test_the_reason_tells_of_lists():
     detected = detect_kinds(pd.DataFrame({"a": [["a.png"], "b.png", None], "b": [[1, 2], [3, 4], None]}))
     assert detected["a"].reason == "2 of 2 cells looked at are pictures or paths of pictures, 1 of them lists"
     assert detected["b"].reason == "2 of 2 cells looked at are vectors"
+
+
+class TestFilesWithoutEndings:
+    @pytest.fixture
+    def paths(self, tmp_path):
+        for number in range(40):
+            (tmp_path / f"{number:04x}").write_bytes(encoded("PNG" if number % 2 else "JPEG"))
+        return [str(tmp_path / f"{number:04x}") for number in range(40)]
+
+    def test_paths_of_pictures(self, paths):
+        assert kind_of(paths) == kind_of(list(map(pathlib.Path, paths))) == "image"
+        assert kind_of([*paths, None, ""]) == "image"
+        assert detect_kinds(pd.DataFrame({"c": paths}))["c"].reason == "paths that lead to pictures"
+
+    def test_relative_paths(self, paths, tmp_path, monkeypatch):
+        names = [pathlib.Path(path).name for path in paths]
+        X = pd.DataFrame({"c": names})
+        monkeypatch.chdir(tmp_path)
+        assert kind_of([f"./{name}" for name in names]) == "image"
+        assert kind_of(names) == "ignored"  # identifiers, until a root says that names are those of files
+        reader = ModalityTransformer(image=ImageInput(transformer=ImageTransformer(8, root=tmp_path)))
+        assert reader.fit_transform(X)["c"].shape == (40, 8, 8, 3)
+
+    def test_other_files_and_no_files(self, paths, tmp_path):
+        (tmp_path / "notes").write_text("Dear reader")
+        assert kind_of([*paths[:5], str(tmp_path / "notes"), *paths[5:]]) != "image"
+        assert kind_of([*paths[:5], str(tmp_path / "nowhere"), *paths[5:]]) != "image"
+        assert kind_of([str(tmp_path), str(tmp_path / "notes")]) != "image"
+        assert kind_of(["and/or", "either/or", "a\0/b", "x/" * 5000]) == "categorical"
+
+    def test_at_most_ten_files_are_opened(self, paths, monkeypatch):
+        opened = []
+        monkeypatch.setattr("builtins.open", lambda path, mode: opened.append(path) or io.BytesIO(encoded("PNG")))
+        assert kind_of(paths) == "image"
+        assert len(opened) == 10
+
+    @pytest.mark.parametrize("cells", [SENTENCES, NAMES, ["a.png", "b/c.png"], ["https://a.b/c.jpg"] * 2])
+    def test_no_file_is_looked_up_for_other_columns(self, cells, monkeypatch):
+        monkeypatch.setattr("os.stat", lambda *args, **kwargs: pytest.fail("looked up"))
+        kind_of(cells)
 
 
 def test_the_sample_is_always_the_same_and_sees_the_whole_column():

@@ -20,6 +20,10 @@ from sklearn.utils import get_tags
 from sklearn_mm.preprocessing import ImageSpec, ImageTransformer
 
 
+class OfACloudClient(Exception):  # noqa: N818
+    """Derived from nothing that Python raises, as those of botocore are."""
+
+
 def png(image):
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
@@ -301,18 +305,23 @@ class TestUnreadable:
         with pytest.raises(ValueError, match=r"(?s)cannot read.*These are all.*Check the paths and root=None"):
             ImageTransformer(8, on_error=on_error).fit(cells)
 
-    @pytest.mark.parametrize("on_error", ["raise", "warn", "ignore"])
-    def test_all_unreadable_in_transform(self, on_error, paths):
-        transformer = ImageTransformer(8, on_error=on_error, root="/some/folder").fit(paths)
-        with pytest.raises(ValueError, match=r"(?s)cannot read 2 of 3 cells.*root='/some/folder'"):
+    def test_all_unreadable_in_transform(self, paths):
+        transformer = ImageTransformer(8, root="/some/folder").fit(paths)
+        with pytest.raises(ValueError, match="cannot read 2 of 3 cells"):
             transformer.transform(["gone.png", None, "lost.png"])
+        transformer.set_params(on_error="warn")
+        with pytest.warns(UserWarning, match=r"(?s)cannot read 2 of 3 cells.*These are all: .*root='/some/folder'"):
+            assert not transformer.read(["gone.png", None, "lost.png"])[1].any()
 
-    @pytest.mark.filterwarnings("ignore:ImageTransformer cannot read")
-    @pytest.mark.parametrize("on_error", ["warn", "ignore"])
-    def test_single_row_may_be_unreadable_in_transform(self, on_error, paths):
-        pictures, present = ImageTransformer(8, on_error=on_error).fit(paths).read(["gone.png"])
-        assert pictures.shape == (1, 8, 8, 3)
-        assert present.tolist() == [False]
+    def test_a_row_is_read_alike_in_every_batch(self, paths):
+        cells = ["gone.png", paths[0], b"nonsense", None, paths[1], "lost.png"]
+        transformer = ImageTransformer(8, on_error="ignore").fit(paths)
+        pictures, present = transformer.read(cells)
+        assert present.tolist() == [False, True, False, False, True, False]
+        for rows in ([0], [0, 2], [0, 2, 5], [3, 5], [1, 2], [5, 4, 0]):
+            some, some_present = transformer.read([cells[row] for row in rows])
+            np.testing.assert_array_equal(some, pictures[rows])
+            np.testing.assert_array_equal(some_present, present[rows])
 
     def test_crop_box_outside_of_the_picture(self):
         with pytest.raises(ValueError, match=r"(?s)column 'x'.*row 1:.*crop box .*outside .* 30 x 20 pixels"):
@@ -328,7 +337,9 @@ class TestUnreadable:
         with pytest.raises(ValueError, match=r"(?s)cannot read 1 of 1 cells.*bomb"):
             ImageTransformer(8).fit([content])
 
-    @pytest.mark.parametrize("cell", [3, 2.5, {"path": "a"}, {"a.png"}, object(), True, io.BytesIO(b"a")], ids=type)
+    @pytest.mark.parametrize(
+        "cell", [3, 2.5, {"id": "a"}, {"bytes": 3, "path": "a"}, {"a.png"}, object(), True, io.BytesIO(b"a")], ids=type
+    )
     def test_wrong_type_of_cell(self, cell, paths):
         name = type(cell).__name__
         for on_error in ("raise", "ignore"):
@@ -362,7 +373,7 @@ class TestRootAndLoader:
         (folder / "0.png").rename(moved / "0.png")
         np.testing.assert_array_equal(transformer.set_params(root=moved).transform(["0.png"]), pictures)
 
-    @pytest.mark.parametrize("url", ["https://a.b/c.png", "http://a.b/c.png", "s3://a/b.png", "file:///a.png"])
+    @pytest.mark.parametrize("url", ["https://a.b/c.png", "http://a.b/c.png", "s3://a/b.png", {"path": "gs://a/b.png"}])
     def test_urls_are_refused_and_not_fetched(self, url, paths, monkeypatch):
         monkeypatch.setattr(socket, "socket", lambda *args, **kwargs: pytest.fail("opened a connection"))
         with pytest.raises(ValueError, match=r"is a URL, and nothing is fetched; pass loader="):
@@ -401,20 +412,36 @@ class TestRootAndLoader:
         assert not pictures[1:4].any()
         assert transformer.unreadable_rows_.tolist() == []
 
-    @pytest.mark.parametrize("error", [OSError, ValueError, TimeoutError])
+    @pytest.mark.parametrize("error", [OSError, TimeoutError, KeyError, TypeError, RuntimeError, OfACloudClient])
     def test_loader_that_fails_to_load(self, error, paths):
         def loader(cell):
             if cell == paths[2]:
                 raise error("answer 404")
             return cell
 
-        with pytest.raises(ValueError, match=rf"(?s)row 2: .*2.png': the loader raised {error.__name__}: answer 404"):
+        with pytest.raises(ValueError, match=rf"(?s)row 2: .*2.png': the loader raised {error.__name__}: '?answer 404"):
             ImageTransformer(8, loader=loader).fit(paths)
         transformer = ImageTransformer(8, loader=loader, on_error="ignore").fit(paths)
         assert transformer.unreadable_rows_.tolist() == [2]
 
+    @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, MemoryError])
+    def test_what_stops_the_process_passes_through_the_loader(self, error, paths):
+        def loader(cell):
+            raise error
+
+        with pytest.raises(error):
+            ImageTransformer(8, loader=loader, on_error="ignore", n_jobs=1).fit(paths)
+
+    def test_a_long_answer_of_a_loader_is_cut(self, paths):
+        def loader(cell):
+            raise OfACloudClient("<html>" * 10**5)
+
+        with pytest.raises(ValueError, match="the loader raised OfACloudClient: <html>") as caught:
+            ImageTransformer(8, loader=loader).fit(paths)
+        assert len(str(caught.value)) < 5000
+
     def test_loader_that_is_wrong(self, paths):
-        with pytest.raises(KeyError):
+        with pytest.raises(ValueError, match=r"(?s)cannot read 12 of 12 .*the loader raised KeyError.*nothing can be"):
             ImageTransformer(8, loader={}.__getitem__, on_error="ignore").fit(paths)
         with pytest.raises(TypeError, match=r"loader of ImageTransformer must return .*; got int in row"):
             ImageTransformer(8, loader=len, on_error="ignore").fit(paths)

@@ -138,11 +138,12 @@ def test_an_unreadable_item_is_named_by_row_and_place(reader, paths):
     assert reader.unreadable_rows_.tolist() == [1, 2]
 
 
-def test_all_of_one_row_may_be_unreadable_later():
+def test_all_may_be_unreadable_later():
     reader = ImageTransformer(4, n_jobs=1, on_error="ignore").fit([[shade(1)]])
     assert reader.read([["gone.png", "lost.png"]])[1].tolist() == [False]
+    assert reader.read([["gone.png"], ["lost.png"]])[1].tolist() == [False, False]
     with pytest.raises(ValueError, match="These are all that are not missing"):
-        reader.read([["gone.png"], ["lost.png"]])
+        reader.fit([["gone.png"], ["lost.png"]])
 
 
 def test_an_item_of_the_wrong_type_is_named(reader):
