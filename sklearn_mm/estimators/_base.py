@@ -70,7 +70,7 @@ class BaseMultimodal(
         ----------
         X : DataFrame, 2-D array or Blocks of n_rows rows
             A table with columns of pictures, texts, numbers and categories; a 2-D array of numbers (one table) or
-            of objects (columns by position); or what a `ModalityTransformer` made.
+            of objects (columns by position); a 4-D array of pictures; or what a `ModalityTransformer` made.
         y : array-like of shape (n_rows,) or (n_rows, n_outputs)
             What to predict.
         sample_weight : array-like of shape (n_rows,), default=None

@@ -107,7 +107,8 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
         Parameters
         ----------
         X : table or 2-D array of shape (n_rows, n_columns)
-            A pandas, polars or pyarrow table, an object array (columns by position), or an array of numbers.
+            A pandas, polars or pyarrow table, an object array (columns by position), or an array of numbers. An array
+            of pictures, (n_rows, height, width, channels), is a table of one column.
         y : array-like of shape (n_rows,), default=None
             The target; only transformers of scikit-learn's that want one use it.
 

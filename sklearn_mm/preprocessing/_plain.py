@@ -25,6 +25,7 @@ __all__ = [
 _PLAIN = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image, np.ndarray)
 _CHANNELS = (1, 3, 4)  # that a picture may have
 
+_PERHAPS_NO_PATH = re.compile(r"\s*(?:data:|file:/|[A-Za-z0-9+/_\r\n-]{32})", re.IGNORECASE)
 _DATA_URI = re.compile(r"\s*data:", re.IGNORECASE)
 _FILE_URI = re.compile(r"\s*file:/", re.IGNORECASE)
 # Of the alphabets of base64 and of its form for URLs; the smallest pictures that there are take some more characters.
@@ -117,6 +118,8 @@ def _held_by(record):
 
 
 def _plain_string(text):
+    if not _PERHAPS_NO_PATH.match(text):  # mostly over at once
+        return text
     if _DATA_URI.match(text):
         header, comma, data = text.partition(",")
         if not comma:

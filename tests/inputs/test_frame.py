@@ -5,6 +5,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+import torch
 from scipy import sparse
 
 from sklearn_mm.inputs._frame import as_frame
@@ -109,6 +110,27 @@ def test_cells_may_be_arrays():
     assert frame[0][1] is X[1, 0]
 
 
+@pytest.mark.parametrize("container", [np.asarray, torch.tensor])
+@pytest.mark.parametrize(
+    "X", [np.zeros((5, 8, 6, 3), np.uint8), np.zeros((5, 3, 8, 6)), np.zeros((5, 8, 6), np.uint8)], ids=str
+)
+def test_a_stack_of_pictures_is_one_column(X, container):
+    stack = container(X)
+    frame, has_labels = as_frame(stack, "Someone")
+    assert not has_labels
+    assert frame.shape == (5, 1)
+    assert list(frame) == [0]
+    assert frame[0][3].shape == X.shape[1:]
+    assert type(frame[0][3]) is type(stack)
+
+
+def test_polars_structs_are_dicts():
+    X = pl.DataFrame({"image": [{"bytes": b"a", "path": None}, None], "images": [[{"bytes": b"a"}], []]})
+    frame, _ = as_frame(X, "Someone")
+    assert frame["image"][0] == {"bytes": b"a", "path": None}
+    assert frame["images"].tolist() == [[{"bytes": b"a"}], []]
+
+
 def test_arrays_of_strings():
     frame, _ = as_frame(np.array([["a.png", "x"], ["b.png", "y"]]), "Someone")
     assert frame[0].tolist() == ["a.png", "b.png"]
@@ -134,6 +156,8 @@ def test_what_knows_how_to_be_an_array():
         (["a", "b"], ValueError, "Reshape your data"),
         (pd.Series([1, 2]), ValueError, "Reshape your data|Expected a 2-dimensional container"),
         (np.zeros((2, 2, 2)), ValueError, "Found array with dim 3"),
+        (np.zeros((2, 2, 2, 2, 3), np.uint8), ValueError, "Found array with dim 5"),
+        (np.zeros((0, 8, 6, 3), np.uint8), ValueError, r"0 sample\(s\)"),
         (np.float64(3), ValueError, "Expected 2D array, got scalar array"),
         (sparse.csr_array(np.eye(3)), TypeError, "Sparse data was passed"),
         (sparse.dok_array(np.eye(3)), TypeError, "Sparse data was passed"),
