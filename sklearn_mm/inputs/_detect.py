@@ -284,9 +284,13 @@ def _sample(cells):
 def is_constant(column):
     """Return whether a column has the same single value in each of two or more cells, none of them missing."""
     first = column.iloc[0]
-    if len(column) < 2 or not pd.api.types.is_scalar(first) or column.isna().any():
+    if len(column) < 2 or not _is_single(first) or column.isna().any():
         return False
-    return all(pd.api.types.is_scalar(cell) and cell == first for cell in column)  # mostly over at once
+    return all(_is_single(cell) and cell == first for cell in column)  # mostly over at once
+
+
+def _is_single(cell):
+    return pd.api.types.is_scalar(cell) and getattr(cell, "shape", ()) == ()  # to pandas, tensors are scalars
 
 
 def _holds_objects(column):

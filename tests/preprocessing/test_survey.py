@@ -122,7 +122,7 @@ class TestWays:
         loaded = []
         original = PngImageFile.load_end
         monkeypatch.setattr(PngImageFile, "load_end", lambda image: loaded.append(image) or original(image))
-        reader = ImageTransformer()._reader(None)
+        reader = ImageTransformer()._reader(None, None)
         assert reader.look(spread(object_array(paths), None, "auto")).tolist() == [[240, 60, 0]] * 6
         assert loaded == []
 
