@@ -16,8 +16,8 @@ _LONGEST = 1000  # characters of a path
 def lead_to_pictures(cells, root=None):
     """Return whether the first cells all lead to files that begin like pictures.
 
-    Of most columns no file is looked for: cells must be path objects or, if no ``root`` is given, strings with a
-    separator of folders. It ends at the first cell that leads to no picture.
+    Of most columns no file is looked for: cells must be path objects, or strings with a separator of folders (with a
+    ``root``, any strings). It ends at the first cell that leads to no picture.
 
     Parameters
     ----------

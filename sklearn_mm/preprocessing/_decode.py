@@ -46,8 +46,6 @@ _UPRIGHT = {
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
-_NO_SUCH_NAME = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
-
 _loading = threading.Lock()
 
 
@@ -215,19 +213,17 @@ def _source(cell, root):
 
 def _cause(error, cell, root):
     is_path = isinstance(cell, (str, os.PathLike))
-    if isinstance(cell, str) and getattr(error, "errno", None) in _NO_SUCH_NAME and is_long_base64(cell):
-        return (
-            "is no path, and no picture in base64 that is known by its start; 'data:;base64,' before it says that it is"
-        )
+    is_perhaps_base64 = isinstance(cell, str) and is_long_base64(cell)
+    base64_hint = "; if it is base64, say so with 'data:;base64,' before it" if is_perhaps_base64 else ""
     if isinstance(error, (FileNotFoundError, NotADirectoryError)) and is_path:
         path = file_path(cell, root)
         where = "" if path == os.fsdecode(cell) and os.path.isabs(path) else f" ({os.path.abspath(path)!r})"
         hint = "; here '\\' does not separate folders" if "\\" in path and os.sep == "/" else ""
-        return f"no such file{where}{hint}"
+        return f"no such file{where}{hint}{base64_hint}"
     if isinstance(error, Image.UnidentifiedImageError):
         return advice_for(_head(cell, root), os.fsdecode(cell) if is_path else "")
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
+        return f"{error.strerror.lower()}{base64_hint if error.errno == errno.ENAMETOOLONG else ''}"
     hint = "; PIL.ImageFile.LOAD_TRUNCATED_IMAGES = True reads what is left of it" if "runcated" in str(error) else ""
     return f"{type(error).__name__}: {error}".rstrip(": ") + hint
 

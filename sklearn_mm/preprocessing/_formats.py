@@ -26,12 +26,12 @@ _ENDINGS = (
     "psd qoi sgi tga tif tiff webp xbm xpm"
 )
 # Starts that no other content is likely to have, and those that do where something is known to be a file's content.
-_SURE = (
+_SURE_STARTS = (
     rb"\xff\xd8\xff[\xc0-\xfe]|\x89PNG\r\n\x1a\n|GIF8[79]a|BM.{4}\x00{4}|II[*+]\x00|MM\x00[*+]|RIFF.{4}WEBP|"
     rb"P[1-6]\s+(?:#|\d+\s+\d+\s)|\x00\x00\x01\x00[^\x00]\x00|\x00\x00\x00\x0cjP  \r\n|\xff\x4f\xff\x51\x00|qoif|"
     rb"8BPS\x00\x01|DDS \x7c"
 )
-_LIKELY = rb"\xff\xd8\xff|\x89PNG\r\n|BM|P[1-7fF]\s|\x00\x00[\x01\x02]\x00|\x00\x00\x00\x0cjP  |icns|\xff\x0a"
+_LIKELY_STARTS = rb"\xff\xd8\xff|\x89PNG\r\n|BM|P[1-7fF]\s|\x00\x00[\x01\x02]\x00|\x00\x00\x00\x0cjP  |icns|\xff\x0a"
 
 
 class _Foreign(NamedTuple):
@@ -95,8 +95,8 @@ _ENDING = re.compile(
     rf"\.({'|'.join([_ENDINGS, *(foreign.endings for foreign in _FOREIGN)]).replace(' ', '|')})([?#]\S*)?\s*$",
     re.IGNORECASE,
 )
-_SURE = re.compile(b"|".join([_SURE, *(foreign.signature for foreign in _FOREIGN)]), re.DOTALL)
-_LIKELY = re.compile(_LIKELY)
+_SURE = re.compile(b"|".join([_SURE_STARTS, *(foreign.signature for foreign in _FOREIGN)]), re.DOTALL)
+_LIKELY = re.compile(_LIKELY_STARTS)
 
 
 def has_picture_ending(name):

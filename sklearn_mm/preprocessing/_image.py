@@ -130,7 +130,9 @@ class ImageTransformer(BlockTransformer):
     other pictures are first reduced by whole factors (Pillow's ``draft`` and ``reducing_gap``), so that the time
     depends little on the size of photographs. What remains is scaled with Pillow's bicubic filter.
 
-    The attribute ``MAX_IMAGE_PIXELS`` of `PIL.Image` limits the size of pictures that are opened.
+    The attribute ``MAX_IMAGE_PIXELS`` of `PIL.Image` limits the size of pictures that are opened, and with
+    ``LOAD_TRUNCATED_IMAGES`` of `PIL.ImageFile` those that are cut off are read as far as they go. Both also hold in
+    processes of joblib's loky and of multiprocessing that read for the one in which they were set.
 
     Examples
     --------

@@ -210,7 +210,8 @@ class PictureReader:
         except MemoryError:
             raise
         except Exception as error:  # it is the user's, and calls libraries that raise errors of their own
-            raise UnreadableError(f"the loader raised {type(error).__name__}: {_shortened(str(error), 300)}") from error
+            text = f"the loader raised {type(error).__name__}: {_shortened(str(error), 300)}{_line_of_loader(error)}"
+            raise UnreadableError(text) from error
         if not is_missing(cell):
             _check_kind(cell, items, item, f"The loader of {self.who} must return")
         return cell
@@ -291,6 +292,12 @@ def _in_tasks(parallel, n_threads, function, some, *more):
     n_tasks = 1 if n_threads == 1 else max(4 * n_threads, len(some) // 32)
     parts = zip(*(np.array_split(array, n_tasks) for array in (some, *more)), strict=True)
     return list(chain.from_iterable(parallel(joblib.delayed(function)(*part) for part in parts)))
+
+
+def _line_of_loader(error):
+    """Return where in the loader an error was raised, or passed through, for the end of a message."""
+    place = error.__traceback__.tb_next  # of this module's own frame; there is none where the loader is not in Python
+    return f" (line {place.tb_lineno} of {os.path.basename(place.tb_frame.f_code.co_filename)})" if place else ""
 
 
 def _leads_to_file(cell):

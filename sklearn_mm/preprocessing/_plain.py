@@ -25,7 +25,7 @@ __all__ = [
 _PLAIN = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image, np.ndarray)
 _CHANNELS = (1, 3, 4)  # that a picture may have
 
-_PERHAPS_NO_PATH = re.compile(r"\s*(?:data:|file:/|[A-Za-z0-9+/_\r\n-]{32})", re.IGNORECASE)
+_PERHAPS_NO_PATH = re.compile(r"\s*(?:data:|file:/|[A-Za-z0-9+/_\r\n-]{32})", re.IGNORECASE)  # as few paths are
 _DATA_URI = re.compile(r"\s*data:", re.IGNORECASE)
 _FILE_URI = re.compile(r"\s*file:/", re.IGNORECASE)
 # Of the alphabets of base64 and of its form for URLs; the smallest pictures that there are take some more characters.
@@ -108,7 +108,7 @@ def common_layout(cells):
 
 
 def is_long_base64(text):
-    """Return whether a string may be base64, and is too long for a name."""
+    """Return whether a string may be base64, and is longer than most names."""
     return len(text) >= 64 and _BASE64.fullmatch(text) is not None
 
 

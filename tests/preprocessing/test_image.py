@@ -1,4 +1,6 @@
+import functools
 import io
+import json
 import pickle
 import socket
 import threading
@@ -431,6 +433,16 @@ class TestRootAndLoader:
 
         with pytest.raises(error):
             ImageTransformer(8, loader=loader, on_error="ignore", n_jobs=1).fit(paths)
+
+    def test_the_line_of_the_loader_is_named(self):
+        def loader(cell):
+            return json.loads(cell)
+
+        with pytest.raises(ValueError, match="the loader raised JSONDecodeError: Expecting value") as caught:
+            ImageTransformer(8, loader=loader).fit(["a.png"])
+        assert f"(line {loader.__code__.co_firstlineno + 1} of test_image.py)\n" in str(caught.value)
+        with pytest.raises(ValueError, match=r"the loader raised TypeError: .* expected at most 2 arguments, got 3\n"):
+            ImageTransformer(8, loader=functools.partial(next, 1, 2)).fit(["a.png"])
 
     def test_a_long_answer_of_a_loader_is_cut(self, paths):
         def loader(cell):
