@@ -126,37 +126,35 @@ def read_header(cell, root=None):
     UnreadableError
         Where there is no readable picture in the cell.
     """
-    with _causes(cell, root):
-        if isinstance(cell, np.ndarray):
-            height, width = _check_shape(cell).shape[:2]
-            return width, height, value_kind(cell.dtype)
-        if isinstance(cell, Image.Image):
-            orientation = _load(cell)
-            return *_turn_size(cell.size, orientation), value_kind(cell.mode)
-        with Image.open(_source(cell, root)) as image:
-            _check_size(image.size)
-            # The method of PNGs would decode them, to look for the tag behind the pixels.
-            return *_upright_size(image, orientation_of(image, Image.Image.getexif)), value_kind(image.mode)
+    with _opened(cell, root) as picture:
+        if isinstance(picture, np.ndarray):
+            height, width = picture.shape[:2]
+            return width, height, value_kind(picture.dtype)
+        # The method of PNGs would decode them, to look for the tag behind the pixels.
+        return *_upright_size(picture, Image.Image.getexif), value_kind(picture.mode)
 
 
 def read_statistics(cell, root=None):
     """Return the `value_statistics` of the deep picture in a cell; parameters and errors are those of `read_header`."""
-    with _causes(cell, root):
-        if isinstance(cell, np.ndarray):
-            return value_statistics(_check_shape(cell))
-        if isinstance(cell, Image.Image):
-            _load(cell)
-            return value_statistics(np.asarray(cell))
-        with Image.open(_source(cell, root)) as image:
-            _check_size(image.size)
-            return value_statistics(np.asarray(image))
+    with _opened(cell, root) as picture:
+        return value_statistics(np.asarray(picture))
 
 
 @contextmanager
-def _causes(cell, root):
-    """Make what goes wrong with a cell an `UnreadableError`."""
+def _opened(cell, root):
+    """Yield the array in a cell, its PIL image, loaded, or the file, not loaded; errors become `UnreadableError`."""
     try:
-        yield
+        if isinstance(cell, np.ndarray):
+            yield _check_shape(cell)
+        elif isinstance(cell, Image.Image):
+            with _loading:  # the same object may be in several rows, and Pillow's own loading is not thread-safe
+                cell.load()
+                orientation_of(cell)  # which it then knows
+            yield cell
+        else:
+            with Image.open(_source(cell, root)) as image:
+                _check_size(image.size)
+                yield image
     except UnreadableError:
         raise
     except _BOMB_ERRORS as error:
@@ -167,30 +165,18 @@ def _causes(cell, root):
 
 def _open(cell, framing, root):
     """Return an upright picture in the result's colours, and the size it has in full (JPEGs come reduced)."""
-    with _causes(cell, root):
-        if isinstance(cell, np.ndarray):
-            image = _image_from_array(cell, framing)
+    with _opened(cell, root) as picture:
+        if isinstance(picture, np.ndarray):
+            image = _image_from_array(picture, framing)
             return _to_color(image, framing), image.size
-        if isinstance(cell, Image.Image):
-            orientation = _load(cell)
-            image = _upright(_to_color(cell, framing), orientation)
-            return image, image.size
-        with Image.open(_source(cell, root)) as image:
-            _check_size(image.size)
-            full_size = _upright_size(image, orientation_of(image))
+        full_size = _upright_size(picture)
+        if picture is not cell:
             needed = needed_scale(full_size, framing)
             if needed < 1:
-                image.draft(framing.color, tuple(math.ceil(length * needed) for length in image.size))
-            image.load()
-            orientation = orientation_of(image)  # not before: Pillow turns TIFFs while it loads them
-            return _upright(_to_color(image, framing), orientation), full_size
-
-
-def _load(image):
-    """Load a PIL image, and return how it then lies."""
-    with _loading:  # the same object may be in several rows, and Pillow's own loading is not thread-safe
-        image.load()
-        return orientation_of(image)
+                picture.draft(framing.color, tuple(math.ceil(length * needed) for length in picture.size))
+            picture.load()
+        orientation = orientation_of(picture)  # not before: Pillow turns TIFFs while it loads them
+        return _upright(_to_color(picture, framing), orientation), full_size
 
 
 def _source(cell, root):
@@ -247,15 +233,11 @@ def orientation_of(image, getexif=None):
         return 1
 
 
-def _upright_size(image, orientation):
-    """Return the upright size of a file that has been opened and not loaded."""
-    size = image.size
-    if isinstance(image, TiffImageFile):  # before it is loaded, some versions of Pillow turn its size, and others not
+def _upright_size(image, getexif=None):
+    """Return width and height of a PIL image or a file, loaded or not, as it is when it stands upright."""
+    orientation, size = orientation_of(image, getexif), image.size
+    if orientation > 1 and isinstance(image, TiffImageFile):  # not loaded; Pillow has turned the size in some versions
         size = image.tag_v2[IMAGEWIDTH], image.tag_v2[IMAGELENGTH]
-    return _turn_size(size, orientation)
-
-
-def _turn_size(size, orientation):
     return size[::-1] if orientation >= 5 else size
 
 
