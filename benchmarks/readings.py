@@ -1,7 +1,8 @@
 """How columns of pictures are read by default, beside what is told: deep pictures, long ones, and mixed ones.
 
-The pictures of the emoji alone. *Deep* are 256 of the 4,096 greys of 12 bits, stored in 16; *long* are four emoji side by side, of which the
-first one counts; *mixed* are as many single emoji as long ones. Then what it costs to look at the headers first.
+The pictures of the emoji alone. *Deep* are 256 of the 4,096 greys of 12 bits, stored in 16; *long* are four emoji side
+by side, of which the first one counts; *mixed* are as many single emoji as long ones. Then what it costs to look at
+the headers first.
 
     python benchmarks/readings.py
 """
