@@ -159,8 +159,8 @@ class ResNetEncoder(ImageEncoder):
     n_blocks : int, default=1
         Number of residual blocks, of two convolutions each, in a stage. More is slower, and rarely better on few rows.
     map_size : int, default=16
-        Side in pixels that the stem brings the shorter side of the picture down to, as nearly as halving can. Larger
-        sees finer detail; time grows with its square.
+        Side in pixels that the stem brings a square picture down to, as nearly as halving can; a longer picture is
+        halved as often as a square of its area. Larger sees finer detail; time grows with its square.
     dropout : float, default=0.0
         Share of the values of the result, in [0, 1), that are set to zero in training. Larger regularises more.
 
@@ -207,7 +207,7 @@ class ResNetEncoder(ImageEncoder):
 
     def build(self, spec):
         super().build(spec)
-        n_halvings = max(0, round(math.log2(min(spec.shape[:2]) / self.map_size)))
+        n_halvings = max(0, round(math.log2(math.sqrt(math.prod(spec.shape[:2])) / self.map_size)))
         strides = [4] + [2] * (n_halvings - 2) if n_halvings > 2 else [2] * n_halvings or [1]
         stem_widths = [min(self.widths[0], max(16, self.widths[0] >> n)) for n in reversed(range(len(strides)))]
         layers, width = [], spec.shape[2]

@@ -18,7 +18,7 @@ __all__ = ["ViTEncoder"]
 
 _POSITIVE = Interval(Integral, 1, None, closed="left")
 _FEWEST_FILTERS = 16
-_N_PATCHES = 8  # along the shorter side, about, with patch_size="auto"
+_N_PATCHES = 8  # along the side of a square, about, with patch_size="auto"
 
 
 class ViTEncoder(ImageEncoder):
@@ -33,8 +33,9 @@ class ViTEncoder(ImageEncoder):
     ----------
     patch_size : int or "auto", default="auto"
         Side of a patch, in pixels. Smaller ones see finer detail; time grows with the fourth power of what the side
-        shrinks by. "auto" takes the power of two that gives nearest to 8 patches along the shorter side. The last
-        patches of a side that is no multiple hang over the edge, where they see the mean colour.
+        shrinks by. "auto" takes the power of two that gives nearest to 8 patches along the side of a square, and of a
+        longer picture that for a square of its area. The last patches of a side that is no multiple hang over the
+        edge, where they see the mean colour.
     stem : {"conv", "patch"}, default="conv"
         What reads the patches: convolutions that halve the picture until a patch is one place, for which ``patch_size``
         must be a power of two; or one linear map of the patch's pixels, as in the paper, which needs many more
@@ -131,7 +132,7 @@ class ViTEncoder(ImageEncoder):
 
     def _patch_size(self, height, width):
         if self.patch_size == "auto":
-            return 2 ** max(0, round(math.log2(min(height, width) / _N_PATCHES)))
+            return 2 ** max(0, round(math.log2(math.sqrt(height * width) / _N_PATCHES)))
         if self.stem == "conv" and self.patch_size.bit_count() > 1:
             raise ValueError(
                 f"ViTEncoder with stem='conv' needs a power of two as patch_size, got {self.patch_size}. Give "

@@ -115,30 +115,21 @@ def read_header(cell, root=None, layout=None):
     UnreadableError
         Where there is no readable picture in the cell.
     """
-    cell = plain_cell(cell, layout)
-    if isinstance(cell, np.ndarray):
-        height, width = _check_shape(cell).shape[:2]
-        return width, height, value_kind(cell.dtype)
-    if isinstance(cell, Image.Image):
-        orientation = _load(cell, root)
-        return *_turn_size(cell.size, orientation), value_kind(cell.mode)
-    with _opened(cell, root) as image:
+    with _opened(plain_cell(cell, layout), root) as picture:
+        if isinstance(picture, np.ndarray):
+            height, width = picture.shape[:2]
+            return width, height, value_kind(picture.dtype)
         # The method of PNGs would decode them, to look for the tag behind the pixels.
-        return *_upright_size(image, orientation_of(image, Image.Image.getexif)), value_kind(image.mode)
+        return *_upright_size(picture, Image.Image.getexif), value_kind(picture.mode)
 
 
 def read_statistics(cell, root=None, layout=None):
     """Return the `value_statistics` of the deep picture in a cell; parameters and errors are those of `read_header`."""
     cell = plain_cell(cell, layout)
-    if isinstance(cell, np.ndarray):
-        return value_statistics(_check_shape(cell))
-    if isinstance(cell, Image.Image):
-        _load(cell, root)
-        return value_statistics(np.asarray(cell))
-    with _opened(cell, root) as image:
+    with _opened(cell, root) as picture:
         with _reading(cell, root):
-            image.load()
-        return value_statistics(np.asarray(image))
+            values = np.asarray(picture)
+        return value_statistics(values)
 
 
 def _reading(cell, root):
@@ -148,46 +139,43 @@ def _reading(cell, root):
 
 @contextmanager
 def _opened(cell, root):
-    """Open a file and give the PIL image, which is not loaded, if it is one to load."""
-    source = _source(cell, root)
-    with _reading(cell, root):
-        image = Image.open(source)
-    with image:
-        _check_size(image.size)
-        if is_camera_raw(image, source if isinstance(source, str) else ""):
-            raise UnreadableError(CAMERA_RAW_ADVICE)
-        yield image
+    """Yield the array in a cell, its PIL image, loaded, or the file, not loaded."""
+    if isinstance(cell, np.ndarray):
+        yield _check_shape(cell)
+    elif isinstance(cell, Image.Image):
+        with _loading:  # the same object may be in several rows, and Pillow's own loading is not thread-safe
+            with _reading(cell, root):
+                cell.load()
+            orientation_of(cell)  # which it then knows
+        _check_not_empty(cell.size)
+        yield cell
+    else:
+        source = _source(cell, root)
+        with _reading(cell, root):
+            image = Image.open(source)
+        with image:
+            _check_size(image.size)
+            if is_camera_raw(image, source if isinstance(source, str) else ""):
+                raise UnreadableError(CAMERA_RAW_ADVICE)
+            yield image
 
 
 def _open(cell, framing, root):
     """Return an upright picture in the result's colours, and the size it has in full (JPEGs come reduced)."""
-    if isinstance(cell, np.ndarray):
-        image = _image_from_array(cell, framing)
-        return _to_color(image, framing), image.size
-    if isinstance(cell, Image.Image):
-        orientation = _load(cell, root)
-        image = _upright(_to_color(cell, framing), orientation)
-        return image, image.size
-    with _opened(cell, root) as image:
-        full_size = _upright_size(image, orientation_of(image))
-        needed = needed_scale(full_size, framing)
-        draft_size = tuple(math.ceil(length * needed) for length in image.size)
-        with _reading(cell, root):
-            if needed < 1:
-                image.draft(framing.color, draft_size)
-            image.load()
-        orientation = orientation_of(image)  # not before: Pillow turns TIFFs while it loads them
-        return _upright(_to_color(image, framing), orientation), full_size
-
-
-def _load(image, root):
-    """Load a PIL image that a user handed in, and return how it then lies."""
-    with _loading:  # the same object may be in several rows, and Pillow's own loading is not thread-safe
-        with _reading(image, root):
-            image.load()
-        orientation = orientation_of(image)
-    _check_not_empty(image.size)
-    return orientation
+    with _opened(cell, root) as picture:
+        if isinstance(picture, np.ndarray):
+            image = _image_from_array(picture, framing)
+            return _to_color(image, framing), image.size
+        full_size = _upright_size(picture)
+        if picture is not cell:
+            needed = needed_scale(full_size, framing)
+            draft_size = tuple(math.ceil(length * needed) for length in picture.size)
+            with _reading(cell, root):
+                if needed < 1:
+                    picture.draft(framing.color, draft_size)
+                picture.load()
+        orientation = orientation_of(picture)  # not before: Pillow turns TIFFs while it loads them
+        return _upright(_to_color(picture, framing), orientation), full_size
 
 
 def _source(cell, root):
@@ -258,15 +246,11 @@ def orientation_of(image, getexif=None):
     return orientation if orientation in _UPRIGHT else 1
 
 
-def _upright_size(image, orientation):
-    """Return the upright size of a file that has been opened and not loaded."""
-    size = image.size
-    if isinstance(image, TiffImageFile):  # before it is loaded, some versions of Pillow turn its size, and others not
+def _upright_size(image, getexif=None):
+    """Return width and height of a PIL image or a file, loaded or not, as it is when it stands upright."""
+    orientation, size = orientation_of(image, getexif), image.size
+    if orientation > 1 and isinstance(image, TiffImageFile):  # not loaded; Pillow has turned the size in some versions
         size = image.tag_v2[IMAGEWIDTH], image.tag_v2[IMAGELENGTH]
-    return _turn_size(size, orientation)
-
-
-def _turn_size(size, orientation):
     return size[::-1] if orientation >= 5 else size
 
 

@@ -69,9 +69,10 @@ def values_to_uint8(array, value_range):
     if value_range is None:
         value_range = _assumed_range(array)
     levels = _scale(array, *value_range)
-    if array.ndim == 3 and array.shape[2] == 4:  # opacity begins at 0, and of floats mostly ends at 1
+    if array.ndim == 3 and array.shape[2] == 4:
         opacity = array[:, :, 3]
-        levels[:, :, 3] = _scale(opacity, 0, 1 if is_float and opacity.max() <= 1 + _ROUNDING else value_range[1])
+        ends_at_1 = is_float and opacity.max() <= 1 + _ROUNDING  # whatever the colours do
+        levels[:, :, 3] = _scale(opacity, 0, 1 if ends_at_1 else max(1, value_range[1]))
     return levels
 
 
@@ -85,8 +86,7 @@ def _assumed_range(array):
             )
         return 0, 1
     # Some versions of Pillow open 16-bit files in the 32-bit mode.
-    known = array.dtype.newbyteorder("=") in (np.uint16, np.int32) and low >= 0 and high <= 65535
-    if not known:
+    if array.dtype.newbyteorder("=") not in (np.uint16, np.int32) or low < 0 or high > 65535:
         raise UnreadableError(
             f"holds integers from {low} to {high} ({array.dtype}), of which no range is known, as fit saw none; pass "
             f"value_range=(low, high), the values that are black and white, or convert it, for example with "

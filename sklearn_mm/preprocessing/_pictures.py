@@ -146,7 +146,8 @@ class PictureReader:
             run(partial(fill, facts=made, known=known), some[places], np.arange(len(places)))
             return made, known, self._unchanged(items.cells[some[places]], keys[places])
 
-        rows = fetch(self.store, what, (_VERSION, PIL.__version__), facts.dtype, facts.shape[1:], keys, make)
+        settings = _VERSION, PIL.__version__, ImageFile.LOAD_TRUNCATED_IMAGES
+        rows = fetch(self.store, what, settings, facts.dtype, facts.shape[1:], keys, make)
         known = rows.source >= 0
         facts[some[known]] = np.asarray(rows)[known]
 

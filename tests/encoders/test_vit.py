@@ -35,9 +35,14 @@ def test_pictures_of_any_size(shape, channels, stem):
 @pytest.mark.parametrize(
     ("side", "n_patches"), [(4, 4), (8, 8), (16, 8), (20, 10), (32, 8), (48, 6), (64, 8), (128, 8), (224, 7)]
 )
-def test_auto_takes_about_eight_patches_along_the_shorter_side(side, n_patches):
-    encoder = small(spec_of(side, 2 * side))
-    assert encoder(torch.zeros(2, 3, side, 2 * side)).tokens.shape[1] == 2 * n_patches**2
+def test_auto_takes_about_eight_patches_along_the_side_of_a_square(side, n_patches):
+    encoder = small(spec_of(side, side))
+    assert encoder(torch.zeros(2, 3, side, side)).tokens.shape[1] == n_patches**2
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 64), (32, 128), (128, 32), (16, 256)])
+def test_auto_takes_as_many_patches_of_a_long_picture(height, width):
+    assert small(spec_of(height, width))(torch.zeros(2, 3, height, width)).tokens.shape[1] == 64
 
 
 @pytest.mark.parametrize(("stem", "patch_size"), [("conv", 1), ("conv", 8), ("conv", 64), ("patch", 1), ("patch", 7)])
