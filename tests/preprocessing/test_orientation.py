@@ -102,7 +102,7 @@ def test_pictures_that_an_earlier_version_stored_are_not_served(tmp_path, monkey
     with monkeypatch.context() as earlier:
         earlier.setattr(_pictures, "_VERSION", 1)
         earlier.setattr(
-            _pictures, "decode", lambda cell, framing, root, layout: np.full((*framing.size, 3), 7, np.uint8)
+            _pictures, "decode", lambda cell, framing, *_: np.full((*framing.size, 3), 7, np.uint8)
         )
         assert (np.asarray(ImageTransformer(8, memory=memory).fit_transform([content])) == 7).all()
     fresh = ImageTransformer(8, memory=memory).fit_transform([content])
