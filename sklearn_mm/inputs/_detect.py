@@ -12,7 +12,7 @@ from PIL import Image
 from sklearn_mm.preprocessing._cells import draw, is_missing
 from sklearn_mm.preprocessing._kinds import explain_column_kind
 from sklearn_mm.preprocessing._lists import empty_rows, holds_nothing, is_list
-from sklearn_mm.preprocessing._odd_cells import are_few
+from sklearn_mm.preprocessing._odd_cells import can_be_missing
 from sklearn_mm.preprocessing._vectors import is_vector
 
 __all__ = [
@@ -97,8 +97,8 @@ def detect_kinds(frame, who="detect_kinds"):
 
     Numbers and dates are so if nearly all cells are: nine in ten, of all that are not missing. Well-known words and
     signs for "missing" are missing there ("?", "N/A", "-", "unknown", "NULL" and their like), and the odd cells are
-    read as missing, with a warning. Dicts, lists and other containers are odd cells of numbers, dates and categories
-    too; where they are more than that, and no Input reads them, they are a TypeError.
+    read as missing, with a warning. Lists, tuples and arrays are odd cells of numbers, dates and categories too;
+    where they are more than that, and no Input reads them, they are a TypeError, as a dict or a set is in any cell.
 
     Numbers may be written with a unit, before it or behind ("$1,234.50", "12 %", "12 km"), which is that of most cells,
     with separators between the thousands, and in brackets if they are negative ("(300)"). A comma sets off the decimals
@@ -201,7 +201,7 @@ def check_no_containers(column, label, who, detected=None):
     if not suspects:
         return
     bad = [row for row, cell in enumerate(cells) if type(cell) in suspects and not is_read(cell)]
-    if not bad or (detected and detected.kind in _TABLE and are_few(len(bad), column.notna().sum())):
+    if not bad or (detected and detected.kind in _TABLE and can_be_missing(cells[bad], column.notna().sum())):
         return
     cell = cells[bad[0]]
     shape = f" of shape {cell.shape} and dtype {cell.dtype}" if isinstance(cell, np.ndarray) else ""

@@ -1,12 +1,13 @@
 """Cells that are not what their column is: words for "missing", a few odd cells, and the one warning of these."""
 
 import warnings
+from collections.abc import Mapping, Set
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-__all__ = ["OddCells", "are_few", "refuse", "says_missing", "warn_of_odd_cells"]
+__all__ = ["OddCells", "are_few", "can_be_missing", "refuse", "says_missing", "warn_of_odd_cells"]
 
 _FEW = 10  # one cell in so many may be odd
 _MOST_SHOWN = 5
@@ -75,8 +76,13 @@ class OddCells(NamedTuple):
         return f"{'row' if len(self.rows) == 1 else 'rows'} {shown}"
 
 
+def can_be_missing(cells, n_filled):
+    """Return whether odd cells, in ``fit``, may be read as missing: they are few, and no structures as dicts are."""
+    return are_few(len(cells), n_filled) and not any(isinstance(cell, Mapping | Set) for cell in cells)
+
+
 def refuse(odd, column, advice):
-    """Raise of cells that are too many to be read as missing: TypeError, in scikit-learn's wording, of containers."""
+    """Raise of cells that cannot be read as missing: TypeError, in scikit-learn's wording, of containers."""
     for row, cell in zip(odd.rows, column.iloc[odd.rows], strict=True):
         if pd.api.types.is_list_like(cell):
             raise TypeError(
