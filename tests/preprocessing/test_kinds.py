@@ -66,6 +66,7 @@ DAYS = pd.Timestamp("2024-01-01") + pd.to_timedelta(NUMBERS, unit="D")
         ([*STRINGS, "?"], "numeric", "strings that are whole numbers"),
         ([*STRINGS, "N/A", "much"], "numeric", "strings that are whole numbers; 1 of 301 cells is none"),
         ([*STRINGS, "1.5"], "numeric", "strings that are numbers with a point, a sign or an exponent"),
+        ([*STRINGS, "1,200"], "numeric", "strings that are numbers with separators or in brackets"),
         (PRICES, "numeric", "strings that are numbers with the unit '$'"),
         ([*PRICES, "free"], "numeric", "strings that are numbers with the unit '$'; 1 of 301 cells is none"),
         (EUROS, "numeric", "strings that are numbers with the unit '€' and a decimal comma"),
@@ -73,7 +74,7 @@ DAYS = pd.Timestamp("2024-01-01") + pd.to_timedelta(NUMBERS, unit="D")
         (
             [f"({number})" for number in NUMBERS],
             "numeric",
-            "strings that are numbers with a point, a sign or an exponent",
+            "strings that are numbers with separators or in brackets",
         ),
         ([f"{n} {'km' if n % 2 else 'miles'}" for n in NUMBERS], "categorical", None),
         (STRINGS, "categorical", None),
