@@ -13,20 +13,9 @@ _FEW = 10  # one cell in so many may be odd
 _MOST_SHOWN = 5
 _WORDS = {
     *("", "?", "??", "???", "-", "--", "---", "\u2013", "\u2014", "\u2212", ".", "..", "...", "*", "_"),
-    *("na", "n/a", "n.a.", "n.a", "#na", "#n/a", "#n/a n/a", "<na>", "nan", "-nan", "nat", "null", "<null>", "(null)"),
-    *(
-        "nil",
-        "none",
-        "\\n",
-        "unknown",
-        "undefined",
-        "missing",
-        "not available",
-        "not applicable",
-        "not known",
-        "no data",
-    ),
-    *("tbd", "#value!", "#ref!", "#div/0!", "#num!", "#name?", "#null!", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"),
+    *("na", "n/a", "n.a.", "n.a", "#na", "#n/a", "#n/a n/a", "<na>", "not available", "not applicable", "no data"),
+    *("nan", "-nan", "nat", "none", "nil", "null", "<null>", "(null)", "\\n", "unknown", "undefined", "missing", "tbd"),
+    *("#value!", "#ref!", "#div/0!", "#num!", "#name?", "#null!", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"),
 }
 
 
@@ -106,9 +95,13 @@ def warn_of_odd_cells(found):
         for odd in found[:_MOST_SHOWN]
     ]
     more = f"; and {len(found) - _MOST_SHOWN} more columns" if len(found) > _MOST_SHOWN else ""
+    advice = "Correct these cells or make them None."
+    may_be_categories = [odd.column for odd in found if odd.kind in ("numbers", "dates")]
+    if may_be_categories:
+        kinds = f"TabularTransformer(kinds={{{may_be_categories[0]!r}: 'categorical'}})"
+        advice = f"{advice[:-1]}; if such a column holds categories, say so: {kinds}."
     warnings.warn(
-        f"TabularTransformer reads odd cells as missing, in {'; in '.join(lines)}{more}. Correct these cells or make "
-        f"them None; where such a column holds categories, say so: kinds={{{found[0].column!r}: 'categorical'}}.",
+        f"TabularTransformer reads odd cells as missing, in {'; in '.join(lines)}{more}. {advice}",
         UserWarning,
         stacklevel=5,
     )
