@@ -148,13 +148,16 @@ def detect_kind(column, label, who):
     if column.dtype.type is pd.CategoricalDtype.type:  # pandas's own, or pyarrow's dictionary
         return Detected("categorical", "category dtype")
     cells = column.dropna()
-    detected = None
     if holds_strings(cells):
         cells = _sample(cells)
         has_lists = _holds_objects(column) and not _LISTS.isdisjoint(map(type, column.to_numpy(dtype=object)))
         detected = _detect_objects(cells, has_lists)
-    detected = detected or _detect_scalars(column, cells)
-    check_no_containers(column, label, who, detected)
+        if detected is not None:
+            check_no_containers(column, label, who, detected.kind)
+            return detected
+    detected = _detect_scalars(column, cells)
+    # A text of single strings has no lists of strings, or it had been found as one.
+    check_no_containers(column, label, who, None if detected.kind == "text" else detected.kind)
     return detected
 
 
@@ -187,21 +190,20 @@ def holds_strings(column):
     return isinstance(dtype, pd.StringDtype) or dtype.kind == "U" or _holds_objects(column)
 
 
-def check_no_containers(column, label, who, detected=None):
+def check_no_containers(column, label, who, kind=None):
     """Raise TypeError, in scikit-learn's wording, where a cell is a container that no one reads.
 
-    Vectors and lists are read in columns that were ``detected`` as such, and a few odd ones as missing in others of the
-    table.
+    Vectors and lists are read in columns of these kinds, and a few odd ones as missing in others of the table.
     """
     if not _holds_objects(column):
         return
     cells = column.to_numpy(dtype=object)
-    is_read = _READS.get(detected and detected.kind, _is_picture)
+    is_read = _READS.get(kind, _is_picture)
     suspects = {kind for kind in set(map(type, cells)) if hasattr(kind, "__iter__") and not issubclass(kind, _FLAT)}
     if not suspects:
         return
     bad = [row for row, cell in enumerate(cells) if type(cell) in suspects and not is_read(cell)]
-    if not bad or (detected and detected.kind in _TABLE and can_be_missing(cells[bad], column.notna().sum())):
+    if not bad or (kind in _TABLE and can_be_missing(cells[bad], column.notna().sum())):
         return
     cell = cells[bad[0]]
     shape = f" of shape {cell.shape} and dtype {cell.dtype}" if isinstance(cell, np.ndarray) else ""

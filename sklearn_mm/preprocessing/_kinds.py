@@ -173,4 +173,4 @@ def _describe_dates(reading):
 
 def _describe_odd(reading):
     n_odd = reading.n_cells(reading.is_odd)
-    return f"; {n_odd} of {reading.n_filled} cells {'is' if n_odd == 1 else 'are'} none" if n_odd else ""
+    return f", but for {n_odd} of {reading.n_filled} cells" if n_odd else ""

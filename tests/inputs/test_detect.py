@@ -187,6 +187,7 @@ def test_vectors_and_lists(cells, kind):
         [np.zeros((2, 3)), np.ones((2, 3))],
         ["red", "blue", ["red", "blue"]],
         [*SENTENCES, {"a": 1}, SENTENCES],
+        [*SENTENCES, {"a": 1}],
         [np.zeros(3), np.zeros(3), {"a": 1}],
         [np.zeros(3), np.zeros(3), ["a", "b"]],
         ["a.png", ["b.png"], {"a": 1}],
