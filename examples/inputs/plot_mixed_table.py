@@ -6,6 +6,7 @@ Pictures, texts in two languages, numbers, categories, an identifier and a const
 of them, how to overrule it, and what the network then gets to see.
 """
 
+import warnings
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -39,8 +40,11 @@ for axis, row in zip(axes, X.sample(5, random_state=2).itertuples(), strict=True
 
 # %%
 # With ``verbose=1``, `ModalityTransformer` and the estimators say what they take each column for, and why. The code is
-# recognised as an identifier and left out; so is the column that is the same everywhere.
-transformer = ModalityTransformer(verbose=1).fit(X)
+# recognised as an identifier and left out; so is the column that is the same everywhere. Of columns that are left out
+# though their cells differ, ``fit`` warns; that is intended here.
+with warnings.catch_warnings():
+    warnings.filterwarnings("ignore", message="ModalityTransformer ignores 1 of")
+    transformer = ModalityTransformer(verbose=1).fit(X)
 
 # %%
 # The same as data:

@@ -12,7 +12,7 @@ from sklearn_mm.inputs._files import lead_to_pictures
 from sklearn_mm.preprocessing._cells import draw, is_missing
 from sklearn_mm.preprocessing._kinds import explain_column_kind
 from sklearn_mm.preprocessing._lists import empty_rows, holds_nothing, is_list
-from sklearn_mm.preprocessing._odd_cells import are_few
+from sklearn_mm.preprocessing._odd_cells import can_be_missing
 from sklearn_mm.preprocessing._plain import looks_like_picture
 from sklearn_mm.preprocessing._vectors import is_vector
 
@@ -90,8 +90,8 @@ def detect_kinds(frame, who="detect_kinds"):
 
     Numbers and dates are so if nearly all cells are: nine in ten, of all that are not missing. Well-known words and
     signs for "missing" are missing there ("?", "N/A", "-", "unknown", "NULL" and their like), and the odd cells are
-    read as missing, with a warning. Dicts, lists and other containers are odd cells of numbers, dates and categories
-    too; where they are more than that, and no Input reads them, they are a TypeError.
+    read as missing, with a warning. Lists, tuples and arrays are odd cells of numbers, dates and categories too;
+    where they are more than that, and no Input reads them, they are a TypeError, as a dict or a set is in any cell.
 
     Numbers may be written with a unit, before it or behind ("$1,234.50", "12 %", "12 km"), which is that of most cells,
     with separators between the thousands, and in brackets if they are negative ("(300)"). A comma sets off the decimals
@@ -148,13 +148,16 @@ def detect_kind(column, label, who, root=None):
     if column.dtype.type is pd.CategoricalDtype.type:  # pandas's own, or pyarrow's dictionary
         return Detected("categorical", "category dtype")
     cells = column.dropna()
-    detected = None
     if holds_strings(cells):
         cells = _sample(cells)
         has_lists = _holds_objects(column) and not _LISTS.isdisjoint(map(type, column.to_numpy(dtype=object)))
         detected = _detect_objects(cells, has_lists, root)
-    detected = detected or _detect_scalars(column, cells)
-    check_no_containers(column, label, who, detected)
+        if detected is not None:
+            check_no_containers(column, label, who, detected.kind)
+            return detected
+    detected = _detect_scalars(column, cells)
+    # A text of single strings has no lists of strings, or it had been found as one.
+    check_no_containers(column, label, who, None if detected.kind == "text" else detected.kind)
     return detected
 
 
@@ -187,21 +190,20 @@ def holds_strings(column):
     return isinstance(dtype, pd.StringDtype) or dtype.kind == "U" or _holds_objects(column)
 
 
-def check_no_containers(column, label, who, detected=None):
+def check_no_containers(column, label, who, kind=None):
     """Raise TypeError, in scikit-learn's wording, where a cell is a container that no one reads.
 
-    Vectors and lists are read in columns that were ``detected`` as such, and a few odd ones as missing in others of the
-    table.
+    Vectors and lists are read in columns of these kinds, and a few odd ones as missing in others of the table.
     """
     if not _holds_objects(column):
         return
     cells = column.to_numpy(dtype=object)
-    is_read = _READS.get(detected and detected.kind, looks_like_picture)
+    is_read = _READS.get(kind, looks_like_picture)
     suspects = {kind for kind in set(map(type, cells)) if hasattr(kind, "__iter__") and not issubclass(kind, _FLAT)}
     if not suspects:
         return
     bad = [row for row, cell in enumerate(cells) if type(cell) in suspects and not is_read(cell)]
-    if not bad or (detected and detected.kind in _TABLE and are_few(len(bad), column.notna().sum())):
+    if not bad or (kind in _TABLE and can_be_missing(cells[bad], column.notna().sum())):
         return
     cell = cells[bad[0]]
     shape = f" of shape {cell.shape} and dtype {cell.dtype}" if isinstance(cell, np.ndarray) else ""

@@ -7,6 +7,7 @@ import pandas as pd
 
 from sklearn_mm.inputs._claims import looks
 from sklearn_mm.inputs._detect import is_all_missing, is_constant
+from sklearn_mm.inputs._mixin import MODALITIES
 
 __all__ = ["warn_of_ignored"]
 
@@ -49,7 +50,7 @@ def warn_of_ignored(frame, detected, inputs, who):
     if identifiers:
         label = identifiers[0][0]
         kinds = f"TabularInput(transformer=TabularTransformer(kinds={{{label!r}: 'categorical'}}))"
-        written = f"tabular={kinds}" if "tabular" in inputs else f"{kinds} in `inputs`"
+        written = f"tabular={kinds}" if set(inputs) <= set(MODALITIES) else f"{kinds} in `inputs`"
         lines.append(f"{written} reads {label!r} as categories, a TextInput that names it as text.")
     if media:
         lines.append("Files that are no pictures are read by an Input of your own, in `inputs`.")

@@ -329,7 +329,8 @@ class TabularInput(Input):
     ----------
     columns : "auto", str, int or list of these, default="auto"
         Names or positions of the columns; "auto" finds all columns of numbers, categories, dates and vectors
-        (embeddings computed elsewhere: 1-D arrays, or lists or tuples of numbers, all of one length).
+        (embeddings computed elsewhere: 1-D arrays, or lists or tuples of numbers, all of one length, or strings of
+        these).
     transformer : transformer, default=TabularTransformer()
         How cells become numbers and codes. Any transformer of scikit-learn's kind that maps a DataFrame to numbers
         does. A `TabularTransformer` is told the kind of each column by the rules of `detect_kinds`, unless its own

@@ -30,8 +30,9 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
 
     Each column of pictures or texts, or of lists of these, becomes a block, named after it; all columns of numbers,
     categories, dates and vectors together become the block "tabular". What the columns are is found out in `fit` (by
-    the rules of `detect_kinds`) or told, and never guessed again. It is the first of two steps, before an estimator in
-    a Pipeline; the estimators do the same when they are handed a table.
+    the rules of `detect_kinds`) or told, and never guessed again. `fit` warns of columns that are ignored though their
+    cells differ, unless these merely count the rows. It is the first of two steps, before an estimator in a Pipeline;
+    the estimators do the same when they are handed a table.
 
     Parameters
     ----------

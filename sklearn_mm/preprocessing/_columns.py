@@ -10,7 +10,7 @@ from sklearn.preprocessing import QuantileTransformer
 from sklearn_mm.preprocessing._date_strings import ISO
 from sklearn_mm.preprocessing._distinct import Container, Distinct
 from sklearn_mm.preprocessing._number_strings import NumberFormat
-from sklearn_mm.preprocessing._odd_cells import OddCells, are_few, refuse
+from sklearn_mm.preprocessing._odd_cells import OddCells, can_be_missing, refuse
 from sklearn_mm.preprocessing._readings import read_dates, read_numbers
 
 __all__ = ["CategoricalReader", "DatetimeReader", "NumericReader"]
@@ -115,7 +115,7 @@ class CategoricalReader:
         distinct = Distinct(column)
         odd = distinct.spread(distinct.is_container, False)
         odd = OddCells.of(column, self.name, "single values", odd)
-        if odd and not are_few(len(odd.rows), distinct.counts.sum()):
+        if odd and not can_be_missing(column.iloc[odd.rows], distinct.counts.sum()):
             refuse(odd, column, "Make strings of them.")
         least = self.min_frequency or 0
         if least < 1:
@@ -235,9 +235,9 @@ def _dates(column, name, format):
 
 
 def _odd_cells(reading, column, name, kind, fits, conversion):
-    """Return the `OddCells` of a column; raise if it ``fits`` and these are not few."""
+    """Return the `OddCells` of a column; raise if it ``fits`` and these cannot be missing."""
     odd = OddCells.of(column, name, kind, reading.odd)
-    if odd and fits and not reading.has_few_odd():
+    if odd and fits and not can_be_missing(column.iloc[odd.rows], reading.n_filled):
         refuse(
             odd,
             column,

@@ -57,7 +57,9 @@ def parse_dates(strings, format):
     format : str
         As of `learn_date_format`.
     """
-    strings = object_array([string.strip() for string in strings])
+    strings = [string.strip() for string in strings]
+    # pandas takes two words for the time at which it reads them.
+    strings = object_array(["" if string.lower() in ("now", "today") else string for string in strings])
     if format == ISO:
         return pd.to_datetime(strings, errors="coerce", utc=True, format=ISO)
     dates = np.full(len(strings), "NaT", dtype="datetime64[us]")

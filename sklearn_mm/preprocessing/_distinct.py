@@ -40,12 +40,13 @@ class Distinct:
     def __init__(self, column):
         try:
             self.codes, values = pd.factorize(column)
-            has_containers = any(map(_can_be_iterated, set(map(type, values.tolist()))))
+            self.values = values.tolist()
+            has_containers = any(map(_can_be_iterated, set(map(type, self.values))))
         except (TypeError, NotImplementedError):  # values without a hash, and nested types of pyarrow
             has_containers = True
         if has_containers:
             self.codes, values = pd.factorize(_wrap_containers(column.to_numpy(dtype=object)))
-        self.values = values.tolist()
+            self.values = values.tolist()
         self._kinds = set(map(type, self.values))
 
     @cached_property

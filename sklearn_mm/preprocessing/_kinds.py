@@ -5,9 +5,10 @@ import re
 import numpy as np
 import pandas as pd
 
-from sklearn_mm.preprocessing._cells import draw
+from sklearn_mm.preprocessing._cells import draw, object_array
 from sklearn_mm.preprocessing._date_strings import ISO, describe_date_format, is_ambiguous, looks_like_date
 from sklearn_mm.preprocessing._distinct import Distinct
+from sklearn_mm.preprocessing._number_strings import plain_numbers
 from sklearn_mm.preprocessing._odd_cells import are_few
 from sklearn_mm.preprocessing._readings import read_dates, read_numbers
 from sklearn_mm.preprocessing._vector_strings import vector_length
@@ -149,9 +150,11 @@ def _describe_numbers(reading):
     how = str(reading.format)
     if how:
         return f"strings that are numbers with {how}"
-    strings = [reading.distinct.values[i] for i in np.flatnonzero(is_string)]
-    if all(string.strip().isdigit() for string in strings):
+    strings = [reading.distinct.values[i].strip() for i in np.flatnonzero(is_string)]
+    if all(map(str.isdigit, strings)):
         return "strings that are whole numbers"
+    if np.isnan(plain_numbers(object_array(strings))).any():
+        return "strings that are numbers with separators or in brackets"
     return "strings that are numbers with a point, a sign or an exponent"
 
 
@@ -170,4 +173,4 @@ def _describe_dates(reading):
 
 def _describe_odd(reading):
     n_odd = reading.n_cells(reading.is_odd)
-    return f"; {n_odd} of {reading.n_filled} cells {'is' if n_odd == 1 else 'are'} none" if n_odd else ""
+    return f", but for {n_odd} of {reading.n_filled} cells" if n_odd else ""

@@ -9,7 +9,7 @@ import pandas as pd
 
 from sklearn_mm.preprocessing._odd_cells import says_missing
 
-__all__ = ["NumberFormat", "learn_number_format", "parse_numbers"]
+__all__ = ["NumberFormat", "learn_number_format", "parse_numbers", "plain_numbers"]
 
 _SIGN = r"[+\-\u2212]"
 _SYMBOL = r"[$\u00a2-\u00a5\u0e3f\u20a0-\u20cf]"
@@ -79,7 +79,7 @@ def learn_number_format(strings, counts):
     format : NumberFormat
         How they are written.
     """
-    is_plain = ~np.isnan(_plain_numbers(strings))
+    is_plain = ~np.isnan(plain_numbers(strings))
     others = [i for i in np.flatnonzero(~is_plain) if not says_missing(strings[i])]
     if not others:
         return NumberFormat()
@@ -116,7 +116,7 @@ def parse_numbers(strings, format):
     numbers : numpy.ndarray of shape (n,), dtype float64
         NaN where a string is no number.
     """
-    numbers = _plain_numbers(strings)
+    numbers = plain_numbers(strings)
     is_open = np.isnan(numbers)
     if format.decimal == ",":
         is_open |= np.fromiter(("." in string for string in strings), dtype=bool, count=len(strings))
@@ -129,8 +129,8 @@ def parse_numbers(strings, format):
     return numbers
 
 
-def _plain_numbers(strings):
-    """Strings that are numbers to pandas, with a point and without a unit; NaN for the others."""
+def plain_numbers(strings):
+    """Return strings that are numbers to pandas, with a point and without a unit, as float64; NaN for the others."""
     if not len(strings):
         return np.empty(0)
     return np.asarray(pd.to_numeric(strings, errors="coerce"), dtype=np.float64)

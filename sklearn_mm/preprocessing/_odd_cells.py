@@ -1,31 +1,21 @@
 """Cells that are not what their column is: words for "missing", a few odd cells, and the one warning of these."""
 
 import warnings
+from collections.abc import Mapping, Set
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-__all__ = ["OddCells", "are_few", "refuse", "says_missing", "warn_of_odd_cells"]
+__all__ = ["OddCells", "are_few", "can_be_missing", "refuse", "says_missing", "warn_of_odd_cells"]
 
 _FEW = 10  # one cell in so many may be odd
 _MOST_SHOWN = 5
 _WORDS = {
     *("", "?", "??", "???", "-", "--", "---", "\u2013", "\u2014", "\u2212", ".", "..", "...", "*", "_"),
-    *("na", "n/a", "n.a.", "n.a", "#na", "#n/a", "#n/a n/a", "<na>", "nan", "-nan", "nat", "null", "<null>", "(null)"),
-    *(
-        "nil",
-        "none",
-        "\\n",
-        "unknown",
-        "undefined",
-        "missing",
-        "not available",
-        "not applicable",
-        "not known",
-        "no data",
-    ),
-    *("tbd", "#value!", "#ref!", "#div/0!", "#num!", "#name?", "#null!", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"),
+    *("na", "n/a", "n.a.", "n.a", "#na", "#n/a", "#n/a n/a", "<na>", "not available", "not applicable", "no data"),
+    *("nan", "-nan", "nat", "none", "nil", "null", "<null>", "(null)", "\\n", "unknown", "undefined", "missing", "tbd"),
+    *("#value!", "#ref!", "#div/0!", "#num!", "#name?", "#null!", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"),
 }
 
 
@@ -75,8 +65,13 @@ class OddCells(NamedTuple):
         return f"{'row' if len(self.rows) == 1 else 'rows'} {shown}"
 
 
+def can_be_missing(cells, n_filled):
+    """Return whether odd cells, in ``fit``, may be read as missing: they are few, and no structures as dicts are."""
+    return are_few(len(cells), n_filled) and not any(isinstance(cell, Mapping | Set) for cell in cells)
+
+
 def refuse(odd, column, advice):
-    """Raise of cells that are too many to be read as missing: TypeError, in scikit-learn's wording, of containers."""
+    """Raise of cells that cannot be read as missing: TypeError, in scikit-learn's wording, of containers."""
     for row, cell in zip(odd.rows, column.iloc[odd.rows], strict=True):
         if pd.api.types.is_list_like(cell):
             raise TypeError(
@@ -100,9 +95,13 @@ def warn_of_odd_cells(found):
         for odd in found[:_MOST_SHOWN]
     ]
     more = f"; and {len(found) - _MOST_SHOWN} more columns" if len(found) > _MOST_SHOWN else ""
+    advice = "Correct these cells or make them None."
+    may_be_categories = [odd.column for odd in found if odd.kind in ("numbers", "dates")]
+    if may_be_categories:
+        kinds = f"TabularTransformer(kinds={{{may_be_categories[0]!r}: 'categorical'}})"
+        advice = f"{advice[:-1]}; if such a column holds categories, say so: {kinds}."
     warnings.warn(
-        f"TabularTransformer reads odd cells as missing, in {'; in '.join(lines)}{more}. Correct these cells or make "
-        f"them None; where such a column holds categories, say so: kinds={{{found[0].column!r}: 'categorical'}}.",
+        f"TabularTransformer reads odd cells as missing, in {'; in '.join(lines)}{more}. {advice}",
         UserWarning,
         stacklevel=5,
     )

@@ -28,31 +28,39 @@ class TabularTransformer(BlockTransformer):
     (int32), so that rows of both are selected together.
 
     - *Numbers* are scaled. What is missing becomes 0, the centre of the column, and a column of 0 and 1 says where,
-      if some was missing in ``fit``. Columns that are constant in ``fit`` become 0. Strings that hold numbers are
-      converted if ``kinds`` calls their column numeric.
+      if some was missing in ``fit``. Columns that are constant in ``fit`` become 0. Strings are read as numbers if
+      ``kinds`` calls their column numeric: "1,234.5", and with a unit that most cells have, "$1,234.50", "1.234,50 €",
+      "12 %", "12 km", "(300)". A comma sets off the decimals if more cells are numbers so than with a point.
     - *Dates* become numbers: the scaled seconds since 1970, and sine and cosine of the place in the year, month, week
       and day, as far as these vary in ``fit``. Dates with a time zone are read on the clock of the zone seen in
-      ``fit``.
+      ``fit``. Strings are of one format: ISO 8601, or such as 03/31/2024, 31.03.2024 and 31 Mar 2024. All cells
+      together tell whether the day comes first; where they do not, it does between points only.
     - *Categories* become codes: 0 for what was not seen in ``fit`` or too rare there, 1 for what is missing, then the
       levels, sorted. Levels that Python calls equal are one (1, 1.0 and True); a value that equals none but reads like
       one (``"1"`` where ``fit`` saw 1) is taken for it. Nothing is said about unseen levels: they are normal.
 
-    - *Vectors*, such as embeddings computed elsewhere (1-D arrays, lists or tuples of numbers, tensors; all of one
-      length), become one number per element. Their mean is subtracted, and all are divided by the same number, after
-      which the elements have variance 1 on average: unlike ``scaling`` of each element, this keeps the directions and
-      relative distances that an embedding stands for. Missing elements become 0, the mean; a cell without any is
-      missing, which a column of 0 and 1 says if it occurs in ``fit``.
+    - *Vectors*, such as embeddings computed elsewhere (1-D arrays, lists or tuples of numbers, tensors, or strings of
+      these as files store them; all of one length), become one number per element. Their mean is subtracted, and all
+      are divided by the same number, after which the elements have variance 1 on average: unlike ``scaling`` of each
+      element, this keeps the directions and relative distances that an embedding stands for. Missing elements become
+      0, the mean; a cell without any is missing, which a column of 0 and 1 says if it occurs in ``fit``.
 
-    None, NaN, NaT, pd.NA, blank strings and empty lists are missing. Columns are found by name in ``transform``: their
-    order does not matter, and further columns are ignored.
+    None, NaN, NaT, pd.NA, blank strings and empty lists are missing; among numbers and dates also well-known words and
+    signs for it, such as "?", "N/A", "-", "unknown" and "NULL". Other odd cells, up to one in ten of those that are not
+    missing, are read as missing, with a warning that says where they are; more are an error of ``fit``, and so is a
+    dict or a set in any cell. In ``transform``, strings are read as those of ``fit`` were written, and however many
+    cells are odd, they are missing, with the warning: one output per row.
+
+    Columns are found by name in ``transform``: their order does not matter, and further columns are ignored.
 
     Parameters
     ----------
     kinds : "auto" or dict, default="auto"
         What each column is: a dict from the column's name (its position in an array without names) to "numeric",
         "categorical", "datetime" or "vector". Columns that it does not name, and all with "auto", are decided by their
-        content in ``fit``: numbers and durations are numeric; dates and strings of ISO 8601 dates are dates; where
-        most cells are vectors, all are; the rest are categories, strings of digits and booleans among them.
+        content in ``fit``: where nearly all cells are numbers or durations, they are numeric, and where these are dates
+        or strings of dates, dates; where most are vectors, vectors; the rest are categories, booleans and all strings
+        of numbers among them.
     scaling : {"robust", "standard", "quantile"}, default="robust"
         How numbers and dates are scaled. "robust": the median goes to 0 and the distance of the quartiles to 1 (half
         the range if they coincide), then x / sqrt(1 + (x / 3)²) keeps outliers within ±3. "standard": mean 0 and

@@ -110,6 +110,8 @@ class VectorReader:
     def _refuse(self, odd):
         first = odd.first
         got = f" of dtype {first.dtype} and shape {first.shape}" if isinstance(first, np.ndarray) else ""
+        if isinstance(first, str):
+            got = f" {first[:60]!r}" + (", whose elements were left out when it was written" if "..." in first else "")
         raise TypeError(
             f"TabularTransformer reads column {self.name!r} as vectors (1-D arrays, lists or tuples of numbers, or "
             f"strings of these), but {len(odd.rows)} of {odd.n_rows} cells are something else ({odd.where}). First: "

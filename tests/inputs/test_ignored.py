@@ -83,5 +83,7 @@ def test_nothing_is_said_of_what_someone_left_out(X):
 
 
 def test_named_inputs_are_advised_too(X):
+    with pytest.warns(UserWarning, match=r"tabular=TabularInput\(transformer="):
+        ModalityTransformer(tabular=None).fit(X.assign(title="a word of " + X["sku"] + " to read"))
     with pytest.warns(UserWarning, match=r"'categorical'\}\)\) in `inputs` reads 'sku' as categories"):
         ModalityTransformer(inputs=[("rest", TabularInput())]).fit(X)

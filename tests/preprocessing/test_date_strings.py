@@ -81,6 +81,11 @@ def test_what_is_not_of_the_format():
     assert parse_dates(strings[:0], "%m/%d/%Y").shape == (0,)
 
 
+@pytest.mark.parametrize("format", [ISO, "%m/%d/%Y"])
+def test_what_is_read_does_not_depend_on_the_clock(format):
+    assert parse_dates(np.array(["now", "Today", " today "], dtype=object), format).isna().all()
+
+
 @pytest.mark.parametrize("string", ["x", "12", "12.5", "2024", "March", "12 km away from here", "1.2", "12:30"])
 def test_what_does_not_look_like_a_date(string):
     assert not looks_like_date(string)

@@ -71,3 +71,9 @@ def test_a_string_that_is_no_vector_is_odd():
     with pytest.warns(UserWarning, match=r"column 'e': 1 of 2 cells are no vectors \(row 1; first: '\[1 ... 2\]'\)"):
         rows = transformer.transform(pd.DataFrame({"e": [X["e"][0], "[1 ... 2]"], "n": 1.0}))["numbers"]
     assert rows[1].tolist() == [0, 0, 0, 0]
+
+
+def test_abbreviated_vectors_are_refused():
+    X = pd.DataFrame({"e": [str(np.arange(2000.0) + row) for row in range(5)]})
+    with pytest.raises(TypeError, match=r"First: 'str' '\[.*', whose elements were left out when it was written"):
+        TabularTransformer(kinds={"e": "vector"}).fit(X)
