@@ -18,9 +18,11 @@ def check_labels(y, name):
     """Raise where a label is missing or infinite, or where strings are mixed with others."""
     if sparse.issparse(y):
         return
-    labels = _as_array(y)
+    labels = np.asarray(y, dtype=object if isinstance(y, list | tuple) else None)  # else NaN would be a string
     _check_missing(pd.isna(labels), name)
-    if labels.dtype.kind in "fO":
+    if labels.dtype.kind == "f":
+        _check_infinite(np.isinf(labels), name)
+    elif labels.dtype.kind == "O":
         _check_infinite(_where(labels, lambda cell: isinstance(cell, float | np.floating) and np.isinf(cell)), name)
     if labels.dtype.kind == "O" and len({isinstance(label, str) for label in labels.flat}) > 1:
         types = sorted({type(label).__name__ for label in labels.flat})
@@ -31,7 +33,7 @@ def check_labels(y, name):
 
 def check_numbers(y, name, owner):
     """Raise where ``owner``, who predicts numbers, is given one that is missing or infinite, a time or a text."""
-    values = _as_array(y)
+    values = np.asarray(y)
     for what, (kind, types, instead) in _TIMES.items():
         times = np.full(values.shape, values.dtype.kind == kind)
         if values.dtype.kind == "O":
@@ -55,10 +57,6 @@ def check_numbers(y, name, owner):
     if values.dtype.kind == "f":
         _check_missing(np.isnan(values), name)
         _check_infinite(np.isinf(values), name)
-
-
-def _as_array(y):
-    return np.asarray(y, dtype=object if isinstance(y, list | tuple) else None)  # else None would be a string
 
 
 def _where(cells, condition):

@@ -1,4 +1,4 @@
-"""What scikit-learn's own tools refuse on tables with pictures and texts, and the way round of each.
+"""What scikit-learn's tools and those built on it refuse on tables with pictures and texts, and the way round of each.
 
 The guide lists them (docs/guide/meta_estimators.rst). If one is no longer refused, say so there.
 """
@@ -21,10 +21,12 @@ from sklearn.linear_model import LogisticRegression, RANSACRegressor
 from sklearn.model_selection import PredefinedSplit
 from sklearn.multiclass import OneVsOneClassifier
 from sklearn.multioutput import ClassifierChain, RegressorChain
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.utils.fixes import parse_version
+
+from sklearn_mm import ModalityTransformer
 
 OLD = parse_version(sklearn.__version__) < parse_version("1.9")
 HALVES = PredefinedSplit(np.arange(48) % 2)
@@ -103,6 +105,18 @@ def test_importances_for_selection_have_to_be_told(nameless_clf, X, y):
         SelectFromModel(nameless_clf).fit(X, y).get_support()
 
 
+def probe(model):
+    """Do as MAPIE 1.6 does to see whether a model, or the last step of a pipeline, is fitted."""
+    model = model[-1] if isinstance(model, Pipeline) else model
+    if hasattr(model, "n_features_in_"):
+        model.predict(np.zeros((1, model.n_features_in_)))
+
+
+def test_rows_of_zeros_are_refused(clf, X, y):
+    with pytest.raises(TypeError, match="reads paths"):
+        probe(clf.fit(X, y))
+
+
 # the way round: numbers of rows, which are looked up
 
 
@@ -177,6 +191,14 @@ def test_numbers_beside_a_stack(clf, X, y):
     by_hand = LogisticRegression().fit(X[["weight"]], y).predict_proba(X[["weight"]])[:, 1]
     np.testing.assert_allclose(stack.transform(X)[:, 1], by_hand)
     assert stack.score(X, y) > 0.9
+
+
+def test_a_pipeline_of_two_steps_is_not_asked_for_rows_of_zeros(clf, X, y):
+    image, text, tabular = clf.image, clf.text, clf.tabular
+    reader = ModalityTransformer(image=image, text=text, tabular=tabular)
+    model = make_pipeline(reader, clone(clf).set_params(image="auto", text="auto", tabular="auto")).fit(X, y)
+    probe(model)
+    np.testing.assert_allclose(model.predict_proba(X), clf.fit(X, y).predict_proba(X), rtol=1e-5)
 
 
 def test_adaboost_takes_none_for_missing(nameless_clf, X, y):
