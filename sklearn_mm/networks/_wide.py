@@ -36,9 +36,9 @@ class WideLinear(Component):
     of the colours, and 8 × 8 pixels. It sees nothing of other blocks, of pictures whose encoder is not trained, nor of
     what a row lacks.
 
-    Where the estimator learns means of a number with at most ten values, as a rating, the linear model tells these
-    apart as classes (softmax), and its output is their mean: words that speak for the middle are not lost between those
-    that speak for the ends, and outputs stay in range.
+    Where the estimator learns means of a number with at most ten values, as a rating, and twenty rows or more for each,
+    the linear model tells these apart as classes (softmax), and its output is their mean: words that speak for the
+    middle are not lost between those that speak for the ends, and outputs stay in range.
 
     Parameters
     ----------
