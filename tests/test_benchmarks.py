@@ -36,6 +36,7 @@ SMALLEST = {
     "fusion_xor.py": ["--epochs", "1"],
     "learning_speed.py": ["--epochs", "1", "--shares", "0.5", "--folds", "1"],
     "larger_than_memory.py": ["--rows", "100"],
+    "many_classes.py": ["--texts", "100x2", "60x20", "--numbers", "60x20", "--search"],
     "search.py": ["--rows", "60", "--epochs", "1", "--jobs", "1"],
     "stores.py": ["--rows", "64", "--repeats", "1"],
     "tables.py": ["--sets", "wine", "steps", "--keep", "1", "--seeds", "1"],

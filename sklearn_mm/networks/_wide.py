@@ -18,7 +18,7 @@ from sklearn_mm.utils._validation import Interval
 
 __all__ = ["WideLinear", "resolve_wide"]
 
-_MOST_WEIGHTS = 4_000_000  # of a text; the search for them holds some twenty copies
+_MOST_WEIGHTS = 10_000_000  # of a text; the search for them holds some twenty copies
 _CHUNK = 64  # rows whose terms are made at once; of large pictures more would take more memory than all else
 
 
