@@ -27,6 +27,7 @@ SPEED = {
     "learning_speed": [],
     "defaults": [],
     "search": [],
+    "many_classes": [],
     "frozen": [],
     "fusion_speed": [],
     "decoders": [],

@@ -39,6 +39,7 @@ SMALLEST = {
     "learning_speed.py": ["--epochs", "1", "--shares", "0.5", "--folds", "1"],
     "larger_than_memory.py": ["--rows", "100"],
     "readings.py": ["--problems", "long", "--rows", "80", "--splits", "1", "--epochs", "1"],
+    "many_classes.py": ["--texts", "100x2", "60x20", "--numbers", "60x20", "--search"],
     "search.py": ["--rows", "60", "--epochs", "1", "--jobs", "1"],
     "stores.py": ["--rows", "64", "--repeats", "1"],
     "tables.py": ["--sets", "wine", "steps", "--keep", "1", "--seeds", "1"],

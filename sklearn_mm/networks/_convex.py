@@ -13,11 +13,10 @@ from sklearn_mm.networks._linear_problem import LinearProblem
 
 __all__ = ["Settings", "cross_fit", "deal_folds", "fit"]
 
-_FIRST_ALPHA, _STEP = 4.0**-6, 4.0
-_LEAST_ALPHA, _MOST_ALPHA = 4.0**-20, 4.0**6
+_LEAST_ALPHA, _MOST_ALPHA, _STEP = 4.0**-20, 4.0**6, 4.0
 _GAIN = 2e-3  # of the loss, for which another penalty is taken
 _NEAR = 1e-5  # gain of a step, relative to the loss of no model, at which the search for a penalty goes on to the next
-_NEARER = 3e-6  # and at which the final search ends
+_NEARER = 3e-7  # and at which the final search ends
 _SHIFT_COSTS = 10.0  # for the square of what outputs are shifted by, beside the sum of the losses of all rows
 _MOST_JUDGED = 1_000_000  # outputs of all rows, in the folds that penalties are compared by
 _MOST_TOGETHER = 2_000_000  # coefficients, or outputs, of fits that are searched for together: there are many copies
@@ -153,21 +152,27 @@ class _Fits(NamedTuple):
 
 
 def _search(problem, start, folds, judge, end):
-    """Return the `_Fits` with the penalty of the least loss, and the penalties on the way there, from ``start`` on."""
-    best = _fit_folds(problem, start, folds, _FIRST_ALPHA, judge, end)
-    path, tried = [_FIRST_ALPHA], {_FIRST_ALPHA}
-    # A fit that had better be surer than it is wants less of a penalty.
-    steps = (_STEP**2, _STEP, 1 / _STEP) if best.settings.scale < 1 else (_STEP**-2, 1 / _STEP, _STEP)
-    for step in steps:
-        while (alpha := path[-1] * step) not in tried and _LEAST_ALPHA <= alpha <= _MOST_ALPHA:
-            if time.perf_counter() > end:
-                return best, path
-            tried.add(alpha)
+    """Return the `_Fits` with the penalty of the least loss, and all penalties on the way there, from ``start`` on.
+
+    The way leads from a penalty that is as strong as the steepest direction downwards: each fit begins at the one
+    before, and is a short way from it. Where two weaker ones in turn gain nothing, none is looked for any more.
+    """
+    steepest = math.log(problem.curvature[1:].max().item(), _STEP) if problem.searched.n_terms else 0
+    alpha = float(np.clip(_STEP ** round(steepest), _LEAST_ALPHA, _MOST_ALPHA))
+    best = fits = _fit_folds(problem, start, folds, alpha, judge, end)
+    tried, in_vain = [alpha], 0
+    while in_vain < 2 and (alpha := alpha / _STEP**2) >= _LEAST_ALPHA and time.perf_counter() <= end:
+        fits = _fit_folds(problem, fits.coefs, folds, alpha, judge, end)
+        tried.append(alpha)
+        gains = fits.loss < best.loss * (1 - _GAIN)
+        best, in_vain = (fits, 0) if gains else (best, in_vain + 1)
+    path = tried[: tried.index(best.settings.alpha) + 1]
+    for alpha in (path[-1] * _STEP, path[-1] / _STEP):
+        if _LEAST_ALPHA <= alpha <= _MOST_ALPHA and time.perf_counter() <= end:
             fits = _fit_folds(problem, best.coefs, folds, alpha, judge, end)
-            if fits.loss > best.loss * (1 - _GAIN):
-                break
-            best = fits
-            path.append(alpha)
+            if fits.loss < best.loss * (1 - _GAIN):
+                best = fits
+                path.append(alpha)
     return best, path
 
 

@@ -51,14 +51,27 @@ class LinearProblem:
         saved = _N_STEPS * n_fits * n_outputs * (2 * step - inner_step)
         self.basis, self.searched = None, design
         if saved > _EIGEN_COSTS * n_inner**3 + 3 * design.cost * n_inner:
-            values, vectors = torch.linalg.eigh(design.products(of_rows))
-            kept = values > 1e-6 * values[-1]
-            self.squares, vectors = values[kept].unsqueeze(1), vectors[:, kept]
-            self.basis = vectors * self.squares.sqrt().T if of_rows else design.outputs(vectors)
-            self.searched = Design([self.basis.numpy()])
+            self._make_basis(of_rows)
         self.null_loss, curvature = self._start()
         mean_squares = torch.cat([torch.ones(1), self.searched.mean_squares()])
         self.curvature = (mean_squares.unsqueeze(1) * curvature).clamp(min=1e-12)  # (1 + n_inner, n_outputs)
+
+    def _make_basis(self, of_rows):
+        """Search in a basis of what the rows, or the terms, span beside the intercept."""
+        ones = torch.ones(self.design.n_rows, 1)
+        self.means = self.design.gradient(ones / len(ones))  # (n_terms, 1)
+        products = self.design.products(of_rows)
+        if of_rows:
+            products -= products.mean(0) + products.mean(1, keepdim=True) - products.mean()
+        else:
+            products -= len(ones) * self.means * self.means.T
+        values, vectors = torch.linalg.eigh(products)
+        kept = values > 1e-5 * values[-1]
+        self.squares, vectors = values[kept].unsqueeze(1), vectors[:, kept]
+        self.basis = (
+            vectors * self.squares.sqrt().T if of_rows else self.design.outputs(vectors) - self.means.T @ vectors
+        )
+        self.searched = Design([self.basis.numpy()])
 
     def _start(self):
         """Return the mean loss of outputs of zero, and its curvature by each of them, more or less."""
@@ -82,19 +95,20 @@ class LinearProblem:
 
     def outer(self, coefs):
         """Return the coefficients of all terms that inner ones stand for."""
-        of_terms = coefs[1:].flatten(1)
+        intercepts, of_terms = coefs[:1], coefs[1:].flatten(1)
         if self.basis is not None:
             of_terms = self.design.gradient(self.basis @ (of_terms / self.squares))
-        return _with_intercepts(coefs[:1], self.design.scale(of_terms))
+            intercepts = intercepts - (self.means.T @ of_terms).view_as(intercepts)
+        return _with_intercepts(intercepts, self.design.scale(of_terms))
 
     def inner(self, coefs):
         """Return inner coefficients of the same outputs as those of all terms."""
-        of_terms = coefs[1:].flatten(1)
+        intercepts = coefs[:1]
+        of_terms = Design(self.design.parts, [1 / f for f in self.design.factors]).scale(coefs[1:].flatten(1))
         if self.basis is not None:
-            of_terms = self.basis.T @ Design(self.design.parts).outputs(of_terms) / self.squares
-        else:
-            of_terms = Design(self.design.parts, [1 / f for f in self.design.factors]).scale(of_terms)
-        return _with_intercepts(coefs[:1], of_terms)
+            intercepts = intercepts + (self.means.T @ of_terms).view_as(intercepts)
+            of_terms = self.basis.T @ self.design.outputs(of_terms) / self.squares
+        return _with_intercepts(intercepts, of_terms)
 
     def outputs(self, coefs):
         """Return the outputs (n_rows, n_fits, n_outputs)."""

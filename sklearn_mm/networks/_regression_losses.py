@@ -12,6 +12,7 @@ from sklearn_mm.utils._validation import Interval
 __all__ = ["AbsoluteErrorLoss", "HuberLoss", "PoissonLoss", "QuantileLoss", "RegressorLoss", "SquaredErrorLoss"]
 
 _MOST_LEVELS = 10
+_ROWS_PER_LEVEL = 20  # or the rows could as well be few values of a number that has many
 
 
 class RegressorLoss(Loss):
@@ -80,9 +81,10 @@ class SquaredErrorLoss(RegressorLoss):
         return (outputs - target).square()
 
     def levels(self, target):
-        """Return the values of an encoded target (n_rows, 1) if they are few, as ratings are."""
+        """Return the values of an encoded target (n_rows, 1) if they are few for so many rows, as ratings are."""
         values = np.unique(target)
-        return values if target.shape[1] == 1 and len(values) <= _MOST_LEVELS else None
+        few = len(values) <= _MOST_LEVELS and len(target) >= _ROWS_PER_LEVEL * len(values)
+        return values if target.shape[1] == 1 and few else None
 
     def _center_and_scale(self, target, weight):
         return np.average(target, axis=0, weights=weight), _positive_or_one(_deviation(target, weight))

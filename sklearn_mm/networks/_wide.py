@@ -18,7 +18,7 @@ from sklearn_mm.utils._validation import Interval
 
 __all__ = ["WideLinear", "resolve_wide"]
 
-_MOST_WEIGHTS = 4_000_000  # of a text; the search for them holds some twenty copies
+_MOST_WEIGHTS = 10_000_000  # of a text; the search for them holds some twenty copies
 _CHUNK = 64  # rows whose terms are made at once; of large pictures more would take more memory than all else
 
 
@@ -36,9 +36,9 @@ class WideLinear(Component):
     of the colours, and 8 × 8 pixels. It sees nothing of other blocks, of pictures whose encoder is not trained, nor of
     what a row lacks.
 
-    Where the estimator learns means of a number with at most ten values, as a rating, the linear model tells these
-    apart as classes (softmax), and its output is their mean: words that speak for the middle are not lost between those
-    that speak for the ends, and outputs stay in range.
+    Where the estimator learns means of a number with at most ten values, as a rating, and twenty rows or more for each,
+    the linear model tells these apart as classes (softmax), and its output is their mean: words that speak for the
+    middle are not lost between those that speak for the ends, and outputs stay in range.
 
     Parameters
     ----------

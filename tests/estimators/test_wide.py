@@ -203,8 +203,26 @@ def test_ratings_are_told_apart_by_the_wide_part():
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(reg)).predict(X[400:]), predicted)
 
 
+@pytest.mark.parametrize("n_rows", [3, 5, 9, 10, 11, 20, 30])
+def test_few_rows_of_a_number_are_no_ratings(n_rows):
+    X = np.arange(n_rows, dtype=float).reshape(-1, 1)
+    reg = MultimodalRegressor(random_state=0).fit(X, 3 * X[:, 0])
+    assert reg.net_.module_.wide.n_said == 1
+    assert np.abs(reg.predict(X) - 3 * X[:, 0]).max() < 1
+    if n_rows > 10:  # between the rows, and beyond them
+        assert np.abs(reg.predict(X + 0.5) - 3 * (X[:, 0] + 0.5)).max() < 1.5
+
+
+def test_a_rating_of_five_values_needs_two_hundred_rows_at_most():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 3))
+    y = np.clip(np.round(3 + X[:, 0] + 0.5 * rng.normal(size=200)), 1, 5)
+    assert MultimodalRegressor(max_epochs=1, random_state=0).fit(X, y).net_.module_.wide.n_said == 5
+
+
 def test_training_goes_on_with_ratings_that_were_not_there_before():
     rng = np.random.default_rng(0)
-    X, y = rng.normal(size=(80, 3)), rng.integers(1, 4, size=80).astype(float)
+    X, y = rng.normal(size=(120, 3)), rng.integers(1, 4, size=120).astype(float)
     reg = MultimodalRegressor(warm_start=True, **SHORT).fit(X, y)
+    assert reg.net_.module_.wide.n_said == 3
     assert np.isfinite(reg.fit(X, y + 2).predict(X)).all()

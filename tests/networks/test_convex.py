@@ -9,8 +9,9 @@ from scipy import sparse
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from sklearn_mm.networks import CrossEntropyLoss, SquaredErrorLoss
-from sklearn_mm.networks._convex import Settings, cross_fit, deal_folds, fit
+from sklearn_mm.networks._convex import Settings, _weights, cross_fit, deal_folds, fit
 from sklearn_mm.networks._design import Design
+from sklearn_mm.networks._linear_problem import LinearProblem
 
 
 @pytest.fixture(params=[(60, 300), (300, 20)], ids=["wide", "tall"])
@@ -120,15 +121,14 @@ def test_the_penalty_is_the_best_of_all(noise):
     y = torch.from_numpy(rows @ rng.normal(size=(30, 1)) / 5 + noise * rng.normal(size=(100, 1)))
     folds = np.arange(100) % 5
 
-    def loss(first):
-        with mock.patch.multiple("sklearn_mm.networks._convex", _FIRST_ALPHA=first, _NEAR=1e-8):
+    def loss(least, most):
+        limits = {"_LEAST_ALPHA": least, "_MOST_ALPHA": most}
+        with mock.patch.multiple("sklearn_mm.networks._convex", **limits, _NEAR=1e-8):
             _, said, *_ = cross_fit(Design([rows]), y, torch.ones(100, 1), SquaredErrorLoss(), 1, folds)
         return (said.sum(1) - y).square().sum().item()
 
-    least = loss(4.0**-6)
-    # The penalty that is tried first is then the only one.
-    with mock.patch.multiple("sklearn_mm.networks._convex", _LEAST_ALPHA=2.0, _MOST_ALPHA=0.0):
-        losses = [loss(4.0**-place) for place in range(10)]
+    least = loss(4.0**-20, 4.0**6)
+    losses = [loss(4.0**place, 4.0**place) for place in range(-10, 3)]
     assert least == pytest.approx(min(losses), rel=5e-3)
 
 
@@ -168,3 +168,78 @@ def test_equal_rows_share_a_fold_and_classes_are_dealt_evenly():
 def test_one_row_many_times_is_one_fold():
     folds = deal_folds(Design([np.ones((6, 3))]), torch.arange(6.0), 5, torch.Generator().manual_seed(0))
     assert folds.tolist() == [0] * 6
+
+
+def test_a_row_that_alone_has_its_class_is_left_out_by_no_fold():
+    rng = np.random.default_rng(0)
+    target = torch.tensor([0, 1, 2, 2, 3, 3, 3, 4])
+    folds = deal_folds(Design([rng.normal(size=(8, 3))]), target, 5, torch.Generator().manual_seed(0))
+    assert (folds == -1).tolist() == [True, True, False, False, False, False, False, True]
+    assert folds[2] != folds[3]
+    assert len(set(folds[4:7])) == 3
+
+
+def test_each_class_weighs_in_each_fold_what_it_weighs_in_all_rows():
+    rng = np.random.default_rng(0)
+    target, weight = torch.from_numpy(np.arange(40) % 12), torch.from_numpy(rng.uniform(0.5, 2, size=40)).float()
+    design = Design([rng.normal(size=(40, 3))])
+    folds = torch.from_numpy(deal_folds(design, target, 5, torch.Generator().manual_seed(0)))
+    problem = LinearProblem(design, target, weight, CrossEntropyLoss().build(range(12)), 12, 5)
+    weights = _weights(folds, 5, problem)
+    for fold in range(5):
+        assert not weights[folds == fold, fold].any()
+        of_classes = np.bincount(target, weight * weights[:, fold])
+        np.testing.assert_allclose(of_classes, np.bincount(target, weight), rtol=1e-5)
+
+
+def make_many_classes(n_classes, n_rows):
+    rng = np.random.default_rng(0)
+    classes = np.arange(n_rows) % n_classes
+    return Design([rng.normal(size=(n_classes, 10))[classes] + 0.2 * rng.normal(size=(n_rows, 10))]), classes
+
+
+@pytest.mark.parametrize("judged", [1, 10**9], ids=["by one fold", "by all folds"])
+def test_two_rows_of_each_of_many_classes_tell_the_class(judged):
+    design, classes = make_many_classes(150, 300)
+    target, loss = torch.from_numpy(classes), CrossEntropyLoss().build(range(150))
+    folds = deal_folds(design, target, 5, torch.Generator().manual_seed(0))
+    with mock.patch("sklearn_mm.networks._convex._MOST_JUDGED", judged):
+        coef, said, found = cross_fit(design, target, torch.ones(300), loss, 150, folds)
+    assert (said.sum(1).argmax(1) == target).float().mean() > 0.8  # by one other row of its class
+    assert found.scale > 0.5
+    others, _ = make_many_classes(150, 450)
+    outputs = others.outputs(coef[1:])[300:] + coef[0]
+    assert (outputs.argmax(1).numpy() == classes[:150]).mean() > 0.9
+
+
+@pytest.mark.parametrize("n_terms", [20, 300])
+def test_folds_that_no_penalty_is_judged_by_know_no_more_than_the_others(n_terms):
+    rng = np.random.default_rng(0)
+    target = torch.from_numpy(rng.integers(10, size=300))  # noise
+    design = Design([rng.normal(size=(300, n_terms))])
+    folds = deal_folds(design, target, 5, torch.Generator().manual_seed(0))
+    loss = CrossEntropyLoss().build(range(10))
+    with mock.patch.multiple("sklearn_mm.networks._convex", _MOST_JUDGED=1, _GAIN=-1.0, _LEAST_ALPHA=4.0**-10):
+        _, said, found = cross_fit(design, target, torch.ones(300), loss, 10, folds)
+    assert found.alpha <= 4.0**-9  # where a fit knows its own rows by heart
+    assert (said.sum(1).argmax(1) == target).float().mean() < 0.2
+
+
+@pytest.mark.parametrize("place", [1, -1, -3])
+def test_the_penalty_is_about_the_one_that_is_known_to_be_best(place):
+    rng = np.random.default_rng(0)
+    n_rows, n_terms, alpha = (1000, 500, 4.0**place) if place > 0 else (200, 60, 4.0**place)
+    rows, true = rng.normal(size=(n_rows, n_terms)), rng.normal(size=(n_terms, 1))
+    # The mean of Bayesian regression is ridge regression with the variance of the noise over that of coefficients.
+    y = torch.from_numpy(rows @ true + np.sqrt(alpha * n_rows / 2) * rng.normal(size=(n_rows, 1)))
+    y = (y - y.mean()) / y.std()
+    *_, found = cross_fit(Design([rows]), y, torch.ones(n_rows, 1), SquaredErrorLoss(), 1, np.arange(n_rows) % 5)
+    assert alpha / 17 < found.alpha < alpha * 17
+
+
+def test_equal_seeds_give_equal_bits():
+    design, classes = make_many_classes(40, 200)
+    target, loss = torch.from_numpy(classes), CrossEntropyLoss().build(range(40))
+    first, again = (cross_fit(design, target, torch.ones(200), loss, 40, np.arange(200) % 5) for _ in range(2))
+    assert torch.equal(first[0], again[0])
+    assert torch.equal(first[1], again[1])

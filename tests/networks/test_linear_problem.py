@@ -85,7 +85,7 @@ def test_of_a_loss_that_is_not_convex_no_other_start_finds_a_better_fit(loss, al
         starts.append(convex.fit(convex.zeros(1), everything, alpha, 1e-9, math.inf))
     for start in starts:
         other = problem.fit(start, everything, alpha, 1e-9, math.inf)
-        assert least < objective(other) * 1.001
+        assert least < objective(other) * 1.01
 
 
 def test_classes_that_no_row_has_do_not_overshoot():

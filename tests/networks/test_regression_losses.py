@@ -96,10 +96,14 @@ def test_poisson_refuses_negative_targets():
 @pytest.mark.parametrize(
     ("loss", "target", "levels"),
     [
-        (SquaredErrorLoss(), [[3], [1], [3], [2]], [1, 2, 3]),
-        (SquaredErrorLoss(), np.arange(11.0)[:, np.newaxis], None),  # too many values
-        (SquaredErrorLoss(), [[1, 2], [2, 1]], None),  # two targets
-        (AbsoluteErrorLoss(), [[3], [1], [3], [2]], None),  # a median is no mean
+        (SquaredErrorLoss(), [[3], [1], [3], [2]] * 15, [1, 2, 3]),
+        (SquaredErrorLoss(), np.arange(200)[:, np.newaxis] % 5, [0, 1, 2, 3, 4]),
+        (SquaredErrorLoss(), np.arange(200)[:, np.newaxis] % 10, list(range(10))),
+        (SquaredErrorLoss(), np.arange(199)[:, np.newaxis] % 10, None),  # too few rows for each
+        (SquaredErrorLoss(), np.arange(10)[:, np.newaxis], None),
+        (SquaredErrorLoss(), np.arange(1100)[:, np.newaxis] % 11, None),  # too many values
+        (SquaredErrorLoss(), [[1, 2], [2, 1]] * 40, None),  # two targets
+        (AbsoluteErrorLoss(), [[3], [1], [3], [2]] * 15, None),  # a median is no mean
     ],
 )
 def test_few_values_of_which_means_are_wanted_are_levels(loss, target, levels):

@@ -172,7 +172,7 @@ def test_the_penalty_of_levels_is_that_of_the_best_means():
     said = wide.start(rows, SquaredErrorLoss(), torch.Generator().manual_seed(0))
     chosen = (wide.outputs(said) - rows.target).square().mean()
     for other in (wide.settings.alpha * 4, wide.settings.alpha / 4):
-        only = {"_FIRST_ALPHA": other, "_LEAST_ALPHA": other, "_MOST_ALPHA": other}
+        only = {"_LEAST_ALPHA": other, "_MOST_ALPHA": other}
         with mock.patch.multiple("sklearn_mm.networks._convex", **only):
             said = wide.says_out_of_fold(rows, SquaredErrorLoss(), torch.Generator().manual_seed(0))
         assert chosen <= (wide.outputs(said) - rows.target).square().mean() * 1.001
