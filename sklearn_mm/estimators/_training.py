@@ -22,6 +22,7 @@ from sklearn_mm.training._net import MultimodalNet
 from sklearn_mm.training._precision import PRECISIONS, resolve_precision
 from sklearn_mm.training._schedules import SCHEDULES, Schedule
 from sklearn_mm.training._seeding import seeded
+from sklearn_mm.training._settings import own_settings
 from sklearn_mm.training._time import TimeLimit
 from sklearn_mm.utils._validation import Interval, StrOptions
 
@@ -56,6 +57,7 @@ class TrainingMixin:
         "verbose": ["verbose"],
     }
 
+    @own_settings()
     def _train(
         self, rows, validation, tasks, *, seed, goes_on, early_stopping=False, score=None, end=math.inf, partial=False
     ):
@@ -148,6 +150,7 @@ class TrainingMixin:
         wide.refit(seen, self._loss, end)  # it may know rows that are now held out
         return wide.says_out_of_fold(seen, self._loss, generator, end)
 
+    @own_settings()
     def _refit_wide(self, rows, end):
         """Fit the wide part to all rows, when those that were held out have told how good it is."""
         network = self.net_.module_
