@@ -16,7 +16,7 @@ from sklearn_mm.training._averaging import WeightAveraging
 from sklearn_mm.training._callbacks import BestWeights, DivergenceGuard, LearningRate, Progress, clone_callbacks
 from sklearn_mm.training._compile import compile_network
 from sklearn_mm.training._dataset import BlockDataset
-from sklearn_mm.training._device import resolve_device
+from sklearn_mm.training._device import on_cpu, resolve_device
 from sklearn_mm.training._frozen import encode_frozen
 from sklearn_mm.training._net import MultimodalNet
 from sklearn_mm.training._precision import PRECISIONS, resolve_precision
@@ -93,9 +93,10 @@ class TrainingMixin:
             dataset = self._dataset(network, rows)
             dataset_val = None if validation is None else self._dataset(network, validation)
             if network.wide is not None and not partial:
-                dataset.said = self._said(network.wide, dataset, generator, goes_on, end)
-                if validation is not None:
-                    dataset_val.said = network.wide.says(dataset_val.select(network.wide.names))
+                with on_cpu(network.wide, self._loss):
+                    dataset.said = self._said(network.wide, dataset, generator, goes_on, end)
+                    if validation is not None:
+                        dataset_val.said = network.wide.says(dataset_val.select(network.wide.names))
             if self.compile:
                 compile_network(network.to(device), type(self).__name__)
             self.net_ = self._make_net(network, len(rows.weight), device, stopping, score, end, partial)
@@ -155,7 +156,8 @@ class TrainingMixin:
         """Fit the wide part to all rows, when those that were held out have told how good it is."""
         network = self.net_.module_
         if network.wide is not None:
-            network.wide.refit(self._dataset(network, rows).select(network.wide.names), self._loss, end)
+            with on_cpu(network.wide, self._loss):
+                network.wide.refit(self._dataset(network, rows).select(network.wide.names), self._loss, end)
 
     def _make_net(self, network, n_rows, device, stopping, score, end, partial):
         time_limit = None if end == math.inf else TimeLimit(end)

@@ -140,7 +140,7 @@ class WideLinear(Component):
 
     def _coef(self):
         weights = [self.intercept.unsqueeze(0), *(part.weight for part in self.parts)]
-        return torch.cat(weights).T.double().cpu().numpy()
+        return torch.cat(weights).T.cpu().double().numpy()  # mps has no float64
 
     def _take(self, coef):
         weights = torch.from_numpy(coef.T).split([1, *(len(part.weight) for part in self.parts)])
