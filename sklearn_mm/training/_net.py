@@ -199,6 +199,15 @@ class MultimodalNet(NeuralNet):
         super().__setstate__(state)
         self.module = self.module_
 
+    def _refuse(self, *args, **kwargs):
+        raise NotImplementedError(
+            "The net of a multimodal estimator is trained and asked by the estimator alone, which makes its batches: "
+            "use fit, partial_fit, predict and transform of the estimator. Of the net there are module_, optimizer_, "
+            "criterion_, history and callbacks_; net.module_(batch) takes the dicts that its docstring tells of."
+        )
+
+    fit = partial_fit = fit_loop = forward = forward_iter = predict = predict_proba = evaluation_step = _refuse
+
     def get_iterator(self, dataset, training=False):
         """Return the batches of a data set, in a new random order per epoch when training."""
         steps = self.gradient_accumulation_steps if training else 1

@@ -65,7 +65,7 @@ class Pretended(TorchFunctionMode):
         if name in MOVES and isinstance(result, torch.Tensor) and place(args[0]) != wanted:
             result = result.clone() if result is args[0] else result
         for tensor in tensors_in(result):
-            if name not in {"__deepcopy__", "__reduce_ex__"} and not (name in MOVES and tensor is args[0]):
+            if name != "__reduce_ex__" and not (name in MOVES and tensor is args[0]):
                 mark(tensor, wanted)
             if place(tensor).type == "mps" and tensor.dtype == torch.float64:
                 raise TypeError("Cannot convert a MPS Tensor to float64 dtype as the MPS framework doesn't support it.")
@@ -149,6 +149,14 @@ def pretended(kind):
         else:
             patch.setattr(torch.cuda, "is_available", lambda: False)
             patch.setattr(torch.backends.mps, "is_available", lambda: True)
+        new = torch.nn.Parameter.__new__
+
+        def parameter(cls, data=None, requires_grad=True):
+            made = new(cls, data, requires_grad)
+            mark(made, CPU if data is None else place(data))
+            return made
+
+        patch.setattr(torch.nn.Parameter, "__new__", parameter)
         load = torch.load  # tensors keep their names in a file, but their storages are the CPU's
         patch.setattr(torch, "load", lambda file, **kwargs: load(file, **{**kwargs, "map_location": "cpu"}))
         patch.setattr(backend, "get_rng_state", lambda *args: torch.zeros(1))
