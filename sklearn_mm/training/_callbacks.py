@@ -129,10 +129,10 @@ def clone_callbacks(callbacks, owner):
             )
         if isinstance(callback, ScoringBase) and (callback.use_caching or not callable(callback.scoring)):
             raise TypeError(
-                f"skorch_callbacks of {owner} cannot take {type(callback).__name__}, which asks the net for predictions: "
-                "only the estimator can make its batches. Use scoring= with validation rows, scikit-learn's "
-                "ScoringMonitor, or a Callback whose on_epoch_end computes what it needs; EpochScoring works with a "
-                "callable scoring(net, dataset, y) and use_caching=False."
+                f"skorch_callbacks of {owner} cannot take {type(callback).__name__}, which asks the net for "
+                "predictions: only the estimator can make its batches. Use scoring= with validation rows, "
+                "scikit-learn's ScoringMonitor, or a Callback whose on_epoch_end computes what it needs; EpochScoring "
+                "works with a callable scoring(net, dataset, y) and use_caching=False."
             )
         try:
             clones.append((given[0], clone(callback)) if named else clone(callback))

@@ -235,7 +235,7 @@ def test_batches_have_memory_of_their_own():
     table = np.zeros(4, dtype=[("numbers", "<f4", (2,)), ("codes", "<i4", (1,))])
     lists = Ragged.from_counts(np.ones((5, 2), dtype=np.float32), [2, 0, 1, 2])
     arrays = {"plain": numbers, "table": table, "lists": lists, "stored": StoredRows.of(numbers)}
-    specs = {name: BlockSpec(name=name, shape=(2,)) for name in arrays}
+    specs = {name: BlockSpec(kind="own", name=name, shape=(2,)) for name in arrays}
     features = {"plain": ("mark", np.ones(4, dtype=[("pooled", "<f4", (2,))]))}
     blocks = Blocks(arrays, specs, features=features)
     target, said = torch.ones(4), torch.ones(4, 2, 1)
@@ -248,7 +248,8 @@ def test_batches_have_memory_of_their_own():
     assert list(lists.counts) == [2, 0, 1, 2]
     assert blocks.present.all()
     assert not table["numbers"].any()
-    assert bool((target == 1).all()) and bool((said == 1).all())
+    assert (target == 1).all()
+    assert (said == 1).all()
 
 
 def tensors(data):
