@@ -71,7 +71,7 @@ class ImageEncoder(Encoder):
 
     def prepare(self, x):
         """Turn uint8 (batch, height, width, channels) into float32 (batch, channels, height, width) in [0, 1]."""
-        return x.permute(0, 3, 1, 2).float().div_(255)
+        return x.permute(0, 3, 1, 2).to(torch.float32, copy=True).div_(255)
 
     def normalise(self, x):
         """Subtract the block's mean and divide by its standard deviation, channel by channel."""

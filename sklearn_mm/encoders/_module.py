@@ -91,7 +91,7 @@ class ModuleEncoder(Encoder):
         if self.kind == "image":
             ImageEncoder.build(self, spec)
         if self.frozen:
-            fingerprint(self.module)  # once, and not of each copy
+            fingerprint(self.module, anew=True)  # once, and not of each copy
         self.layers = copy_module(self.module)
         self.out_features = self.token_features = self._find_width(spec) if self.width is None else self.width
         if self.trainable == "none":

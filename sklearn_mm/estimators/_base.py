@@ -27,6 +27,7 @@ from sklearn_mm.training._frozen import encode_frozen
 from sklearn_mm.training._precision import resolve_precision
 from sklearn_mm.training._scoring import ValidationScore
 from sklearn_mm.training._seeding import draw_seed
+from sklearn_mm.training._settings import own_settings
 from sklearn_mm.training._split import split_validation
 from sklearn_mm.utils._callbacks import CallbackSupportMixin
 from sklearn_mm.utils._learner import take_over
@@ -210,6 +211,7 @@ class BaseMultimodal(
         """
         return self._map(X, "fuse")
 
+    @own_settings()
     def _map(self, X, method="forward"):
         """Return the rows of a method of the network, as an array."""
         check_is_fitted(self)

@@ -121,7 +121,8 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
     specs_ : dict of str to BlockSpec
         What the network knows of each block.
     net_ : skorch.NeuralNet
-        The fitted net; ``net_.module_`` is the torch module.
+        The fitted net: ``net_.module_`` is the torch module, ``optimizer_``, ``criterion_``, ``history`` and
+        ``callbacks_`` are skorch's. It does not fit or predict by itself, as only the estimator makes its batches.
     history_ : list of dict
         Epoch, losses, scores and seconds of each epoch; ``pandas.DataFrame`` takes it. Losses are those of
         shifted and scaled targets.

@@ -17,12 +17,13 @@ from sklearn_mm.training._averaging import WeightAveraging
 from sklearn_mm.training._callbacks import BestWeights, DivergenceGuard, LearningRate, Progress, clone_callbacks
 from sklearn_mm.training._compile import compile_network
 from sklearn_mm.training._dataset import BlockDataset
-from sklearn_mm.training._device import resolve_device
+from sklearn_mm.training._device import on_cpu, resolve_device
 from sklearn_mm.training._frozen import encode_frozen
 from sklearn_mm.training._net import MultimodalNet
 from sklearn_mm.training._precision import PRECISIONS, resolve_precision
 from sklearn_mm.training._schedules import SCHEDULES, Schedule
 from sklearn_mm.training._seeding import seeded
+from sklearn_mm.training._settings import own_settings
 from sklearn_mm.training._time import TimeLimit
 from sklearn_mm.utils._fingerprint import copy_module
 from sklearn_mm.utils._learner import learnt_attributes
@@ -59,6 +60,7 @@ class TrainingMixin:
         "verbose": ["verbose"],
     }
 
+    @own_settings()
     def _train(
         self, rows, validation, tasks, *, seed, goes_on, early_stopping=False, score=None, end=math.inf, partial=False
     ):
@@ -94,9 +96,10 @@ class TrainingMixin:
             dataset = self._dataset(network, rows)
             dataset_val = None if validation is None else self._dataset(network, validation)
             if network.wide is not None and not partial:
-                dataset.said = self._said(network.wide, dataset, generator, goes_on, end)
-                if validation is not None:
-                    dataset_val.said = network.wide.says(dataset_val.select(network.wide.names))
+                with on_cpu(network.wide, self._loss):
+                    dataset.said = self._said(network.wide, dataset, generator, goes_on, end)
+                    if validation is not None:
+                        dataset_val.said = network.wide.says(dataset_val.select(network.wide.names))
             if self.compile:
                 compile_network(network.to(device), type(self).__name__)
             self.net_ = self._make_net(network, len(rows.weight), device, stopping, score, end, partial)
@@ -157,11 +160,13 @@ class TrainingMixin:
         wide.refit(seen, self._loss, end)  # it may know rows that are now held out
         return wide.says_out_of_fold(seen, self._loss, generator, end)
 
+    @own_settings()
     def _refit_wide(self, rows, end):
         """Fit the wide part to all rows, when those that were held out have told how good it is."""
         network = self.net_.module_
         if network.wide is not None:
-            network.wide.refit(self._dataset(network, rows).select(network.wide.names), self._loss, end)
+            with on_cpu(network.wide, self._loss):
+                network.wide.refit(self._dataset(network, rows).select(network.wide.names), self._loss, end)
 
     def _make_net(self, network, n_rows, device, stopping, score, end, partial):
         time_limit = None if end == math.inf else TimeLimit(end)

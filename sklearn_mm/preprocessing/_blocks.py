@@ -89,8 +89,10 @@ class Blocks(dict):
         views = {name: _view(array) if self.specs[name].kind == "image" else array for name, array in self.items()}
         return Blocks(views, self.specs, self.present, self.content_keys, self.features)
 
-    def __setitem__(self, key, value):
+    def _refuse(self, *args, **kwargs):
         raise TypeError("Blocks are read-only; make new ones with Blocks(arrays, specs).")
+
+    __setitem__ = __delitem__ = __ior__ = update = pop = popitem = setdefault = clear = _refuse
 
     def select(self, names):
         """Return `Blocks` with the blocks ``names`` only, in that order."""

@@ -5,6 +5,7 @@ import pickle
 import stat
 from contextlib import suppress
 from hashlib import blake2b
+from uuid import uuid4
 
 import joblib
 import numpy as np
@@ -18,6 +19,7 @@ from sklearn_mm.preprocessing._pillow import READ_ERRORS, UnreadableError
 from sklearn_mm.preprocessing._plain import plain_cell
 from sklearn_mm.preprocessing._ragged import Ragged
 from sklearn_mm.preprocessing._stored import StoredRows
+from sklearn_mm.utils._fingerprint import digest
 
 __all__ = ["hash_cells", "hash_rows", "mix_keys"]
 
@@ -73,8 +75,8 @@ def hash_cells(cells, root=None, layout=None):
 
 
 def mix_keys(keys, settings):
-    """Return keys that also differ by ``settings``, whose ``repr`` counts; zeros stay zeros."""
-    salt = repr(settings).encode()
+    """Return keys that also differ by ``settings``, whose whole content counts; zeros stay zeros."""
+    salt = (digest(settings) or uuid4().hex).encode()  # of which nothing can be said is equal to nothing
     mixed = _keys((key, salt) for key in keys.tolist())
     mixed[keys == np.void(bytes(16))] = bytes(16)
     return mixed

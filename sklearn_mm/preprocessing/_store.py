@@ -4,8 +4,8 @@ import errno
 import os
 import warnings
 from contextlib import suppress
-from hashlib import blake2b
 from numbers import Integral
+from uuid import uuid4
 
 import joblib
 import numpy as np
@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator
 
 from sklearn_mm.preprocessing._shelf import open_shelf
 from sklearn_mm.preprocessing._stored import StoredRows
+from sklearn_mm.utils._fingerprint import digest
 from sklearn_mm.utils._validation import Interval
 
 __all__ = ["MEMORY", "BlockStore", "fetch", "resolve_store"]
@@ -91,9 +92,9 @@ class BlockStore(BaseEstimator):
         return os.path.join(self._location, f"{_FOLDER}{_VERSION}")
 
     def _shelf(self, kind, settings, dtype, row_shape):
-        """Return the shelf of rows that were made with these settings, whose ``repr`` tells them from others."""
-        digest = blake2b(repr((settings, np.dtype(dtype), row_shape)).encode(), digest_size=16).hexdigest()
-        return open_shelf(os.path.join(self._folder, f"{kind}-{digest}"), dtype, row_shape)
+        """Return the shelf of rows that were made with these settings, whose content tells them from others."""
+        made = digest((settings, np.dtype(dtype).descr, row_shape)) or uuid4().hex
+        return open_shelf(os.path.join(self._folder, f"{kind}-{made[:32]}"), dtype, row_shape)
 
     def _n_rows_left(self, shelf, n_rows):
         """Return how many of so many rows there is room for."""
@@ -150,7 +151,7 @@ def fetch(store, kind, settings, dtype, row_shape, keys, make, at_once=None):
     kind : str
         What the rows are, for the name of a folder.
     settings : object
-        All that rows of equal keys may differ by; its ``repr`` counts.
+        All that rows of equal keys may differ by; its content counts.
     dtype : numpy.dtype
         Type of a row's elements.
     row_shape : tuple of int

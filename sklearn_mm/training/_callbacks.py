@@ -6,6 +6,7 @@ import time
 import numpy as np
 from sklearn.base import clone
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
+from skorch.callbacks.scoring import ScoringBase
 from tqdm.auto import tqdm
 
 from sklearn_mm.training._interrupts import raises_stop
@@ -130,6 +131,13 @@ def clone_callbacks(callbacks, owner):
             raise TypeError(
                 f"skorch_callbacks of {owner} takes skorch callbacks, or pairs (name, callback), got {given!r} among "
                 "them. Derive it from skorch.callbacks.Callback."
+            )
+        if isinstance(callback, ScoringBase) and (callback.use_caching or not callable(callback.scoring)):
+            raise TypeError(
+                f"skorch_callbacks of {owner} cannot take {type(callback).__name__}, which asks the net for "
+                "predictions: only the estimator can make its batches. Use scoring= with validation rows, "
+                "scikit-learn's ScoringMonitor, or a Callback whose on_epoch_end computes what it needs; EpochScoring "
+                "works with a callable scoring(net, dataset, y) and use_caching=False."
             )
         try:
             clones.append((given[0], clone(callback)) if named else clone(callback))

@@ -55,13 +55,13 @@ class BlockDataset(Dataset):
         read = {name: array for name, array in self.blocks.items() if name not in skipped}
         batch = {
             "blocks": {name: self._tensors(name, array[rows]) for name, array in read.items()},
-            "present": torch.from_numpy(self.blocks.present[rows]),
+            "present": _tensor(self.blocks.present[rows]),
         }
         if self.said is not None:
-            batch["said"] = self.said[rows]
+            batch["said"] = _own(self.said, rows)
         if known:
             batch["features"] = {name: self._tensors(name, features[rows]) for name, features in known.items()}
-        return batch, tuple(part[rows] for part in (self.target, self.weight) if part is not None)
+        return batch, tuple(_own(part, rows) for part in (self.target, self.weight) if part is not None)
 
     def select(self, names):
         """Return the data set of some blocks, whose texts are not cut."""
@@ -78,14 +78,26 @@ class BlockDataset(Dataset):
 
     def _tensors(self, name, rows):
         if isinstance(rows, Ragged):
-            return {"items": self._tensors(name, rows.items), "counts": torch.from_numpy(rows.counts)}
+            return {"items": self._tensors(name, rows.items), "counts": _tensor(rows.counts)}
         rows = np.asarray(rows)  # here, and for this batch only, rows that lie in files are read
         if rows.dtype.names:  # a table, or features: one tensor per field
-            return {field: torch.from_numpy(np.ascontiguousarray(rows[field])) for field in rows.dtype.names}
+            return {field: _tensor(rows[field]) for field in rows.dtype.names}
         if name in self.trim:
             used = np.flatnonzero((rows != 0).any(axis=0))
             rows = rows[:, : used[-1] + 1 if len(used) else 1]
-        return torch.from_numpy(np.ascontiguousarray(rows))
+        return _tensor(rows)
+
+
+def _tensor(rows):
+    """Return a tensor that shares no memory with the array of all rows, which a module may not change."""
+    own = np.ascontiguousarray(rows)
+    return torch.from_numpy(own.copy() if own is rows and rows.base is not None else own)
+
+
+def _own(tensor, rows):
+    """Return some rows of a tensor, with memory of their own."""
+    some = tensor[rows]
+    return some.clone() if isinstance(rows, slice) else some
 
 
 class Batch:

@@ -12,7 +12,7 @@ from sklearn_mm.preprocessing import Blocks, Ragged
 from sklearn_mm.preprocessing._keys import hash_rows
 from sklearn_mm.preprocessing._store import fetch
 from sklearn_mm.training._dataset import BlockDataset
-from sklearn_mm.utils._fingerprint import fingerprint
+from sklearn_mm.utils._fingerprint import digest, fingerprint
 
 __all__ = ["encode_frozen"]
 
@@ -75,7 +75,9 @@ class _FrozenBlock:
         self.net = net
         self.encoder = net.module_.encoder(name)
         self.reads_tokens = net.module_.reads_tokens(name)
-        self._fingerprint = fingerprint(self.encoder)
+        spec = replace(self.spec, name="", columns=(), encoder="auto", augment=None, group=None, pool=None)
+        self._spec = digest(spec)
+        self._fingerprint = None if self._spec is None else fingerprint(self.encoder)
         column = list(blocks).index(name)
         self._keys = None if blocks.content_keys is None else blocks.content_keys[:, column]
         self._present = blocks.present[:, column]
@@ -83,11 +85,10 @@ class _FrozenBlock:
     @property
     def settings(self):
         """All that features of rows of equal content may differ by, but for whether there are tokens."""
-        spec = replace(self.spec, name="", columns=(), encoder="auto", augment=None, group=None, pool=None)
         known = self._fingerprint
         if known is None:
             known = _unlike_others.setdefault(self.encoder, uuid4().hex)
-        return known, spec, self.net.precision, torch.device(self.net.device).type
+        return known, self._spec, self.net.precision, torch.device(self.net.device).type
 
     @property
     def mark(self):

@@ -12,6 +12,7 @@ from skorch.utils import to_tensor
 from sklearn_mm.training._averaging import WeightAveraging
 from sklearn_mm.training._callbacks import BestWeights, DivergenceGuard, LearningRate, Progress
 from sklearn_mm.training._dataset import BatchIterator
+from sklearn_mm.training._device import on_cpu
 from sklearn_mm.training._fork import keep_forks_alive
 from sklearn_mm.training._interrupts import raises_stop, signals_watched
 from sklearn_mm.training._precision import autocast
@@ -153,8 +154,9 @@ class MultimodalNet(NeuralNet):
             loss = criterion(wide + share * deep, validation.target) * validation.weight
             return loss.reshape(len(loss), -1).sum(1)[counted]
 
-        alone = losses(0.0)
-        gains = [alone - losses(share) for share in _SHARES]  # each (n_rows,)
+        with on_cpu(criterion):
+            alone = losses(0.0)
+            gains = [alone - losses(share) for share in _SHARES]  # each (n_rows,)
         sure = [gain.mean() - gain.std(correction=0) / len(gain) ** 0.5 for gain in gains]
         network.share = _SHARES[int(torch.stack(sure).argmax())]
 
@@ -196,6 +198,15 @@ class MultimodalNet(NeuralNet):
     def __setstate__(self, state):
         super().__setstate__(state)
         self.module = self.module_
+
+    def _refuse(self, *args, **kwargs):
+        raise NotImplementedError(
+            "The net of a multimodal estimator is trained and asked by the estimator alone, which makes its batches: "
+            "use fit, partial_fit, predict and transform of the estimator. Of the net there are module_, optimizer_, "
+            "criterion_, history and callbacks_; net.module_(batch) takes the dicts that its docstring tells of."
+        )
+
+    fit = partial_fit = fit_loop = forward = forward_iter = predict = predict_proba = evaluation_step = _refuse
 
     def get_iterator(self, dataset, training=False):
         """Return the batches of a data set, in a new random order per epoch when training."""

@@ -6,7 +6,7 @@ import signal
 import numpy as np
 import pytest
 from sklearn.base import clone
-from skorch.callbacks import Callback, Checkpoint, EarlyStopping, GradientNormClipping
+from skorch.callbacks import BatchScoring, Callback, Checkpoint, EarlyStopping, EpochScoring, GradientNormClipping
 
 from sklearn_mm import (
     MultimodalClassifier,
@@ -74,6 +74,24 @@ def test_a_callback_that_cannot_be_cloned(yes_no):
 
     with pytest.raises(TypeError, match=r"cloned for each fit, and Own cannot be: .*losses.*ends with an underscore"):
         MultimodalClassifier(skorch_callbacks=[Own()]).fit(*yes_no)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "predict", "predict_proba", "forward", "forward_iter"])
+def test_the_net_says_that_it_does_nothing_by_itself(yes_no, method):
+    X, y = yes_no
+    net = MultimodalClassifier(max_epochs=1).fit(X, y).net_
+    with pytest.raises(NotImplementedError, match="use fit, partial_fit, predict and transform of the estimator"):
+        getattr(net, method)(X)
+
+
+def test_scoring_by_the_net(yes_no):
+    X, y = yes_no
+    for callback in (EpochScoring("accuracy"), EpochScoring(None, on_train=True), BatchScoring(lambda *args: 1.0)):
+        with pytest.raises(TypeError, match=r"cannot take (Epoch|Batch)Scoring, which asks the net"):
+            MultimodalClassifier(skorch_callbacks=[callback]).fit(X, y)
+    rows = EpochScoring(lambda net, dataset, y: len(dataset), name="rows", on_train=True, use_caching=False)
+    clf = MultimodalClassifier(skorch_callbacks=[rows], max_epochs=1).fit(X, y)
+    assert clf.history_[0]["rows"] == 121
 
 
 # Ctrl-C

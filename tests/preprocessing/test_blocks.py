@@ -1,5 +1,7 @@
 import copy
+import operator
 import pickle
+import types
 
 import numpy as np
 import pytest
@@ -87,9 +89,31 @@ def test_everything_is_present_by_default(blocks):
     assert Blocks(dict(blocks), blocks.specs).present.all()
 
 
-def test_blocks_are_read_only(blocks):
+CHANGES = {
+    "set": lambda blocks: operator.setitem(blocks, "photo", np.zeros(6)),
+    "delete": lambda blocks: operator.delitem(blocks, "photo"),
+    "update": lambda blocks: blocks.update(photo=np.zeros(6)),
+    "|=": lambda blocks: operator.ior(blocks, {"photo": np.zeros(6)}),
+    "pop": lambda blocks: blocks.pop("photo"),
+    "popitem": lambda blocks: blocks.popitem(),
+    "setdefault": lambda blocks: blocks.setdefault("sound", np.zeros(6)),
+    "clear": lambda blocks: blocks.clear(),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=list(CHANGES))
+def test_blocks_are_read_only(blocks, change):
+    before = dict(blocks)
     with pytest.raises(TypeError, match="read-only"):
-        blocks["photo"] = np.zeros(6)
+        change(blocks)
+    assert list(blocks) == list(before)
+    assert all(blocks[name] is before[name] for name in before)
+
+
+def test_every_way_to_change_a_dict_is_tried():
+    changing = set(dir(dict)) - set(dir(types.MappingProxyType))
+    names = {"set": "__setitem__", "delete": "__delitem__", "|=": "__ior__"}
+    assert changing - {"fromkeys"} <= {names.get(name, name) for name in CHANGES}
 
 
 def test_lengths_must_agree(blocks):

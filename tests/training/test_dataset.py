@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from sklearn_mm.preprocessing import Blocks, BlockSpec, Ragged, TabularSpec, TextSpec
+from sklearn_mm.preprocessing._stored import StoredRows
 from sklearn_mm.training._dataset import Batch, BatchIterator, BlockDataset
 
 
@@ -226,3 +227,32 @@ def test_texts_without_ids_and_lists_are_not_grouped():
     lists = Ragged.from_counts(dataset.blocks["title"], [2, 0, 2])
     dataset = BlockDataset(Blocks({"title": lists}, dataset.blocks.specs), group=["title"])
     assert dataset.lengths() is None
+
+
+def test_batches_have_memory_of_their_own():
+    """A module that begins with an in-place operation changes its batch, and nothing else."""
+    numbers = np.ones((4, 2), dtype=np.float32)
+    table = np.zeros(4, dtype=[("numbers", "<f4", (2,)), ("codes", "<i4", (1,))])
+    lists = Ragged.from_counts(np.ones((5, 2), dtype=np.float32), [2, 0, 1, 2])
+    arrays = {"plain": numbers, "table": table, "lists": lists, "stored": StoredRows.of(numbers)}
+    specs = {name: BlockSpec(kind="own", name=name, shape=(2,)) for name in arrays}
+    features = {"plain": ("mark", np.ones(4, dtype=[("pooled", "<f4", (2,))]))}
+    blocks = Blocks(arrays, specs, features=features)
+    target, said = torch.ones(4), torch.ones(4, 2, 1)
+    whole = Blocks(arrays, specs)
+    for dataset in (BlockDataset(blocks, target, target, said=said), BlockDataset(whole)):
+        for rows in (slice(0, 4), slice(1, 3), np.array([0, 2])):
+            for tensor in tensors(dataset[rows]):
+                tensor.zero_() if tensor.dtype == torch.bool else tensor.fill_(7)
+    assert all((array == 1).all() for array in (numbers, lists.items, features["plain"][1]["pooled"]))
+    assert list(lists.counts) == [2, 0, 1, 2]
+    assert blocks.present.all()
+    assert not table["numbers"].any()
+    assert (target == 1).all()
+    assert (said == 1).all()
+
+
+def tensors(data):
+    if isinstance(data, torch.Tensor):
+        return [data]
+    return [tensor for part in (data.values() if isinstance(data, dict) else data) for tensor in tensors(part)]

@@ -1,15 +1,20 @@
 import copy
 import os
+import random
 import subprocess
 import sys
+import threading
+import types
+from functools import cached_property, partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn as nn
 
 import sklearn_mm
-from sklearn_mm.utils._fingerprint import fingerprint
+from sklearn_mm.utils._fingerprint import copy_module, digest, fingerprint
 
 
 def make(seed=0, dropout=0.1, modes="nearest"):
@@ -55,8 +60,9 @@ def test_it_is_computed_again_when_a_tensor_is_written_to_or_replaced():
 def test_it_is_computed_once(monkeypatch):
     module = make()
     first = fingerprint(module)
-    monkeypatch.setattr("sklearn_mm.utils._fingerprint._compute", lambda module: pytest.fail("computed again"))
-    assert fingerprint(module) == first
+    copied = copy_module(module)
+    monkeypatch.setattr(torch.Tensor, "cpu", lambda tensor: pytest.fail("computed again"))
+    assert fingerprint(module) == fingerprint(copied) == first
 
 
 class Scaled(nn.Module):
@@ -95,13 +101,195 @@ def test_tensors_made_for_inference():
 
 
 def test_what_cannot_be_pickled_has_none():
-    assert fingerprint(Scaled(lambda: 2)) is None
+    assert fingerprint(Scaled(threading.Lock())) is None
 
 
 def test_complex_and_empty_tensors():
     module = Scaled(torch.zeros(0, 3))
     module.other = torch.ones(2, dtype=torch.complex64)
     assert fingerprint(module) == fingerprint(copy.deepcopy(module))
+
+
+def doubled(x):
+    return x * 2
+
+
+def tripled(x):
+    return x * 3
+
+
+FACTOR = np.arange(5000.0)
+HELPERS = types.ModuleType("helpers")
+
+
+class UsesHelper(nn.Module):
+    def forward(self, x):
+        return doubled(x)
+
+
+class UsesGlobal(nn.Module):
+    def forward(self, x):
+        return [x * FACTOR for _ in range(2)]
+
+
+class UsesProperty(nn.Module):
+    @property
+    def factor(self):
+        return 2
+
+    @cached_property
+    def other(self):
+        return 3
+
+    @staticmethod
+    def add(x):
+        return x
+
+    def forward(self, x, by=1):
+        return self.add(x) * self.factor * self.other
+
+
+def closed_over(factor):
+    class Closes(nn.Module):
+        def forward(self, x):
+            return x * factor
+
+    return Closes()
+
+
+def changed_array(array):
+    changed = array.copy()
+    changed[len(changed) // 2] += 1e-9
+    return changed
+
+
+CHANGES = {
+    "helper": (UsesHelper, lambda patch: patch.setattr(doubled, "__code__", tripled.__code__)),
+    "helper's default": (UsesHelper, lambda patch: patch.setattr(doubled, "__defaults__", (3,))),
+    "global": (UsesGlobal, lambda patch: patch.setitem(globals(), "FACTOR", changed_array(FACTOR))),
+    "property": (UsesProperty, lambda patch: patch.setattr(UsesProperty, "factor", property(lambda self: 3))),
+    "cached property": (UsesProperty, lambda patch: patch.setattr(UsesProperty.other, "func", lambda self: 4)),
+    "static method": (UsesProperty, lambda patch: patch.setattr(UsesProperty, "add", staticmethod(tripled))),
+    "default": (UsesProperty, lambda patch: patch.setattr(UsesProperty.forward, "__defaults__", (2,))),
+    "base": (lambda: type("Sub", (UsesProperty,), {})(), lambda patch: patch.setattr(UsesProperty, "more", 1, False)),
+    "library": (make, lambda patch: patch.setattr("sklearn_mm.utils._code._library", lambda module: ("torch", "3"))),
+    "library's code": (make, lambda patch: patch.setattr(nn.Linear, "forward", lambda self, x: x)),
+    "__call__": (make, lambda patch: patch.setattr(nn.Module, "__call__", lambda self, x: x)),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_forward_depends_on_counts_even_if_it_changes_later(monkeypatch, change):
+    make_module, change = CHANGES[change]
+    module = make_module()
+    first = fingerprint(module)
+    assert first is not None
+    assert fingerprint(make_module()) == first
+    with monkeypatch.context() as patch:
+        change(patch)
+        assert fingerprint(module) != first
+        assert fingerprint(make_module()) != first
+    assert fingerprint(module) == first
+
+
+def hooked(hook):
+    module = make()
+    module[0].register_forward_hook(hook)
+    return module
+
+
+def with_own_forward(function):
+    module = make()
+    module[0].forward = function
+    return module
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (lambda: closed_over(2), lambda: closed_over(3)),
+        (lambda: Scaled(doubled), lambda: Scaled(tripled)),
+        (lambda: Scaled(lambda x: x + 1), lambda: Scaled(lambda x: x + 2)),
+        (lambda: Scaled(partial(doubled, 1)), lambda: Scaled(partial(doubled, 2))),
+        (lambda: Scaled(partial(doubled, 1)), lambda: Scaled(partial(tripled, 1))),
+        (lambda: Scaled(FACTOR), lambda: Scaled(changed_array(FACTOR))),
+        (lambda: Scaled({"a": [FACTOR]}), lambda: Scaled({"a": [changed_array(FACTOR)]})),
+        (lambda: Scaled([nn.Linear(1, 1)]), lambda: Scaled([nn.Linear(1, 2)])),
+        (lambda: hooked(lambda *args: None), make),
+        (lambda: hooked(lambda *args: 1), lambda: hooked(lambda *args: 2)),
+        (lambda: with_own_forward(doubled), lambda: with_own_forward(tripled)),
+    ],
+    ids=[
+        "closure",
+        "function",
+        "lambda",
+        "partial",
+        "partial of",
+        "array",
+        "nested",
+        "modules",
+        "hook",
+        "hooks",
+        "own",
+    ],
+)
+def test_different_modules_differ(first, second):
+    assert fingerprint(first()) != fingerprint(second())
+
+
+def uses(*names):
+    """A module whose forward uses what is not known to stay the same."""
+
+    class Uses(nn.Module):
+        def forward(self, x):
+            if "module" in names:
+                return HELPERS.scale(x)
+            if "random" in names:
+                return x * random.random()
+            with open("factor.txt") as file:
+                return x * float(file.read())
+
+    return Uses()
+
+
+def imports():
+    class Imports(nn.Module):
+        def forward(self, x):
+            import os
+
+            return x * int(os.environ["FACTOR"])
+
+    return Imports()
+
+
+@pytest.mark.parametrize("make_module", [lambda: uses("module"), imports], ids=["module", "import"])
+def test_of_what_may_change_nothing_is_said(make_module):
+    assert fingerprint(make_module()) is None
+
+
+def test_hooks_of_all_modules(monkeypatch):
+    module = make()
+    assert fingerprint(module) is not None
+    handle = nn.modules.module.register_module_forward_hook(lambda *args: None)
+    try:
+        assert fingerprint(module) is None
+    finally:
+        handle.remove()
+
+
+def test_writing_to_data_is_seen_when_asked_to_look():
+    module = make()
+    first = fingerprint(module)
+    module[0].weight.data.add_(1)
+    assert fingerprint(module, anew=True) != first
+    assert fingerprint(module) != first
+
+
+def test_digests_leave_nothing_out():
+    assert repr(FACTOR) == repr(changed_array(FACTOR))
+    assert digest((1, FACTOR)) == digest((1, FACTOR.copy())) != digest((1, changed_array(FACTOR)))
+    assert digest(iter([])) != digest(iter([1])) or digest(iter([])) is None
+    assert digest(threading.Lock()) is None
 
 
 NAMED = """

@@ -1,0 +1,173 @@
+"""Estimators on a GPU, which this machine seems to have."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch.nn as nn
+from sklearn.base import clone
+
+from sklearn_mm import ImageInput, MultimodalClassifier, MultimodalRegressor
+from sklearn_mm.encoders import ModuleEncoder
+
+N = 40
+
+
+@pytest.fixture(scope="module")
+def table():
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "number": rng.normal(size=N),
+            "category": rng.choice(list("abc"), N),
+            "text": [f"w{a} v{b}" for a, b in rng.integers(9, size=(N, 2))],
+            "picture": [rng.integers(0, 255, (16, 16, 3), dtype=np.uint8) for _ in range(N)],
+        }
+    )
+
+
+def target_of(estimator, X):
+    if isinstance(estimator, MultimodalRegressor):
+        return X["number"].to_numpy() * 3
+    return np.where(X["number"] > 0, "yes", "no")
+
+
+def frozen():
+    return ImageInput("picture", encoder=ModuleEncoder(nn.Sequential(nn.Conv2d(3, 4, 16, stride=16), nn.ReLU())))
+
+
+ROUGH = {"max_epochs": 1, "random_state": 0}
+CASES = {
+    "classifier": MultimodalClassifier(**ROUGH),
+    "regressor": MultimodalRegressor(**ROUGH),
+    "without wide": MultimodalClassifier(wide=None, **ROUGH),
+    "early stopping": MultimodalClassifier(early_stopping=True, **ROUGH),
+    "early stopping, regressor": MultimodalRegressor(early_stopping=True, weight_averaging="ema", **ROUGH),
+    "scoring": MultimodalClassifier(early_stopping=True, scoring="accuracy", **ROUGH),
+    "averaging": MultimodalClassifier(weight_averaging="ema", **ROUGH),
+    "limited time": MultimodalRegressor(max_time=100, **ROUGH),
+    "sgd": MultimodalClassifier(optimizer="sgd", gradient_accumulation_steps=2, **ROUGH),
+    "frozen": MultimodalClassifier(inputs=[("picture", frozen())], **ROUGH),
+    "frozen, tokens": MultimodalClassifier(inputs=[("picture", frozen())], text=None, fusion="attention", **ROUGH),
+    "heads": MultimodalClassifier(balancing="heads", **ROUGH),
+    "modulation": MultimodalClassifier(balancing="modulation", modality_dropout=0.2, **ROUGH),
+    **{fusion: MultimodalClassifier(fusion=fusion, **ROUGH) for fusion in ("gated", "film", "bottleneck", "lowrank")},
+}
+
+
+def outputs(estimator, X):
+    return estimator.predict_proba(X) if hasattr(estimator, "predict_proba") else estimator.predict(X)
+
+
+def tensors_of(estimator):
+    return [*estimator.net_.module_.state_dict().values()]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_gpu_learns_what_the_cpu_learns(table, gpu, name):
+    X = table
+    estimator = clone(CASES[name])
+    y = target_of(estimator, X)
+    estimator.fit(X, y)
+    assert gpu.n_on_it > 100
+    assert {parameter.device for parameter in estimator.net_.module_.parameters()} == {gpu.device}
+    on_cpu = clone(CASES[name]).set_params(device="cpu").fit(X, y)
+    np.testing.assert_allclose(outputs(estimator, X), outputs(on_cpu, X), atol=1e-4)
+    assert estimator.transform(X).shape == (N, len(estimator.get_feature_names_out()))
+
+
+@pytest.mark.parametrize("estimator", [MultimodalClassifier, MultimodalRegressor], ids=["classifier", "regressor"])
+def test_training_goes_on_there(table, gpu, estimator):
+    X = table
+    estimator = estimator(warm_start=True, **ROUGH)
+    y = target_of(estimator, X)
+    estimator.fit(X, y).fit(X, y)
+    outputs(estimator, X)
+    estimator.fit(X, y, X_val=X[:20], y_val=y[:20])
+    estimator.set_params(device="cpu").fit(X, y)
+    estimator.set_params(device="auto").fit(X, y)
+    partial = clone(estimator).partial_fit(
+        X, y, **({"classes": ["no", "yes"]} if hasattr(estimator, "classes_") else {})
+    )
+    outputs(partial.partial_fit(X, y), X)
+
+
+def test_rows_that_lack_blocks(table, gpu):
+    X = table.copy()
+    X.loc[::3, "picture"], X.loc[1::3, "text"], X.loc[::4, "number"] = None, "", np.nan
+    y = np.arange(N) % 3
+    clf = MultimodalClassifier(**ROUGH).fit(X, y)
+    assert clf.predict_proba(X).shape == (N, 3)
+
+
+def test_ratings_with_levels(table, gpu):
+    X = table
+    y = 1.0 + np.arange(N) % 5
+    reg = MultimodalRegressor(**ROUGH).fit(X, y)
+    assert reg.net_.module_.wide.levels is not None
+    assert reg.predict(X).shape == (N,)
+    MultimodalRegressor(early_stopping=True, **ROUGH).fit(X, y)
+
+
+@pytest.mark.parametrize("loss", ["focal", "ordinal"])
+def test_losses(table, gpu, loss):
+    X = table
+    y = np.arange(N) % 3
+    MultimodalClassifier(loss=loss, early_stopping=True, **ROUGH).fit(X, y).predict_proba(X)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber"])
+def test_losses_of_numbers(table, gpu, loss):
+    X = table
+    y = np.column_stack([X["number"], X["number"] ** 2])
+    MultimodalRegressor(loss=loss, early_stopping=True, **ROUGH).fit(X, y).predict(X)
+
+
+def test_several_labels_and_weights(table, gpu):
+    X = table
+    y = np.column_stack([X["number"] > 0, X["number"] > 1]).astype(int)
+    clf = MultimodalClassifier(early_stopping=True, class_weight="balanced", **ROUGH)
+    clf.fit(X, y, sample_weight=np.arange(N)).predict_proba(X)
+
+
+def test_tables_alone(table, gpu):
+    X = table
+    for estimator in (MultimodalClassifier(**ROUGH), MultimodalRegressor(**ROUGH)):
+        y = target_of(estimator, X)
+        outputs(estimator.fit(X[["number", "category"]], y), X[["number", "category"]])
+        outputs(estimator.fit(X[["number"]].to_numpy(), y), X[["number"]].to_numpy())
+
+
+def test_lists_of_pictures_and_texts(table, gpu):
+    X = pd.DataFrame(
+        {"pictures": [[p] * (i % 3) for i, p in enumerate(table["picture"])], "texts": [[t, t] for t in table["text"]]}
+    )
+    clf = MultimodalClassifier(**ROUGH).fit(X, np.arange(N) % 2)
+    assert clf.predict_proba(X).shape == (N, 2)
+
+
+def test_stored_features(table, gpu, tmp_path):
+    X = table
+    clf = clone(CASES["frozen"]).set_params(memory=tmp_path)
+    y = target_of(clf, X)
+    first = clf.fit(X, y).predict_proba(X)
+    np.testing.assert_allclose(clone(clf).fit(X, y).predict_proba(X), first, atol=1e-5)
+
+
+def test_what_was_fitted_there_loads_without(table, gpu):
+    X = table
+    clf = clone(CASES["classifier"])
+    y = target_of(clf, X)
+    expected = clf.fit(X, y).predict_proba(X)
+    loaded = pickle.loads(pickle.dumps(clf))
+    assert {tensor.device.type for tensor in tensors_of(loaded)} == {"cpu"}
+    assert {tensor.device for tensor in tensors_of(clf)} >= {gpu.device}
+    np.testing.assert_allclose(loaded.set_params(device="cpu").predict_proba(X), expected, atol=1e-4)
+    loaded.set_params(warm_start=True).fit(X, y)
+
+
+def test_augmentation(table, gpu):
+    X = table
+    clf = MultimodalClassifier(inputs=[("picture", ImageInput("picture", augment="auto"))], **ROUGH)
+    clf.fit(X, target_of(clf, X)).predict(X)
