@@ -115,8 +115,7 @@ class ImageTransformer(BlockTransformer):
     resize_ : {"crop", "pad", "stretch"}
         How pictures of other proportions are fitted.
     value_range_ : dict of str to tuple of two numbers
-        The values that become black and white, for "integer" and "float" values, if deep pictures of
-        `fit` have such.
+        The values that become black and white, under "integer" and "float", if deep pictures of `fit` have such.
     mean_ : ndarray of shape (n_channels,)
         Mean per channel, for pixels in [0, 1].
     std_ : ndarray of shape (n_channels,)
@@ -351,7 +350,8 @@ class ImageTransformer(BlockTransformer):
             rotate=float(self.rotate),
             color=self.color,
             background=self._check_background(),
-            **({} if value_range == "auto" else {"integers": value_range, "floats": value_range}),
+            integers=value_range,
+            floats=value_range,
         )
 
     def _check_size(self):
@@ -381,8 +381,9 @@ class ImageTransformer(BlockTransformer):
         return tuple(int(edge) for edge in box)
 
     def _check_value_range(self):
+        """Return the range that is given, or None."""
         if isinstance(self.value_range, str):
-            return "auto"
+            return None
         value_range = tuple(self.value_range)
         if (
             len(value_range) != 2

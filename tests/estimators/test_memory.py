@@ -11,6 +11,7 @@ import joblib
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import make_pipeline
@@ -29,15 +30,15 @@ def memory(tmp_path):
 
 
 @pytest.fixture
-def opened(monkeypatch):
-    """The files that Pillow opens."""
-    names, open_ = [], Image.open
+def decoded(monkeypatch):
+    """The files that Pillow decodes."""
+    names, load_end = [], PngImageFile.load_end
 
-    def note(source, *args, **kwargs):
-        names.append(source)
-        return open_(source, *args, **kwargs)
+    def note(image):
+        names.append(image.filename)
+        return load_end(image)
 
-    monkeypatch.setattr(Image, "open", note)
+    monkeypatch.setattr(PngImageFile, "load_end", note)
     return names
 
 
@@ -80,14 +81,14 @@ def test_lists_of_pictures(table, memory):
     assert_same_fit(classifier().fit(X, y), classifier(memory=memory).fit(X, y), X)
 
 
-def test_validation_rows(table, memory, opened):
+def test_validation_rows(table, memory, decoded):
     X, y = table
     split = X[:70], y[:70], None
     validation = {"X_val": X[70:], "y_val": y[70:]}
     plain = classifier(n_iter_no_change=1).fit(*split, **validation)
-    opened.clear()
+    decoded.clear()
     stored = classifier(n_iter_no_change=1, memory=memory).fit(*split, **validation)
-    assert len(opened) == len({*opened}) == 8
+    assert len(decoded) == len({*decoded}) == 8
     assert_same_fit(plain, stored, X)
 
 
@@ -100,25 +101,25 @@ def test_regressor(table, numeric_target, memory):
     np.testing.assert_array_equal(fits[0].predict(X), fits[1].predict(X))
 
 
-def test_without_memory_each_picture_is_decoded_once_per_fit(table, opened):
+def test_without_memory_each_picture_is_decoded_once_per_fit(table, decoded):
     X, y = table
     X, y = X.drop_duplicates("photo"), y[X.drop_duplicates("photo").index]
     classifier(max_epochs=5, early_stopping=True, scoring="accuracy").fit(X, y)
-    assert sorted(opened) == sorted(X["photo"])
+    assert sorted(decoded) == sorted(X["photo"])
 
 
-def test_a_search_decodes_each_picture_once_and_the_next_none(table, memory, opened):
+def test_a_search_decodes_each_picture_once_and_the_next_none(table, memory, decoded):
     X, y = table
     grid = {"fusion": ["concat", "sum"], "image__encoder": ["cnn", "resnet"]}
     cold = GridSearchCV(classifier(memory=memory, max_epochs=1), grid, cv=3).fit(X, y)
-    assert sorted(opened) == sorted(set(X["photo"]))
+    assert sorted(decoded) == sorted(set(X["photo"]))
     warm = GridSearchCV(classifier(memory=joblib.Memory(memory, verbose=0), max_epochs=1), grid, cv=2)
-    assert len(opened) == 8
+    assert len(decoded) == 8
     clone(cold).fit(X[::-1], y[::-1])
     cold.predict(X)
-    assert len(opened) == 8
+    assert len(decoded) == 8
     warm.fit(X, y)  # joblib's folder is below the other
-    assert len(opened) == 16
+    assert len(decoded) == 16
 
 
 SEARCH = """
@@ -136,19 +137,19 @@ search = GridSearchCV(clf, {"fusion": ["concat", "sum"]}, cv=3, n_jobs=n_jobs).f
 print(repr(search.predict_proba(X).sum(axis=0).tolist()))
 """
 
-# Found by every process of the search when it starts: notes which process opens what.
+# Found by every process of the search when it starts: notes which process decodes what.
 NOTE = """
 import os
-from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
-open_ = Image.open
+load_end = PngImageFile.load_end
 
-def note(source, *args, **kwargs):
+def note(image):
     with open(os.environ["NOTES"], "a") as file:
-        file.write(f"{os.getpid()} {source}\\n")
-    return open_(source, *args, **kwargs)
+        file.write(f"{os.getpid()} {image.filename}\\n")
+    return load_end(image)
 
-Image.open = note
+PngImageFile.load_end = note
 """
 
 
@@ -185,7 +186,7 @@ def test_a_parallel_search_decodes_at_most_once_per_worker_when_cold_and_never_w
         assert again == predictions
 
 
-def test_two_steps(table, memory, opened):
+def test_two_steps(table, memory, decoded):
     X, y = table
     image = ImageInput("photo", transformer=ImageTransformer(16), encoder="cnn")
     blocks = ModalityTransformer(image=image, memory=memory).fit_transform(X)
@@ -193,15 +194,15 @@ def test_two_steps(table, memory, opened):
     plain = make_pipeline(ModalityTransformer(image=image), MultimodalClassifier(max_epochs=2, random_state=0)).fit(
         X, y
     )
-    opened.clear()
+    decoded.clear()
     stored = clone(plain).set_params(modalitytransformer__memory=memory).fit(X, y)
     assert_same_fit(plain[-1], stored[-1], plain[0].transform(X))
     assert_same_fit(plain[-1], stored[-1], stored[0].transform(X))
     stored.predict(X)
-    opened.clear()
+    decoded.clear()
     search = GridSearchCV(MultimodalClassifier(max_epochs=1, random_state=0), {"fusion": ["concat", "sum"]}, cv=2)
     search.fit(blocks, y)
-    assert opened == []
+    assert decoded == []
 
 
 @pytest.mark.slow
@@ -237,26 +238,26 @@ def test_blocks_outlive_the_store_only_where_they_were_read(table, memory):
         MultimodalClassifier(max_epochs=1).fit(pickle.loads(pickled), y)
 
 
-def test_the_folder_is_removed_between_calls(table, memory, opened):
+def test_the_folder_is_removed_between_calls(table, memory, decoded):
     X, y = table
     clf = classifier(memory=memory).fit(X, y)
     before = clf.predict_proba(X)
-    opened.clear()
+    decoded.clear()
     BlockStore(memory).clear()
     np.testing.assert_array_equal(clf.predict_proba(X), before)
-    assert len(opened) == 8
+    assert len(decoded) == 8
 
 
-def test_memory_may_be_set_after_fit_and_does_not_travel_otherwise(table, memory, opened, tmp_path):
+def test_memory_may_be_set_after_fit_and_does_not_travel_otherwise(table, memory, decoded, tmp_path):
     X, y = table
     clf = classifier(memory=memory).fit(X, y)
     before = clf.predict_proba(X)
     assert clf.transformer_.transformers_["photo"].memory is None
-    opened.clear()
-    for where, n_opened in ((None, 96), (memory, 0), (str(tmp_path / "other"), 8)):
+    decoded.clear()
+    for where, n_decoded in ((None, 96), (memory, 0), (str(tmp_path / "other"), 8)):
         np.testing.assert_array_equal(clf.set_params(memory=where).predict_proba(X), before)
-        assert len(opened) == n_opened
-        opened.clear()
+        assert len(decoded) == n_decoded
+        decoded.clear()
 
 
 def test_a_transformers_own_memory_goes_before(table, memory, tmp_path):
