@@ -101,9 +101,7 @@ def test_pictures_that_an_earlier_version_stored_are_not_served(tmp_path, monkey
     content, memory = lying(waves(40, 30), "TIFF", 6), tmp_path / "store"
     with monkeypatch.context() as earlier:
         earlier.setattr(_pictures, "_VERSION", 1)
-        earlier.setattr(
-            _pictures, "decode", lambda cell, framing, *_: np.full((*framing.size, 3), 7, np.uint8)
-        )
+        earlier.setattr(_pictures, "decode", lambda cell, framing, *_: np.full((*framing.size, 3), 7, np.uint8))
         assert (np.asarray(ImageTransformer(8, memory=memory).fit_transform([content])) == 7).all()
     fresh = ImageTransformer(8, memory=memory).fit_transform([content])
     np.testing.assert_array_equal(fresh, ImageTransformer(8).fit_transform([content]))
