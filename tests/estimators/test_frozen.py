@@ -25,7 +25,15 @@ from sklearn_mm.preprocessing import Blocks, ImageTransformer
 from sklearn_mm.training import _frozen
 from sklearn_mm.training import _time as _frozen_time
 
-SEEN = []  # number of rows of each call of a module below
+
+class Seen(list):
+    """A list that modules below may add to: it is known by its pickle, which says nothing of what is in it."""
+
+    def __reduce__(self):
+        return Seen, ()
+
+
+SEEN = Seen()  # number of rows of each call of a module below
 
 
 class Patches(nn.Module):
