@@ -18,6 +18,7 @@ _GAIN = 2e-3  # of the loss, for which another penalty is taken
 _NEAR = 1e-5  # gain of a step, relative to the loss of no model, at which the search for a penalty goes on to the next
 _NEARER = 3e-7  # and at which the final search ends
 _SHIFT_COSTS = 10.0  # for the square of what outputs are shifted by, beside the sum of the losses of all rows
+_FAR = 100.0  # below the outputs of other classes
 _MOST_JUDGED = 1_000_000  # outputs of all rows, in the folds that penalties are compared by
 _MOST_TOGETHER = 2_000_000  # coefficients, or outputs, of fits that are searched for together: there are many copies
 
@@ -182,7 +183,8 @@ def _fit_folds(problem, coefs, folds, alpha, judge, end):
     coefs = _fit_each(problem, coefs, _weights(folds, n_folds, problem), alpha, end)
     rows = ((folds >= 0) & (folds < n_folds)).nonzero().squeeze(1)
     unseen = problem.outputs(coefs)[rows, folds[rows]]
-    loss, scale, shift = _calibrate(unseen, rows, judge)
+    far = _far(folds, n_folds, problem)[folds[rows]]
+    loss, scale, shift = _calibrate(unseen, lambda outputs: judge(outputs + far, rows))
     return _Fits(rows, loss, coefs, Settings(alpha, problem.design.factors, scale, shift))
 
 
@@ -214,7 +216,22 @@ def _weights(folds, n_folds, problem):
     return kept * torch.where(left > 0, whole / left, 1)[problem.target]
 
 
-def _calibrate(outputs, rows, judge):
+def _far(folds, n_folds, problem):
+    """Return what takes the classes of which a fold has no rows out of the comparison there, (n_folds, n_outputs).
+
+    Of two rows of a class, the fit for a fold has seen one or both. What both are worth to their class would speak
+    against each row that is left out: it is compared with classes alone that have lost rows as well.
+    """
+    far = torch.zeros(n_folds, problem.n_outputs)
+    one_of_many = not problem.target.is_floating_point() and problem.target.max() < problem.n_outputs
+    if one_of_many and getattr(problem.criterion, "scores_classes", False):
+        far -= _FAR
+        here = (folds >= 0) & (folds < n_folds)
+        far[folds[here], problem.target[here]] = 0
+    return far
+
+
+def _calibrate(outputs, judge):
     """Return the least mean loss of outputs (n, n_outputs) that are scaled down and shifted, the scale and the shift.
 
     Of few rows, what a class is to be shifted by is mostly chance: that their fold lacks it.
@@ -222,7 +239,7 @@ def _calibrate(outputs, rows, judge):
 
     def objective(flat):
         flat = torch.from_numpy(flat).float().requires_grad_()
-        losses = judge(flat[0] * outputs + flat[1:], rows)
+        losses = judge(flat[0] * outputs + flat[1:])
         total = (losses.sum(dtype=torch.float64) + _SHIFT_COSTS * flat[1:].square().sum()) / len(outputs)
         total.backward()
         return total.item(), flat.grad.double().numpy()
