@@ -80,7 +80,7 @@ def cross_fit(design, target, weight, criterion, n_outputs, folds, judge=None, e
     n_outputs : int
         Number of outputs.
     folds : ndarray of shape (n_rows,), dtype int
-        Which rows are left out together.
+        Which rows are left out together; those of -1 never are.
     judge : callable, default=None
         Maps outputs (n, n_outputs) and the numbers of their rows to the losses (n, ...) by which the penalty is chosen;
         those of ``criterion`` by default.
@@ -277,12 +277,14 @@ def _misleading(said, rows, judge):
 def deal_folds(design, target, n_folds, generator):
     """Return a fold for each row; equal rows share one, so that none is predicted because it was seen.
 
+    A row that alone has its class is left out by none, for no fit without it could know the class.
+
     Parameters
     ----------
     design : Design
         The rows.
     target : torch.Tensor of shape (n_rows,) or (n_rows, n_outputs)
-        Each fold gets its share of small and large targets, by the first output.
+        Each fold gets its share of small and large targets, by the first output. Integers are classes.
     n_folds : int
         Number of folds, or as many as there are different rows.
     generator : torch.Generator
@@ -291,7 +293,7 @@ def deal_folds(design, target, n_folds, generator):
     Returns
     -------
     folds : ndarray of shape (n_rows,), dtype int
-        From 0 on, without gaps.
+        From 0 on, without gaps; -1 for rows that no fold leaves out.
     """
     marks = design.marks()
     _, first, which = np.unique(marks, return_index=True, return_inverse=True)
