@@ -18,6 +18,7 @@ _GAIN = 2e-3  # of the loss, for which another penalty is taken
 _NEAR = 1e-5  # gain of a step, relative to the loss of no model, at which the search for a penalty goes on to the next
 _NEARER = 3e-7  # and at which the final search ends
 _SHIFT_COSTS = 10.0  # for the square of what outputs are shifted by, beside the sum of the losses of all rows
+_FAR = 100.0  # below the outputs of other classes
 _MOST_JUDGED = 1_000_000  # outputs of all rows, in the folds that penalties are compared by
 _MOST_TOGETHER = 2_000_000  # coefficients, or outputs, of fits that are searched for together: there are many copies
 
@@ -79,7 +80,7 @@ def cross_fit(design, target, weight, criterion, n_outputs, folds, judge=None, e
     n_outputs : int
         Number of outputs.
     folds : ndarray of shape (n_rows,), dtype int
-        Which rows are left out together.
+        Which rows are left out together; those of -1 never are.
     judge : callable, default=None
         Maps outputs (n, n_outputs) and the numbers of their rows to the losses (n, ...) by which the penalty is chosen;
         those of ``criterion`` by default.
@@ -182,7 +183,8 @@ def _fit_folds(problem, coefs, folds, alpha, judge, end):
     coefs = _fit_each(problem, coefs, _weights(folds, n_folds, problem), alpha, end)
     rows = ((folds >= 0) & (folds < n_folds)).nonzero().squeeze(1)
     unseen = problem.outputs(coefs)[rows, folds[rows]]
-    loss, scale, shift = _calibrate(unseen, rows, judge)
+    far = _far(folds, n_folds, problem)[folds[rows]]
+    loss, scale, shift = _calibrate(unseen, lambda outputs: judge(outputs + far, rows))
     return _Fits(rows, loss, coefs, Settings(alpha, problem.design.factors, scale, shift))
 
 
@@ -214,7 +216,22 @@ def _weights(folds, n_folds, problem):
     return kept * torch.where(left > 0, whole / left, 1)[problem.target]
 
 
-def _calibrate(outputs, rows, judge):
+def _far(folds, n_folds, problem):
+    """Return what takes the classes of which a fold has no rows out of the comparison there, (n_folds, n_outputs).
+
+    Of two rows of a class, the fit for a fold has seen one or both. What both are worth to their class would speak
+    against each row that is left out: it is compared with classes alone that have lost rows as well.
+    """
+    far = torch.zeros(n_folds, problem.n_outputs)
+    one_of_many = not problem.target.is_floating_point() and problem.target.max() < problem.n_outputs
+    if one_of_many and getattr(problem.criterion, "scores_classes", False):
+        far -= _FAR
+        here = (folds >= 0) & (folds < n_folds)
+        far[folds[here], problem.target[here]] = 0
+    return far
+
+
+def _calibrate(outputs, judge):
     """Return the least mean loss of outputs (n, n_outputs) that are scaled down and shifted, the scale and the shift.
 
     Of few rows, what a class is to be shifted by is mostly chance: that their fold lacks it.
@@ -222,7 +239,7 @@ def _calibrate(outputs, rows, judge):
 
     def objective(flat):
         flat = torch.from_numpy(flat).float().requires_grad_()
-        losses = judge(flat[0] * outputs + flat[1:], rows)
+        losses = judge(flat[0] * outputs + flat[1:])
         total = (losses.sum(dtype=torch.float64) + _SHIFT_COSTS * flat[1:].square().sum()) / len(outputs)
         total.backward()
         return total.item(), flat.grad.double().numpy()
@@ -260,12 +277,14 @@ def _misleading(said, rows, judge):
 def deal_folds(design, target, n_folds, generator):
     """Return a fold for each row; equal rows share one, so that none is predicted because it was seen.
 
+    A row that alone has its class is left out by none, for no fit without it could know the class.
+
     Parameters
     ----------
     design : Design
         The rows.
     target : torch.Tensor of shape (n_rows,) or (n_rows, n_outputs)
-        Each fold gets its share of small and large targets, by the first output.
+        Each fold gets its share of small and large targets, by the first output. Integers are classes.
     n_folds : int
         Number of folds, or as many as there are different rows.
     generator : torch.Generator
@@ -274,7 +293,7 @@ def deal_folds(design, target, n_folds, generator):
     Returns
     -------
     folds : ndarray of shape (n_rows,), dtype int
-        From 0 on, without gaps.
+        From 0 on, without gaps; -1 for rows that no fold leaves out.
     """
     marks = design.marks()
     _, first, which = np.unique(marks, return_index=True, return_inverse=True)

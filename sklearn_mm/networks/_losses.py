@@ -44,13 +44,15 @@ class ClassifierLoss(Loss):
     """Base of the losses of classifiers: one logit for two classes, else one for each class or label.
 
     A subclass owes ``forward(outputs, target)``. Where outputs are not logits of this kind it overrides the methods
-    that read them, too.
+    that read them, too, and says ``scores_classes = False``.
 
     Attributes
     ----------
     n_outputs : int
         Width of the network's outputs, set by ``build``.
     """
+
+    scores_classes = True  # whether the output of a class, far below the others, takes it out of the comparison
 
     def build(self, classes, multilabel=False, order=None):
         """Take the classes, or the labels of a multi-label target, and their order if the target declares one."""

@@ -47,6 +47,7 @@ class OrdinalLoss(ClassifierLoss):
     """
 
     _parameter_constraints = {"order": ["array-like", None]}
+    scores_classes = False
 
     def __init__(self, order=None):
         self.order = order
