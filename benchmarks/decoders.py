@@ -22,7 +22,8 @@ import numpy as np
 from PIL import Image
 
 from sklearn_mm.preprocessing import ImageTransformer
-from sklearn_mm.preprocessing._decode import Framing, decode
+from sklearn_mm.preprocessing._decode import decode
+from sklearn_mm.preprocessing._framing import Framing
 
 ORIGINAL = (1024, 768)
 

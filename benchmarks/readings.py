@@ -87,7 +87,7 @@ def print_headers(paths):
     """Print for how many seconds the processor looks at headers, and for how many it reads them and the pictures."""
     items = spread(np.array(paths, dtype=object), "image", "auto")
     transformer = ImageTransformer(n_jobs=1)
-    reader = transformer._reader(transformer._check_framing())
+    reader = transformer._reader(transformer._check_framing(), None)
     for _ in range(3):
         start = time.process_time()
         reader.look(items)

@@ -89,7 +89,7 @@ class ReadingMixin(InputsMixin):
 
 def check_weight(sample_weight, target, name="sample_weight"):
     """Return one weight for each row, as float64; at least one is above 0."""
-    if sample_weight is not None and not np.any(sample_weight):
+    if sample_weight is not None and not np.any(np.asarray(sample_weight)):
         raise ValueError(f"Sample weights must contain at least one non-zero number, got only zeros in {name}.")
     return _check_sample_weight(sample_weight, target, dtype=np.float64, ensure_non_negative=True)
 

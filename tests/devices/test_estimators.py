@@ -102,12 +102,12 @@ def test_rows_that_lack_blocks(table, gpu):
 
 
 def test_ratings_with_levels(table, gpu):
-    X = table
-    y = 1.0 + np.arange(N) % 5
-    reg = MultimodalRegressor(**ROUGH).fit(X, y)
-    assert reg.net_.module_.wide.levels is not None
-    assert reg.predict(X).shape == (N,)
-    MultimodalRegressor(early_stopping=True, **ROUGH).fit(X, y)
+    X = pd.concat([table, table], ignore_index=True)  # levels are taken where there are many rows for each
+    y = 1.0 + np.arange(len(X)) % 2
+    for validation in ({}, {"X_val": table, "y_val": y[:N]}):
+        reg = MultimodalRegressor(**ROUGH).fit(X, y, **validation)
+        assert reg.net_.module_.wide.levels is not None
+        assert reg.predict(X).shape == (len(X),)
 
 
 @pytest.mark.parametrize("loss", ["focal", "ordinal"])
