@@ -7,7 +7,7 @@ that the variants of one emoji are never on both sides. The default classifier i
 and a plain network of convolutions, an LSTM and concatenation; a grid search runs over preprocessing, encoder and
 fusion; then come new rows, one without a picture and one without a text.
 
-At full length, ``bash tools/demo``, this takes some ten minutes on two cores. Where the documentation shows its output,
+At full length, ``bash tools/demo``, this takes some six minutes on two cores. Where the documentation shows its output,
 it ran with ``--epochs 2``, and the figures are those of networks that have hardly begun to learn.
 """
 
