@@ -45,7 +45,8 @@ def encode_frozen(blocks, net, store=None, compute=True):
     network, features = net.module_, {}
     network.eval()
     for name in network.names:
-        if network.encoder(name).frozen:
+        can_be_found = store is not None or name in blocks.features
+        if network.encoder(name).frozen and (compute or can_be_found):
             block = _FrozenBlock(blocks, name, net)
             known = blocks.features.get(name, (None, None))
             if known[0] != block.mark:

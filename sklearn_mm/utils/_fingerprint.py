@@ -18,6 +18,7 @@ __all__ = ["copy_module", "digest", "fingerprint"]
 
 _known = WeakKeyDictionary()  # of modules that were asked for before: tensors, their versions, and the tensors' hashes
 _SAYS_NOTHING = {"training", "_modules", "_parameters", "_buffers"}
+_OF_ALL = {name for name, value in vars(nn.Module()).items() if isinstance(value, dict | set)}  # hooks and the like
 
 
 def digest(thing):
@@ -97,6 +98,7 @@ def _state(module):
     # A component's parameter may be a module, of which it has built a copy: this is what computes.
     parameters = module._get_param_names() if isinstance(module, Component) else ()
     skipped = _SAYS_NOTHING | {name for name in parameters if isinstance(vars(module)[name], nn.Module)}
+    skipped |= {name for name in _OF_ALL if not vars(module)[name]}  # most of what there would be to hash
     return type(module), names, {name: value for name, value in vars(module).items() if name not in skipped}
 
 

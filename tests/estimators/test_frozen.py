@@ -422,3 +422,13 @@ def test_content_keys_are_asked_for_only_where_features_are_kept(table, tmp_path
         assert asked.call_count == 2
         ModalityTransformer().fit(X)
         assert asked.call_count == 3
+
+
+def test_a_prediction_takes_a_fingerprint_only_where_features_may_be_found(distinct, memory):
+    X, y = distinct
+    clf = classifier(max_epochs=1).fit(X, y)
+    with mock.patch.object(_frozen, "fingerprint", wraps=_frozen.fingerprint) as taken:
+        expected = clf.predict_proba(X)
+        assert not taken.called  # it takes longer than to predict a row
+        np.testing.assert_allclose(clf.set_params(memory=memory).predict_proba(X), expected, rtol=1e-5)
+        assert taken.called
