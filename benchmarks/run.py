@@ -109,6 +109,7 @@ def main():
     unknown = set(arguments.names) - set(known)
     if unknown:
         parser.error(f"unknown benchmarks {sorted(unknown)}; there are {list(known)}")
+    os.environ.setdefault("GOMP_SPINCOUNT", "5000")  # as the package has it, for those that import torch before it
     results, lines = {"machine": machine(), "started": datetime.now(UTC).isoformat(), "benchmarks": {}}, []
     for name in arguments.names or (QUALITY if arguments.quality else SPEED):
         given = {"{films}": arguments.films, "{reviews}": arguments.reviews}
