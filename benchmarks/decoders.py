@@ -22,8 +22,8 @@ import numpy as np
 from PIL import Image
 
 from sklearn_mm.preprocessing import ImageTransformer
-from sklearn_mm.preprocessing._decode import decode
-from sklearn_mm.preprocessing._framing import Framing
+from sklearn_mm.preprocessing.image._decode import decode
+from sklearn_mm.preprocessing.image._framing import Framing
 
 ORIGINAL = (1024, 768)
 

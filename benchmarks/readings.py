@@ -18,7 +18,7 @@ from sklearn.model_selection import ShuffleSplit
 from sklearn_mm import ImageInput, MultimodalClassifier
 from sklearn_mm.datasets import load_emoji
 from sklearn_mm.preprocessing import ImageTransformer
-from sklearn_mm.preprocessing._lists import spread
+from sklearn_mm.preprocessing.cells._lists import spread
 
 READINGS = {
     "default": {},

@@ -21,9 +21,9 @@ import numpy as np
 from PIL import Image
 
 from sklearn_mm.preprocessing import BlockStore
-from sklearn_mm.preprocessing._keys import hash_rows
-from sklearn_mm.preprocessing._shelf import _open_shelf
-from sklearn_mm.preprocessing._store import fetch
+from sklearn_mm.preprocessing.cells._content_keys import hash_rows
+from sklearn_mm.storage._segments import _open_shelf
+from sklearn_mm.storage._store import fetch
 
 BATCH = 64
 

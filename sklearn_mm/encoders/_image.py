@@ -8,7 +8,7 @@ import torch.nn as nn
 
 from sklearn_mm.encoders._base import Features, ImageEncoder
 from sklearn_mm.encoders._norm import BatchNorm2d
-from sklearn_mm.encoders._tokens import places
+from sklearn_mm.encoders._places import places
 from sklearn_mm.utils._validation import Interval, StrOptions, TupleOf
 
 __all__ = ["CNNEncoder", "ResNetEncoder"]

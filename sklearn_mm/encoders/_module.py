@@ -6,9 +6,9 @@ import torch
 import torch.nn as nn
 
 from sklearn_mm.encoders._base import Encoder, Features, ImageEncoder, TabularEncoder, TextEncoder
-from sklearn_mm.encoders._tokens import places
+from sklearn_mm.encoders._places import places
 from sklearn_mm.utils._fingerprint import copy_module, fingerprint
-from sklearn_mm.utils._tokens import masked_mean
+from sklearn_mm.utils._token_pooling import masked_mean
 from sklearn_mm.utils._validation import Interval, StrOptions
 
 __all__ = ["ModuleEncoder"]

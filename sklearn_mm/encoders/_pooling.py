@@ -7,7 +7,7 @@ import torch.nn as nn
 
 from sklearn_mm.encoders._base import Features
 from sklearn_mm.utils._component import Component
-from sklearn_mm.utils._tokens import masked_max, masked_mean
+from sklearn_mm.utils._token_pooling import masked_max, masked_mean
 from sklearn_mm.utils._validation import Interval, StrOptions
 
 __all__ = ["ItemPooling"]

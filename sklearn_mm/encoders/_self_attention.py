@@ -4,9 +4,9 @@ from numbers import Integral, Real
 
 import torch.nn as nn
 
-from sklearn_mm.encoders._attention import AttentionLayers, waves
+from sklearn_mm.encoders._attention_layers import AttentionLayers, waves
 from sklearn_mm.encoders._base import Features, TextEncoder
-from sklearn_mm.utils._tokens import check_heads
+from sklearn_mm.utils._token_pooling import check_heads
 from sklearn_mm.utils._validation import Interval, StrOptions
 
 __all__ = ["SelfAttentionEncoder"]

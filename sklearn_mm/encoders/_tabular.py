@@ -7,7 +7,7 @@ import torch
 import torch.nn as nn
 
 from sklearn_mm.encoders._base import Features, TabularEncoder
-from sklearn_mm.encoders._numbers import PiecewiseLinear
+from sklearn_mm.encoders._piecewise_linear import PiecewiseLinear
 from sklearn_mm.utils._validation import Interval, StrOptions, TupleOf
 
 __all__ = ["MLPEncoder"]

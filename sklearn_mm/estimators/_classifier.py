@@ -14,7 +14,7 @@ from sklearn_mm.estimators._base import BaseMultimodal
 from sklearn_mm.estimators._network import checked_clone
 from sklearn_mm.estimators._targets import check_labels
 from sklearn_mm.networks import ClassifierLoss
-from sklearn_mm.networks._loss_registry import resolve_classifier_loss
+from sklearn_mm.networks.losses._registry import resolve_classifier_loss
 from sklearn_mm.utils._validation import StrOptions, _check_partial_fit_first_call, _check_y, _fit_context
 
 __all__ = ["MultimodalClassifier"]

@@ -7,10 +7,10 @@ import numpy as np
 from sklearn.utils import _safe_indexing, indexable
 from sklearn.utils.validation import check_consistent_length
 
+from sklearn_mm.blocks import Blocks
 from sklearn_mm.inputs import InputsMixin, ModalityTransformer, respecify
 from sklearn_mm.inputs._mixin import MODALITIES
-from sklearn_mm.preprocessing import Blocks
-from sklearn_mm.preprocessing._tables import check_is_table
+from sklearn_mm.preprocessing.containers._tables import check_is_table
 from sklearn_mm.utils._validation import _check_sample_weight, _num_samples
 
 __all__ = ["ReadingMixin", "check_weight", "leave_out_weightless"]

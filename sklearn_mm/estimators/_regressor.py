@@ -8,7 +8,7 @@ from sklearn_mm.estimators._base import BaseMultimodal
 from sklearn_mm.estimators._network import checked_clone
 from sklearn_mm.estimators._targets import check_numbers
 from sklearn_mm.networks import RegressorLoss
-from sklearn_mm.networks._loss_registry import resolve_regressor_loss
+from sklearn_mm.networks.losses._registry import resolve_regressor_loss
 from sklearn_mm.utils._validation import _check_y, _fit_context
 
 __all__ = ["MultimodalRegressor"]

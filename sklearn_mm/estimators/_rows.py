@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import _safe_indexing
 
-from sklearn_mm.preprocessing import Blocks
+from sklearn_mm.blocks import Blocks
 
 __all__ = ["Rows"]
 

@@ -11,8 +11,8 @@ import torch
 
 from sklearn_mm.encoders import TabularEncoder
 from sklearn_mm.estimators._network import build_network
-from sklearn_mm.networks._wide import resolve_wide
-from sklearn_mm.preprocessing._store import resolve_store
+from sklearn_mm.networks.wide._wide_linear import resolve_wide
+from sklearn_mm.storage._store import resolve_store
 from sklearn_mm.training._averaging import WeightAveraging
 from sklearn_mm.training._callbacks import BestWeights, DivergenceGuard, LearningRate, Progress, clone_callbacks
 from sklearn_mm.training._compile import compile_network

@@ -5,10 +5,10 @@ from numbers import Integral, Real
 import torch
 import torch.nn as nn
 
+from sklearn_mm.fusion._attention_layers import FusionLayer
 from sklearn_mm.fusion._base import Fusion
-from sklearn_mm.fusion._layers import FusionLayer
-from sklearn_mm.fusion._parts import make_parts
-from sklearn_mm.utils._tokens import check_heads, masked_mean
+from sklearn_mm.fusion._block_tokens import make_parts
+from sklearn_mm.utils._token_pooling import check_heads, masked_mean
 from sklearn_mm.utils._validation import Interval
 
 __all__ = ["BottleneckFusion"]

@@ -5,9 +5,9 @@ from numbers import Integral
 import torch.nn as nn
 
 from sklearn_mm.fusion._base import Fusion
-from sklearn_mm.fusion._parts import make_parts
+from sklearn_mm.fusion._block_tokens import make_parts
 from sklearn_mm.utils._registry import did_you_mean
-from sklearn_mm.utils._tokens import masked_mean
+from sklearn_mm.utils._token_pooling import masked_mean
 from sklearn_mm.utils._validation import Interval
 
 __all__ = ["FiLMFusion"]

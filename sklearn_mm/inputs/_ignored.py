@@ -5,7 +5,7 @@ import warnings
 
 import pandas as pd
 
-from sklearn_mm.inputs._claims import looks
+from sklearn_mm.inputs._column_assignment import looks
 from sklearn_mm.inputs._detect import is_all_missing, is_constant
 from sklearn_mm.inputs._mixin import MODALITIES
 

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, clone
 
 from sklearn_mm.encoders._registry import resolve_encoder
 from sklearn_mm.inputs._detect import detect_table_kind
-from sklearn_mm.inputs._numbers import NumbersTransformer
+from sklearn_mm.inputs._sklearn_transformer import NumbersTransformer
 from sklearn_mm.preprocessing import BlockTransformer, ImageTransformer, TabularTransformer, TextTransformer
 from sklearn_mm.utils._validation import HasMethods, StrOptions, validate_parameter_constraints
 

@@ -8,15 +8,15 @@ import pandas as pd
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_mm.inputs._claims import claim_columns
-from sklearn_mm.inputs._frame import as_frame
+from sklearn_mm.blocks import Blocks
+from sklearn_mm.inputs._column_assignment import claim_columns
 from sklearn_mm.inputs._ignored import warn_of_ignored
 from sklearn_mm.inputs._inputs import same_parameters
 from sklearn_mm.inputs._mixin import InputsMixin
-from sklearn_mm.preprocessing import Blocks
-from sklearn_mm.preprocessing._cut_texts import warn_of_cut_texts
-from sklearn_mm.preprocessing._keys import hash_rows
-from sklearn_mm.preprocessing._store import MEMORY
+from sklearn_mm.preprocessing.cells._content_keys import hash_rows
+from sklearn_mm.preprocessing.containers._frame import as_frame
+from sklearn_mm.preprocessing.text._truncation import warn_of_cut_texts
+from sklearn_mm.storage._store import MEMORY
 from sklearn_mm.utils._callbacks import CallbackSupportMixin
 from sklearn_mm.utils._learner import take_over
 from sklearn_mm.utils._registry import did_you_mean

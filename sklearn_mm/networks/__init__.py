@@ -1,11 +1,11 @@
 """Encoders, fusion and head as one torch module, and the losses it is trained with."""
 
-from sklearn_mm.networks._cross_entropy import CrossEntropyLoss, FocalLoss
 from sklearn_mm.networks._heads import Head, MLPHead
-from sklearn_mm.networks._losses import ClassifierLoss, Loss
 from sklearn_mm.networks._network import MultimodalNetwork
-from sklearn_mm.networks._ordinal import OrdinalLoss
-from sklearn_mm.networks._regression_losses import (
+from sklearn_mm.networks.losses._base import ClassifierLoss, Loss
+from sklearn_mm.networks.losses._classification import CrossEntropyLoss, FocalLoss
+from sklearn_mm.networks.losses._ordinal import OrdinalLoss
+from sklearn_mm.networks.losses._regression import (
     AbsoluteErrorLoss,
     HuberLoss,
     PoissonLoss,
@@ -13,7 +13,7 @@ from sklearn_mm.networks._regression_losses import (
     RegressorLoss,
     SquaredErrorLoss,
 )
-from sklearn_mm.networks._wide import WideLinear
+from sklearn_mm.networks.wide._wide_linear import WideLinear
 
 __all__ = [
     "AbsoluteErrorLoss",

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from sklearn_mm.preprocessing import Ragged
+from sklearn_mm.blocks import Ragged
 from sklearn_mm.training._prefetch import prefetched
 
 __all__ = ["Batch", "BatchIterator", "BlockDataset"]

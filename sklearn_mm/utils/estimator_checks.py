@@ -1,7 +1,7 @@
 """Checks for people who write encoders, fusions, transformers or estimators of their own."""
 
-from sklearn_mm.utils._component_checks import yield_encoder_checks, yield_fusion_checks
-from sklearn_mm.utils._estimator_checks import yield_estimator_checks, yield_transformer_checks
+from sklearn_mm.testing._component_checks import yield_encoder_checks, yield_fusion_checks
+from sklearn_mm.testing._estimator_checks import yield_estimator_checks, yield_transformer_checks
 
 __all__ = ["check_encoder", "check_estimator", "check_fusion", "check_transformer"]
 

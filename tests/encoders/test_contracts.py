@@ -15,7 +15,7 @@ from sklearn_mm.encoders import (
 )
 from sklearn_mm.encoders._registry import ENCODERS
 from sklearn_mm.preprocessing import BlockSpec, ImageSpec, TabularSpec
-from sklearn_mm.utils._component_checks import example_spec, yield_encoder_checks
+from sklearn_mm.testing._component_checks import example_spec, yield_encoder_checks
 
 REGISTERED = [(f"{kind}-{name}", make(), None) for kind, names in ENCODERS.items() for name, make in names.items()]
 GREY = ImageSpec(shape=(9, 9, 1), mean=(0.5,), std=(0.5,))

@@ -5,8 +5,8 @@ import pytest
 from sklearn.base import clone
 
 from sklearn_mm import MultimodalClassifier, MultimodalRegressor
-from sklearn_mm.networks._loss_registry import classifier_losses, regressor_losses
 from sklearn_mm.networks._network import BALANCING
+from sklearn_mm.networks.losses._registry import classifier_losses, regressor_losses
 
 SMALL = {"image": None, "max_epochs": 2, "random_state": 0}
 

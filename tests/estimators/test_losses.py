@@ -9,7 +9,7 @@ from sklearn.model_selection import GridSearchCV
 
 from sklearn_mm import MultimodalClassifier, MultimodalRegressor
 from sklearn_mm.networks import CrossEntropyLoss, FocalLoss, OrdinalLoss, PoissonLoss, QuantileLoss
-from sklearn_mm.networks._loss_registry import classifier_losses, regressor_losses
+from sklearn_mm.networks.losses._registry import classifier_losses, regressor_losses
 
 SMALL = {"image": None, "max_epochs": 3, "random_state": 0}
 FEELINGS = ["negative", "neutral", "positive"]

@@ -4,7 +4,7 @@ import pytest
 
 from sklearn_mm.fusion import AttentionFusion, BottleneckFusion
 from sklearn_mm.fusion._registry import fusions
-from sklearn_mm.utils._component_checks import yield_fusion_checks
+from sklearn_mm.testing._component_checks import yield_fusion_checks
 
 FUSIONS = {label: make() for label, make in fusions.items()}
 FUSIONS["attention of pooled tokens"] = AttentionFusion(max_tokens=2)

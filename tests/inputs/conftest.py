@@ -5,7 +5,7 @@ from PIL import Image
 
 from sklearn_mm.inputs import ImageInput, Input
 from sklearn_mm.preprocessing import BlockSpec, BlockTransformer, ImageTransformer
-from sklearn_mm.preprocessing._cells import as_cells, missing_rows
+from sklearn_mm.preprocessing.cells._cells import as_cells, missing_rows
 
 TITLES = ["a dark and rainy night", "white snow on the roof", "grey cat, sleeping", "black dog in the yard"]
 

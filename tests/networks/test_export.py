@@ -9,7 +9,7 @@ from sklearn_mm import ImageInput, ModalityTransformer, TextInput
 from sklearn_mm.encoders._registry import ENCODERS
 from sklearn_mm.estimators._network import build_network
 from sklearn_mm.fusion._registry import fusions
-from sklearn_mm.networks._wide import WideLinear
+from sklearn_mm.networks.wide._wide_linear import WideLinear
 from sklearn_mm.preprocessing import ImageTransformer
 from sklearn_mm.training._dataset import BlockDataset
 

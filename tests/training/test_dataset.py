@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from sklearn_mm.preprocessing import Blocks, BlockSpec, Ragged, TabularSpec, TextSpec
-from sklearn_mm.preprocessing._stored import StoredRows
+from sklearn_mm.storage._stored_rows import StoredRows
 from sklearn_mm.training._dataset import Batch, BatchIterator, BlockDataset
 
 

@@ -1,0 +1,128 @@
+"""What the Inputs of an estimator still say where it is handed `Blocks`, which were read before."""
+
+from dataclasses import replace
+
+from sklearn_mm.blocks import Blocks
+from sklearn_mm.inputs._column_assignment import as_list, looks
+from sklearn_mm.inputs._mixin import MODALITIES
+from sklearn_mm.utils._registry import did_you_mean
+
+__all__ = ["respecify"]
+
+
+def respecify(blocks, inputs, owner):
+    """Return the `Blocks` that an estimator's Inputs select, with the encoders and augmentations that they name.
+
+    Columns of Inputs are read as names of blocks; "auto" stands for all blocks of the Input's kind. "auto" as encoder,
+    augmentation or pooling leaves what was named when the blocks were read.
+
+    Parameters
+    ----------
+    blocks : Blocks
+        What a `ModalityTransformer` made.
+    inputs : dict of str to Input or None
+        The estimator's Inputs, as its ``_resolved_inputs()`` returns them.
+    owner : str
+        The estimator's name, for error messages.
+
+    Returns
+    -------
+    blocks : Blocks
+        The selected blocks, in their order.
+    """
+    for name, input_ in inputs.items():
+        if input_ is not None and not input_.has_default_transformer():
+            raise ValueError(
+                f"The transformer of `{name}` cannot act in {owner}, which was handed Blocks: these are read already. "
+                f"Move it to where they are read: "
+                f"ModalityTransformer({_written(name, input_, 'transformer=...')})."
+            )
+    chosen = _choose(blocks, inputs, owner)
+    if not chosen:
+        raise ValueError(f"{owner} has no block left to read: its Inputs take none of the blocks {list(blocks)}.")
+    specs = {}
+    for block, name in chosen.items():
+        specs[block] = blocks.specs[block]
+        if name is not None:
+            specs[block] = _respecified(specs[block], name, inputs[name], owner)
+            inputs[name].check_spec(specs[block], owner)
+    _check_groups(specs, inputs, owner)
+    blocks = blocks.select(chosen)
+    return Blocks(dict(blocks), specs, blocks.present, blocks.content_keys)
+
+
+def _choose(blocks, inputs, owner):
+    """Return the name of the Input of each chosen block; None for kinds that ``image`` and the like do not speak of."""
+    named = {}
+    for name, input_ in inputs.items():
+        for column in [] if input_ is None or looks(input_) else as_list(input_.columns):
+            block = _find(column, blocks, name, input_, owner)
+            if block in named:
+                raise ValueError(f"{owner}: block {block!r} is claimed by `{named[block]}` and `{name}`.")
+            named[block] = name
+    finders = {}
+    for name, input_ in inputs.items():
+        if input_ is not None and looks(input_) and finders.setdefault(input_.kind, name) != name:
+            raise ValueError(
+                f"{owner}: both `{finders[input_.kind]}` and `{name}` look for blocks of kind {input_.kind!r}. Name "
+                f"the blocks of one."
+            )
+    is_short = set(inputs) == set(MODALITIES)  # names that Inputs in the list `inputs` cannot have
+    chosen = {}
+    for block, spec in blocks.specs.items():
+        name = named.get(block) or finders.get(spec.kind)
+        if name is not None or (is_short and spec.kind not in MODALITIES):
+            chosen[block] = name
+    return chosen
+
+
+def _find(column, blocks, name, input_, owner):
+    block = column if isinstance(column, str) else str(column)  # blocks of an array are named after positions
+    if block not in blocks:
+        inside = [other for other, spec in blocks.specs.items() if block in spec.columns]
+        hint = f" It is a column of block {inside[0]!r}." if inside else did_you_mean(block, blocks)
+        raise ValueError(
+            f"{owner}: `{name}` names {column!r}, but it was handed Blocks, and none of these has that name.{hint} "
+            f"Names of blocks: {list(blocks)}."
+        )
+    kind = blocks.specs[block].kind
+    if kind != input_.kind:
+        raise ValueError(f"{owner}: `{name}` reads blocks of kind {input_.kind!r}, but {block!r} is of kind {kind!r}.")
+    return block
+
+
+def _respecified(spec, name, input_, owner):
+    params = input_.get_params(deep=False)
+    changes = {
+        what: params[what]
+        for what in ("encoder", "augment", "pool")
+        if what in params and not (isinstance(params[what], str) and params[what] == "auto")
+    }
+    if "pool" in changes and spec.pool is None:
+        raise ValueError(
+            f"{owner}: `{name}` has pool={input_.pool!r}, but block {spec.name!r} was read as single cells. Name it "
+            f"where they are read: ModalityTransformer({_written(name, input_, f'pool={input_.pool!r}')})."
+        )
+    if input_.shared:
+        changes["group"] = name
+    return replace(spec, **changes)
+
+
+def _check_groups(specs, inputs, owner):
+    """Raise where blocks that should share an encoder were not read alike."""
+    for name, input_ in inputs.items():
+        if input_ is None or not input_.shared:
+            continue
+        first, *others = [spec for spec in specs.values() if spec.group == name] or [None]
+        for spec in others:
+            if replace(spec, name=first.name, columns=first.columns) != first:
+                raise ValueError(
+                    f"{owner}: `{name}` shares one encoder, but its blocks {first.name!r} and {spec.name!r} were not "
+                    f"read alike: got {first} and {spec}. Share it where they are read: "
+                    f"ModalityTransformer({_written(name, input_, 'shared=True')})."
+                )
+
+
+def _written(name, input_, parameter):
+    text = f"{type(input_).__name__}({parameter})"
+    return f"{name}={text}" if name in MODALITIES else f"inputs=[({name!r}, {text}), ...]"

@@ -1,0 +1,1 @@
+"""What networks are trained by, and how their outputs are read."""

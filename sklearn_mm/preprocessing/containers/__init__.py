@@ -1,0 +1,1 @@
+"""Tables and columns as users hold them, as what the rest can index."""

@@ -1,0 +1,143 @@
+"""The part, size and proportions that are made of pictures: cut, turn and scale them."""
+
+import math
+from dataclasses import dataclass
+
+from PIL import Image
+
+from sklearn_mm.preprocessing.image._pillow_errors import UnreadableError
+
+__all__ = ["Framing", "frame", "needed_scale", "turned_size"]
+
+# Pictures are first reduced, cheaply, to no less than this multiple of the result, then filtered: the value that
+# Pillow's own `thumbnail` takes.
+_REDUCING_GAP = 2.0
+
+
+@dataclass(frozen=True)
+class Framing:
+    """How pictures of all sizes and modes become arrays of one shape.
+
+    Parameters
+    ----------
+    size : tuple of int
+        Height and width of the result, in pixels.
+    resize : {"crop", "pad", "stretch"}
+        Whether a picture of other proportions is cut, padded with ``background`` or distorted.
+    crop : tuple of int or None
+        Left, upper, right and lower edge of the part to read, in pixels of the upright picture.
+    rotate : float
+        Degrees to turn counter-clockwise.
+    color : {"RGB", "L"}
+        Pillow's mode of the result.
+    background : tuple of int
+        The red, green and blue, 0 to 255, below transparent pixels and in padding.
+    least_kept : float, default=0.0
+        Pictures of which "crop" would keep less than this share of the area are padded all the same.
+    integers, floats : tuple of two numbers, or None, default=None
+        The values of deep pictures that become black and white; None stands for what is assumed without them.
+    """
+
+    size: tuple
+    resize: str
+    crop: tuple | None
+    rotate: float
+    color: str
+    background: tuple
+    least_kept: float = 0.0
+    integers: tuple | None = None
+    floats: tuple | None = None
+
+    @property
+    def fill(self):
+        """The background in the result's own colours."""
+        return Image.new("RGB", (1, 1), self.background).convert(self.color).getpixel((0, 0))
+
+
+def turned_size(width, height, degrees):
+    """Return width and height of what holds a picture of this size that has been turned."""
+    cos, sin = abs(math.cos(math.radians(degrees))), abs(math.sin(math.radians(degrees)))
+    return width * cos + height * sin, width * sin + height * cos
+
+
+def needed_scale(size, framing):
+    """Return to what scale a picture of this size (width, height) may be reduced before it is framed."""
+    return _REDUCING_GAP * _scale(_size_of_part(size, framing), framing, _resize_of(size, framing))
+
+
+def _scale(size, framing, resize):
+    """Return how many pixels of the result one pixel of a part of this size becomes."""
+    width, height = turned_size(*size, framing.rotate)
+    ratios = framing.size[1] / width, framing.size[0] / height
+    return min(ratios) if resize == "pad" else max(ratios)
+
+
+def _resize_of(size, framing):
+    """Return how a picture of this size is fitted."""
+    if framing.resize == "crop" and framing.least_kept:
+        width, height = turned_size(*_size_of_part(size, framing), framing.rotate)
+        ratios = framing.size[1] / width, framing.size[0] / height
+        if min(ratios) < framing.least_kept * max(ratios):
+            return "pad"
+    return framing.resize
+
+
+def _size_of_part(size, framing):
+    left, upper, right, lower = _part(size, framing)
+    return right - left, lower - upper
+
+
+def _part(size, framing):
+    """Return the box that is read of an upright picture of this size (width, height)."""
+    if framing.crop is None:
+        return (0, 0, *size)
+    if framing.crop[2] > size[0] or framing.crop[3] > size[1]:
+        raise UnreadableError(
+            f"the crop box {framing.crop} reaches outside of the picture, which is {size[0]} x {size[1]} pixels"
+        )
+    return framing.crop
+
+
+def frame(image, full_size, framing):
+    """Cut, turn and scale a picture that in full would have the size ``full_size``."""
+    resize = _resize_of(full_size, framing)
+    if framing.crop is not None:
+        image = _cut(image, full_size, framing)
+    if framing.rotate % 360:
+        image = _rotate(image, framing, resize)
+    return _resize(image, framing, resize)
+
+
+def _cut(image, full_size, framing):
+    # Not by the `box` of `resize`, whose filter would also look at the pixels around it.
+    left, upper, right, lower = _part(full_size, framing)
+    x, y = image.width / full_size[0], image.height / full_size[1]
+    left, upper = min(round(left * x), image.width - 1), min(round(upper * y), image.height - 1)
+    return image.crop((left, upper, max(round(right * x), left + 1), max(round(lower * y), upper + 1)))
+
+
+def _rotate(image, framing, resize):
+    shrink = 1 / (_REDUCING_GAP * _scale(image.size, framing, resize))
+    if shrink >= 2:
+        image = image.reduce(int(shrink))
+    return image.rotate(framing.rotate, Image.Resampling.BICUBIC, expand=True, fillcolor=framing.fill)
+
+
+def _resize(image, framing, resize):
+    height, width = framing.size
+    ratios = width / image.width, height / image.height
+    size, box = (width, height), (0, 0, *image.size)
+    if resize == "crop":
+        left = max(0, (image.width - width / max(ratios)) / 2)
+        upper = max(0, (image.height - height / max(ratios)) / 2)
+        box = (left, upper, image.width - left, image.height - upper)
+    elif resize == "pad":
+        size = tuple(
+            min(max(1, round(part * min(ratios))), whole) for part, whole in zip(image.size, size, strict=True)
+        )
+    image = image.resize(size, Image.Resampling.BICUBIC, box=box, reducing_gap=_REDUCING_GAP)
+    if size == (width, height):
+        return image
+    padded = Image.new(framing.color, (width, height), framing.fill)
+    padded.paste(image, ((width - size[0]) // 2, (height - size[1]) // 2))
+    return padded

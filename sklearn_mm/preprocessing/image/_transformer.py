@@ -1,0 +1,450 @@
+"""A column of pictures as one uint8 array."""
+
+import os
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+from PIL import ImageColor
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_mm.blocks._specs import ImageSpec
+from sklearn_mm.preprocessing._base import BlockTransformer
+from sklearn_mm.preprocessing.cells._cells import as_cells
+from sklearn_mm.preprocessing.cells._content_keys import hash_cells, mix_keys
+from sklearn_mm.preprocessing.cells._lists import spread, spread_as
+from sklearn_mm.preprocessing.image._decode import describe_cell
+from sklearn_mm.preprocessing.image._framing import Framing
+from sklearn_mm.preprocessing.image._picture_cells import common_layout
+from sklearn_mm.preprocessing.image._reader import PictureReader
+from sklearn_mm.preprocessing.image._survey import survey
+from sklearn_mm.storage._store import MEMORY, resolve_store
+from sklearn_mm.utils._validation import Interval, StrOptions, _fit_context
+
+__all__ = ["ImageTransformer"]
+
+# Of the training set of ImageNet, and the same for grey pictures.
+_IMAGENET = {
+    "RGB": {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)},
+    "L": {"mean": (0.449,), "std": (0.226,)},
+}
+
+
+class ImageTransformer(BlockTransformer):
+    """Read a column of pictures into one uint8 array of shape (n_rows, height, width, channels).
+
+    A cell is a path (string, `pathlib.Path` or ``file://`` URI), a file's bytes (also as base64, or as a ``data:``
+    URI), a PIL image, an array or a torch tensor, or a dict ``{"bytes": ..., "path": ...}``, of which the bytes count
+    where there are any. Kinds may mix. Arrays have the shape (H, W), (H, W, C) or (C, H, W), with 1, 3 or 4 channels,
+    and are uint8, uint16, bool or float in [0, 1]. Where both ends of a shape could be channels, they are where most
+    other arrays of the column in `fit` have them; if none tells, first in tensors and last in NumPy's arrays.
+
+    Pictures are set upright by their EXIF orientation, transparent ones are laid on ``background``, deep ones are
+    scaled to 8 bits, and of animated ones the first frame is read. Cells with nothing in them (None, NaN, empty
+    strings) give zeros.
+
+    A cell may also be a list of these (or a tuple, a 1-D array of objects, or an array or tensor of four dimensions,
+    of which the first counts pictures): several pictures of one thing. Then the result is a `Ragged`, which holds the
+    pictures of all rows in one array, and a single picture counts as a list of one. An empty list is a missing cell,
+    and what is missing in a list is left out of it.
+
+    Parameters
+    ----------
+    size : "auto", int or tuple of two ints (height, width), default="auto"
+        Size of the result in pixels; one number stands for a square. Larger shows more detail; memory and the time of
+        training grow with its square. "auto" has about the area of 64 × 64 pixels in the proportions of the pictures
+        of `fit`: 64 × 64 for squares, 32 × 128 for panoramas of 1:4, both sides multiples of 8.
+    resize : {"auto", "crop", "pad", "stretch"}, default="auto"
+        How a picture of other proportions than ``size`` is fitted: ``"crop"`` fills the result and cuts off what
+        protrudes on two sides, ``"pad"`` keeps the whole picture and fills up with ``background``, ``"stretch"``
+        keeps the whole picture and distorts it. ``"auto"`` crops where nine of ten pictures of `fit` keep about two
+        thirds of their area or more, and pads otherwise; a picture that would lose more than half is padded in any
+        case.
+    crop : tuple of four ints (left, upper, right, lower), default=None
+        Part to read, in pixels of the upright picture as it is in the file, before ``rotate`` and ``resize``. By
+        default the whole picture. A picture that the box does not fit into is unreadable.
+    rotate : float, default=0
+        Degrees to turn counter-clockwise, after ``crop`` and before ``resize``. Nothing is cut off by it; the corners
+        that appear are filled with ``background``.
+    color : {"RGB", "L"}, default="RGB"
+        Three channels (red, green, blue) or one (grey).
+    background : str, int or tuple of three ints, default="white"
+        Color below transparent pixels and in padding: a name or hexadecimal value that `PIL.ImageColor` knows, a grey
+        from 0 to 255, or (red, green, blue) from 0 to 255.
+    value_range : "auto" or tuple of two numbers (low, high), default="auto"
+        Values that become black and white in deep pictures: those of more than 8 bits and of floats, be they files
+        (of Pillow's modes "I;16", "I" and "F") or arrays. What lies beyond is clipped. ``"auto"`` learns them in `fit`,
+        the same for all rows: the smallest and the largest value of all, rounded to a grid of the powers of two, so
+        that 12 bits in 16 are 0 to 4095; outliers widen that to four times at most. Integers and floats are told
+        apart, and if all floats lie in [0, 1], these are black and white. Name them where values have a meaning, such
+        as Hounsfield units.
+    mean, std : "imagenet", "dataset", float or sequence of floats per channel, default="imagenet"
+        Mean and standard deviation for pixels in [0, 1], with which encoders normalise; the array itself keeps its
+        0 to 255. ``"dataset"`` computes them from the pictures of `fit`. ``"imagenet"`` is what pretrained encoders
+        mostly expect.
+    root : str or path, default=None
+        Folder of relative paths; by default the current one. ``~`` stands for the home folder, here and in paths. It
+        may be changed after `fit`, when the files moved.
+    loader : callable, default=None
+        Called with each cell that is not missing; returns what is to be read in its place: a cell of the kinds above,
+        or None for "missing". It is the way to read URLs or archives, of which nothing is fetched otherwise, and
+        formats that Pillow does not know. Whatever it raises makes the cell an unreadable one. It is called from
+        several threads, unless ``n_jobs=1``.
+    lists : bool or "auto", default="auto"
+        Whether cells are lists of pictures. "auto" says yes if there is a list in `fit`; else a list of more than one
+        is an error later. With False, lists are cells like others, which only a ``loader`` can read.
+    on_error : {"raise", "warn", "ignore"}, default="raise"
+        What to do with cells that cannot be read: one error that counts and names them, one such warning, or nothing.
+        In the latter two cases they are like missing ones. In `fit`, it is an error all the same if all cells that are
+        not missing are unreadable, as nothing can be learnt then; afterwards it is not, so that a row is read as it
+        would be among any others.
+    memory : str, path, joblib.Memory, BlockStore or None, default=None
+        Folder that keeps the decoded pictures, so that each is decoded once for all folds, searches and processes that
+        name it; the result is then `StoredRows`, which lie in files and not in memory. Pictures of changed files are
+        decoded anew. Where there is a ``loader``, it is called all the same, and what it returns counts.
+    n_jobs : int, default=-1
+        Number of threads that decode; the result does not depend on it. -1 means as many as there are cores, or in
+        a process of joblib its share of them; None means 1 unless in a `joblib.parallel_config` context.
+
+    Attributes
+    ----------
+    spec_ : ImageSpec
+        Shape of a picture, mean and standard deviation.
+    size_ : tuple of two ints (height, width)
+        Size of the result in pixels.
+    resize_ : {"crop", "pad", "stretch"}
+        How pictures of other proportions are fitted.
+    value_range_ : dict of str to tuple of two numbers
+        The values that become black and white, under "integer" and "float", if deep pictures of `fit` have such.
+    mean_ : ndarray of shape (n_channels,)
+        Mean per channel, for pixels in [0, 1].
+    std_ : ndarray of shape (n_channels,)
+        Standard deviation per channel, for pixels in [0, 1]; 1 for a channel that is constant in ``"dataset"``.
+    unreadable_rows_ : ndarray of shape (n_unreadable,), dtype int
+        Positions of the rows where something could not be read in `fit`; empty under ``on_error="raise"``.
+
+    Notes
+    -----
+    JPEG files are decoded at the smallest of the scales 1/1, 1/2, 1/4 and 1/8 that is at least twice the result's, and
+    other pictures are first reduced by whole factors (Pillow's ``draft`` and ``reducing_gap``), so that the time
+    depends little on the size of photographs. What remains is scaled with Pillow's bicubic filter.
+
+    The attribute ``MAX_IMAGE_PIXELS`` of `PIL.Image` limits the size of pictures that are opened, and with
+    ``LOAD_TRUNCATED_IMAGES`` of `PIL.ImageFile` those that are cut off are read as far as they go. Both also hold in
+    processes of joblib's loky and of multiprocessing that read for the one in which they were set.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_mm.preprocessing import ImageTransformer
+    >>> red = np.zeros((40, 60, 3), dtype=np.uint8)
+    >>> red[..., 0] = 255
+    >>> transformer = ImageTransformer(size=32)
+    >>> pictures = transformer.fit_transform([red, None])
+    >>> pictures.shape, pictures.dtype
+    ((2, 32, 32, 3), dtype('uint8'))
+    >>> pictures[:, 0, 0].tolist()
+    [[255, 0, 0], [0, 0, 0]]
+    >>> transformer.fit_transform([[red, red], red, []])
+    Ragged(uint8[3, 32, 32, 3] in 3 rows)
+    """
+
+    reading_parameters = ("root", "loader", "on_error", "memory", "n_jobs")
+    _parameter_constraints = {
+        "size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left"), tuple, list],
+        "resize": [StrOptions({"auto", "crop", "pad", "stretch"})],
+        "crop": [tuple, list, None],
+        "rotate": [Interval(Real, None, None, closed="neither")],
+        "color": [StrOptions({"RGB", "L"})],
+        "background": [str, Interval(Integral, 0, 255, closed="both"), tuple, list],
+        "value_range": [StrOptions({"auto"}), tuple, list],
+        "mean": [StrOptions({"imagenet", "dataset"}), Real, "array-like"],
+        "std": [StrOptions({"imagenet", "dataset"}), Real, "array-like"],
+        "root": [str, os.PathLike, None],
+        "loader": [callable, None],
+        "lists": ["boolean", StrOptions({"auto"})],
+        "on_error": [StrOptions({"raise", "warn", "ignore"})],
+        "memory": MEMORY,
+        "n_jobs": [Integral, None],
+    }
+
+    def __init__(
+        self,
+        size="auto",
+        *,
+        resize="auto",
+        crop=None,
+        rotate=0,
+        color="RGB",
+        background="white",
+        value_range="auto",
+        mean="imagenet",
+        std="imagenet",
+        root=None,
+        loader=None,
+        lists="auto",
+        on_error="raise",
+        memory=None,
+        n_jobs=-1,
+    ):
+        self.size = size
+        self.resize = resize
+        self.crop = crop
+        self.rotate = rotate
+        self.color = color
+        self.background = background
+        self.value_range = value_range
+        self.mean = mean
+        self.std = std
+        self.root = root
+        self.loader = loader
+        self.lists = lists
+        self.on_error = on_error
+        self.memory = memory
+        self.n_jobs = n_jobs
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit_read(self, X, y=None):
+        """Learn from a column of pictures and return their array, reading each once.
+
+        Parameters
+        ----------
+        X : Series, table of one column, list, or array of shape (n_rows,) or (n_rows, 1)
+            The cells.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        pictures : ndarray of shape (n_rows, height, width, channels), StoredRows or Ragged, dtype uint8
+            The pictures; zeros where there is none.
+        present : ndarray of shape (n_rows,), dtype bool
+            Where there is one.
+        """
+        cells, name = as_cells(X, type(self).__name__)
+        if not len(cells):
+            raise ValueError(f"{type(self).__name__} needs at least one row to fit, got none.")
+        framing = self._check_framing()
+        statistics = {what: self._check_statistic(what) for what in ("mean", "std")}
+        items = spread(cells, name, self.lists)
+        layout = None if self.loader is not None else common_layout(items.cells)
+        found = survey(self._reader(framing, layout), items)
+        pictures, present, failures = found.reader.read(items)
+        self._report(failures, present, items, fitting=True)
+        found.warn(pictures, present)
+        if "dataset" in statistics.values():
+            if not present.any():
+                raise ValueError(
+                    f"{type(self).__name__} cannot compute the mean and standard deviation of{_of(name)}: all of its "
+                    f'{len(cells)} cells are missing. Pass numbers or "imagenet" as mean and std.'
+                )
+            own = dict(zip(("mean", "std"), _pixel_statistics(pictures, present), strict=True))
+            statistics = {what: own[what] if value == "dataset" else value for what, value in statistics.items()}
+        self._framing, self._layout = found.reader.framing, layout
+        self.size_, self.resize_ = self._framing.size, self._framing.resize
+        self.value_range_ = found.value_ranges
+        self.mean_ = np.array(statistics["mean"], dtype=float)
+        self.std_ = np.array(statistics["std"], dtype=float)
+        self.unreadable_rows_ = np.unique([items.row_of(item) for item, _ in failures]).astype(int)
+        self.spec_ = ImageSpec(
+            name="" if name is None else str(name),
+            shape=pictures.shape[1:],
+            mean=tuple(self.mean_.tolist()),
+            std=tuple(self.std_.tolist()),
+            pool="mean" if items.are_lists else None,
+        )
+        return items.gather(pictures, present)
+
+    def read(self, X):
+        """Return the array of a column of pictures.
+
+        Parameters
+        ----------
+        X : Series, table of one column, list, or array of shape (n_rows,) or (n_rows, 1)
+            The cells.
+
+        Returns
+        -------
+        pictures : ndarray of shape (n_rows, height, width, channels), StoredRows or Ragged, dtype uint8
+            The pictures; zeros where there is none.
+        present : ndarray of shape (n_rows,), dtype bool
+            Where there is one.
+        """
+        check_is_fitted(self)
+        cells, name = as_cells(X, type(self).__name__)
+        items = spread_as(cells, name, self.lists, self.spec_, type(self).__name__)
+        pictures, present, failures = self._reader(self._framing, self._layout).read(items)
+        self._report(failures, present, items, fitting=False)
+        return items.gather(pictures, present)
+
+    def content_keys(self, X):
+        """Return what identifies the content of each cell, without decoding any.
+
+        Parameters
+        ----------
+        X : Series, table of one column, list, or array of shape (n_rows,) or (n_rows, 1)
+            The cells.
+
+        Returns
+        -------
+        keys : ndarray of shape (n_rows,), dtype V16, or None
+            Equal keys, equal pictures; zeros where the cell is missing. Of a path, the file's size and times of change
+            count, and of all cells the settings with which they are read, unless `fit` is yet to learn them (see
+            `settle_keys`). None where there is a ``loader``, as only what it returns could tell.
+        """
+        if self.loader is not None:
+            return None
+        self._validate_params()
+        cells, name = as_cells(X, type(self).__name__)
+        is_fitted = hasattr(self, "_framing")
+        layout = self._layout if is_fitted else common_layout(spread(cells, name, self.lists).cells)
+        keys = hash_cells(cells, self.root, layout)
+        return self.settle_keys(keys) if is_fitted else keys
+
+    def settle_keys(self, keys):
+        """Return keys of cells that were asked for before `fit` as they are after it, with what it learnt.
+
+        Parameters
+        ----------
+        keys : ndarray of shape (n_rows,), dtype V16
+            What `content_keys` returned.
+
+        Returns
+        -------
+        keys : ndarray of shape (n_rows,), dtype V16
+            What it would return now of the same cells.
+        """
+        return mix_keys(keys, self._reader(self._framing, self._layout).settings)
+
+    def _reader(self, framing, layout):
+        return PictureReader(
+            type(self).__name__, framing, self.root, layout, self.loader, self.n_jobs, resolve_store(self.memory)
+        )
+
+    def _report(self, failures, present, items, fitting):
+        """Raise or warn about what is unreadable; in `fit`, it must not be all that there is."""
+        if not failures:
+            return
+        found = f"{len(failures)} of {len(present)} {items.noun} ({items.which_rows(item for item, _ in failures)})"
+        lines = [f"  {items.where(item)}: {describe_cell(items.cells[item])}: {cause}" for item, cause in failures[:5]]
+        message = "\n".join([f"{type(self).__name__} cannot read {found}:", *lines, ""])
+        if fitting and not present.any():
+            raise ValueError(
+                f"{message}These are all that are not missing, of which nothing can be learnt, whatever on_error is. "
+                f"Check the paths and root={self.root!r}."
+            )
+        if self.on_error == "raise":
+            raise ValueError(
+                f'{message}Fix these cells, drop these rows, or pass on_error="warn" to read them as missing.'
+            )
+        if self.on_error == "warn":
+            all_of_them = "" if present.any() else f" These are all: check the paths and root={self.root!r}."
+            warnings.warn(f"{message}They are read as missing.{all_of_them}", UserWarning, stacklevel=3)
+
+    def _check_framing(self):
+        value_range = self._check_value_range()
+        return Framing(
+            size=self._check_size(),
+            resize=self.resize,
+            crop=self._check_crop(),
+            rotate=float(self.rotate),
+            color=self.color,
+            background=self._check_background(),
+            integers=value_range,
+            floats=value_range,
+        )
+
+    def _check_size(self):
+        if isinstance(self.size, str):
+            return "auto"
+        size = (self.size, self.size) if isinstance(self.size, Integral) else tuple(self.size)
+        if len(size) != 2 or not all(isinstance(length, Integral) and length >= 1 for length in size):
+            raise ValueError(
+                f"The 'size' parameter of {type(self).__name__} must be 'auto', a number of pixels or (height, width), "
+                f"each at least 1, got {self.size!r}."
+            )
+        return tuple(int(length) for length in size)
+
+    def _check_crop(self):
+        if self.crop is None:
+            return None
+        box = tuple(self.crop)
+        if (
+            len(box) != 4
+            or not all(isinstance(edge, Integral) for edge in box)
+            or not (0 <= box[0] < box[2] and 0 <= box[1] < box[3])
+        ):
+            raise ValueError(
+                f"The 'crop' parameter of {type(self).__name__} must be (left, upper, right, lower) in whole pixels, "
+                f"with 0 <= left < right and 0 <= upper < lower, got {self.crop!r}."
+            )
+        return tuple(int(edge) for edge in box)
+
+    def _check_value_range(self):
+        """Return the range that is given, or None."""
+        if isinstance(self.value_range, str):
+            return None
+        value_range = tuple(self.value_range)
+        if (
+            len(value_range) != 2
+            or not all(isinstance(value, Real) and np.isfinite(value) for value in value_range)
+            or not value_range[0] < value_range[1]
+        ):
+            raise ValueError(
+                f"The 'value_range' parameter of {type(self).__name__} must be 'auto' or (low, high), the values that "
+                f"become black and white, with low < high, got {self.value_range!r}."
+            )
+        return tuple(value.item() if isinstance(value, np.generic) else value for value in value_range)
+
+    def _check_background(self):
+        if isinstance(self.background, Integral):
+            return (int(self.background),) * 3
+        if isinstance(self.background, str):
+            try:
+                return ImageColor.getrgb(self.background)[:3]
+            except ValueError as error:
+                raise ValueError(f"The 'background' parameter of {type(self).__name__}: {error}.") from error
+        color = tuple(self.background)
+        if len(color) != 3 or not all(isinstance(part, Integral) and 0 <= part <= 255 for part in color):
+            raise ValueError(
+                f"The 'background' parameter of {type(self).__name__} must be the name of a color, a grey, or (red, "
+                f"green, blue), from 0 to 255, got {self.background!r}."
+            )
+        return tuple(int(part) for part in color)
+
+    def _check_statistic(self, what):
+        """Return "dataset" or one number per channel."""
+        value = getattr(self, what)
+        if isinstance(value, str):
+            return value if value == "dataset" else _IMAGENET[self.color][what]
+        n_channels = len(self.color)
+        numbers = np.atleast_1d(np.asarray(value, dtype=float))
+        in_range = np.all((numbers >= 0) & (numbers <= 1) if what == "mean" else (numbers > 0) & np.isfinite(numbers))
+        if numbers.shape not in [(1,), (n_channels,)] or not in_range:
+            raise ValueError(
+                f"The {what!r} parameter of {type(self).__name__} must be a number or {n_channels} numbers, "
+                f"{'between 0 and 1' if what == 'mean' else 'above 0'}, for pixels in [0, 1], got {value!r}."
+            )
+        return tuple(np.broadcast_to(numbers, n_channels).tolist())
+
+
+def _of(name):
+    return " the column" if name is None else f" column {name!r}"
+
+
+def _pixel_statistics(pictures, present):
+    """Return mean and standard deviation per channel of the present pictures, for pixels in [0, 1]."""
+    n_channels = pictures.shape[3]
+    counts = np.zeros((n_channels, 256), dtype=np.int64)  # exact, and no picture ever becomes floats
+    n_at_once = max(1, 2**20 // int(np.prod(pictures.shape[1:])))
+    rows = np.flatnonzero(present)
+    for start in range(0, len(rows), n_at_once):
+        some = np.asarray(pictures[rows[start : start + n_at_once]])
+        for channel in range(n_channels):
+            counts[channel] += np.bincount(some[..., channel].ravel(), minlength=256)
+    values = np.arange(256) / 255
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    mean = shares @ values
+    std = np.sqrt((shares * (values - mean[:, None]) ** 2).sum(axis=1))
+    std[np.count_nonzero(counts, axis=1) == 1] = 1.0
+    return mean.tolist(), std.tolist()

@@ -1,0 +1,431 @@
+"""Cells with text to token ids."""
+
+import copy
+import os
+from numbers import Integral
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+from tokenizers import Tokenizer
+
+from sklearn_mm.blocks._ragged import Ragged
+from sklearn_mm.blocks._specs import TextSpec
+from sklearn_mm.preprocessing._base import BlockTransformer
+from sklearn_mm.preprocessing.cells._cells import as_cells, missing_rows, object_array
+from sklearn_mm.preprocessing.cells._lists import spread, spread_as
+from sklearn_mm.preprocessing.text._ngrams import NGramTokenizer
+from sklearn_mm.preprocessing.text._part_of_speech import PosTagger, join_tags
+from sklearn_mm.preprocessing.text._stop_words import find_stop_words
+from sklearn_mm.preprocessing.text._tokenizers import (
+    PADDING,
+    TRAINED,
+    UNKNOWN,
+    CallableSplitter,
+    ListTokenizer,
+    ModelTokenizer,
+    Normalizer,
+    copyable,
+    train,
+)
+from sklearn_mm.preprocessing.text._truncation import count_cut_texts, warn_of_cut_texts
+from sklearn_mm.utils._registry import did_you_mean
+from sklearn_mm.utils._validation import Interval, StrOptions, _fit_context
+
+__all__ = ["TextTransformer"]
+
+_NAMES = sorted([*TRAINED, "ngram"])
+_OF_WORDS = ("word", "ngram")  # the tokenizers whose words can be those of a part-of-speech tagger
+_LONGEST_AUTO = {"char": 2048, "ngram": 4096}  # ids per text; a word is several characters or n-grams
+_LONGEST_AUTO_OTHERS = 512
+
+
+class TextTransformer(BlockTransformer):
+    """Turn a column of texts into an int32 array (n, length) of token ids.
+
+    Id 0 is padding, at the end of a row; id 1 is any token that the vocabulary does not know. A missing cell (None,
+    NaN, ``pd.NA``, an empty or blank string) gives a row of zeros, and a text without a single known token gives at
+    least one 1.
+
+    A cell may also be a list of texts (or a tuple, or a 1-D array of strings), such as the reviews of one thing. Then
+    the result is a `Ragged`, which holds the ids of all texts in one array, and a single text counts as a list of one.
+    An empty list is a missing cell, and what is missing in a list is left out of it.
+
+    Texts are brought into Unicode's form NFKC first, and white space of any length and kind counts as one space.
+    Words are runs of letters and digits; every other sign, each emoji among them, is a word of its own, and so is
+    each letter of the scripts that are written without spaces (Chinese characters, Hiragana, Thai, Lao, Khmer, Burmese
+    and Tibetan).
+
+    Parameters
+    ----------
+    tokenizer : str, path, tokenizers.Tokenizer or callable, default="word"
+        What a token is. The vocabulary of the named ones is learnt in `fit`:
+
+        - "word": a word. The choice for recurrent and convolutional encoders and most small data sets.
+        - "bpe", "wordpiece", "unigram": a word or a frequent part of one, by byte-pair encoding [1]_, WordPiece [2]_
+          or a unigram language model [3]_. Unseen words are spelt from parts, so that little is unknown and the
+          vocabulary can be small; rows are longer.
+        - "char": a character. The smallest vocabulary and the longest rows.
+        - "ngram": words, word n-grams and character n-grams, as in fastText [4]_ [5]_, for encoders that take a text
+          as a bag. Unseen n-grams are dropped.
+
+        Or ready-made, with its own vocabulary, to which ``lowercase``, ``strip_accents`` and ``stop_words`` are
+        applied beforehand (a tokenizer that tells capitals apart wants ``lowercase=False``): a path that ends in
+        ``.json``, of a file that `tokenizers.Tokenizer.save` wrote (each ``tokenizer.json`` on the Hugging Face hub
+        is one), or a `tokenizers.Tokenizer`. Its unknown token gets id 1 and all others, in the order of their ids,
+        the ids from 2 on. It adds no special tokens.
+
+        Or a callable from a str to a list of str (for example ``jieba.lcut``), whose strings are the words of a
+        vocabulary that is learnt in `fit`. A transformer with a lambda cannot be pickled.
+    lowercase : bool, default=True
+        Whether "The" and "the" are one token.
+    strip_accents : bool, default=False
+        Whether to take the accents off Latin, Greek and Cyrillic letters, so that "é" and "e" are one token. Marks
+        that make another letter of another script stay.
+    stop_words : str, list of str or None, default=None
+        Words to take out before anything else, whatever their case if ``lowercase``; for a callable or with
+        ``pos_tags``, the tokens that equal one of them. Or the language whose stop words these are, by its English
+        name or its code: "english" (or "en") is scikit-learn's list; "german" ("de"), "french" ("fr") and some thirty
+        others are those of the package stop-words, which ``pip install "sklearn-mm[text]"`` installs.
+    pos_tags : str, spacy.Language, callable or None, default=None
+        What splits texts into words and tags each with its part of speech, so that "a run_NOUN" and "I run_VERB" are
+        two tokens. For ``tokenizer="word"``, whose tokens they become, and "ngram", whose word n-grams are then made
+        of them (the character n-grams stay those of the words alone). Texts are tagged as they are written;
+        ``lowercase``, ``strip_accents`` and ``stop_words`` act on the words afterwards. It makes each token rarer, so
+        that more texts are needed, and reading slower.
+
+        - The name or path of a spaCy pipeline that is installed, such as "en_core_web_sm". The tag is the universal
+          one (VERB, NOUN, …), or, of pipelines without, their own. Only what tags need is run of it. It is loaded
+          once per process, and a pickle holds the name alone. ``pip install "sklearn-mm[pos]"`` installs spaCy.
+        - A pipeline, loaded. `sklearn.base.clone` and pickles copy it.
+        - A callable from a str to a list of pairs of str (token, tag), for other taggers and tags.
+    vocab_size : int, default=20000
+        Largest number of ids, the two reserved ones included, at least 6. The most frequent tokens stay, of equally
+        frequent ones the first in alphabetical order. Smaller makes more words unknown, or, with subwords, cut into
+        more parts; it saves parameters and overfits less. Not used with a ready-made tokenizer.
+    min_frequency : int, default=1
+        Number of occurrences in the texts of `fit` below which a token is left out of the vocabulary; "bpe" and
+        "wordpiece" require it of each pair that they merge, and all subword models of each character. With 1, the
+        id 1 does not occur in the texts of `fit` and encoders learn nothing about it. Not used with a ready-made
+        tokenizer.
+    max_length : int or "auto", default="auto"
+        Number of ids per row. The rest of a longer text is cut off, of which `fit` warns once, with the share of the
+        rows concerned; `transform` cuts silently. Longer rows cost time and memory. "auto" takes the longest text of
+        `fit`, or, where this is more than twice as long as 99 % of the texts are, the length of these, but no more
+        than 512 ("char": 2048, "ngram": 4096).
+    char_ngram_range : tuple (shortest, longest) or None, default=(3, 6)
+        Lengths of the character n-grams of "ngram", in characters, with "<" before and ">" after a word as two of
+        them; in scripts that are written without spaces they are one shorter. Longer ones are more specific and more
+        numerous. None for no character n-grams.
+    word_ngram_range : tuple (shortest, longest) or None, default=(1, 2)
+        Lengths of the word n-grams of "ngram", in words. (1, 1) gives words alone, None leaves them out too.
+    lists : bool or "auto", default="auto"
+        Whether cells are lists of texts. "auto" says yes if there is a list in `fit`; else a list of more than one is
+        an error later. With False any list is an error.
+
+    Attributes
+    ----------
+    vocabulary_ : dict of str to int
+        The id of each token.
+    spec_ : TextSpec
+        Length of a text, number of ids and kind of tokenizer: its name, or "custom".
+
+    References
+    ----------
+    .. [1] Sennrich, Haddow, Birch: Neural Machine Translation of Rare Words with Subword Units. ACL 2016.
+    .. [2] Schuster, Nakajima: Japanese and Korean Voice Search. ICASSP 2012.
+    .. [3] Kudo: Subword Regularization. ACL 2018.
+    .. [4] Bojanowski, Grave, Joulin, Mikolov: Enriching Word Vectors with Subword Information. TACL 2017.
+    .. [5] Joulin, Grave, Bojanowski, Mikolov: Bag of Tricks for Efficient Text Classification. EACL 2017.
+
+    Examples
+    --------
+    >>> from sklearn_mm.preprocessing import TextTransformer
+    >>> transformer = TextTransformer().fit(["A dog runs.", "The dog sleeps.", None])
+    >>> transformer.transform(["The dog barks.", None])
+    array([[7, 3, 1, 2],
+           [0, 0, 0, 0]], dtype=int32)
+    >>> transformer.inverse_transform([[7, 3, 1, 2]])
+    array(['the dog [UNK] .'], dtype=object)
+    >>> transformer.fit_transform([["A dog runs.", "Fast!"], "The dog sleeps.", []]).counts
+    array([2, 1, 0])
+    """
+
+    _parameter_constraints = {
+        "tokenizer": [str, os.PathLike, Tokenizer, callable],
+        "lowercase": ["boolean"],
+        "strip_accents": ["boolean"],
+        "stop_words": [str, list, tuple, set, frozenset, None],
+        "pos_tags": [str, os.PathLike, callable, None],
+        "vocab_size": [Interval(Integral, 6, None, closed="left")],
+        "min_frequency": [Interval(Integral, 1, None, closed="left")],
+        "max_length": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "char_ngram_range": [tuple, None],
+        "word_ngram_range": [tuple, None],
+        "lists": ["boolean", StrOptions({"auto"})],
+    }
+
+    def __init__(
+        self,
+        tokenizer="word",
+        *,
+        lowercase=True,
+        strip_accents=False,
+        stop_words=None,
+        pos_tags=None,
+        vocab_size=20_000,
+        min_frequency=1,
+        max_length="auto",
+        char_ngram_range=(3, 6),
+        word_ngram_range=(1, 2),
+        lists="auto",
+    ):
+        self.tokenizer = tokenizer
+        self.lowercase = lowercase
+        self.strip_accents = strip_accents
+        self.stop_words = stop_words
+        self.pos_tags = pos_tags
+        self.vocab_size = vocab_size
+        self.min_frequency = min_frequency
+        self.max_length = max_length
+        self.char_ngram_range = char_ngram_range
+        self.word_ngram_range = word_ngram_range
+        self.lists = lists
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit_read(self, X, y=None):
+        """Learn the vocabulary and the length of a row, and return the ids and which cells are there.
+
+        Parameters
+        ----------
+        X : Series, table of one column, list, or array of shape (n,) or (n, 1)
+            Strings, lists of strings, and missing cells.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        ids : numpy.ndarray of shape (n, length) or Ragged, dtype int32
+            Token ids, 0 for padding.
+        present : numpy.ndarray of shape (n,), dtype bool
+            False for missing cells.
+        """
+        cells, column = as_cells(X, type(self).__name__)
+        items = spread(cells, column, self.lists)
+        present = _check_texts(items)
+        if not present.any():
+            raise ValueError(
+                f"TextTransformer needs at least one text to learn from, but all {len(cells)} cells{_of(column)} are "
+                f"missing or blank."
+            )
+        kind = self._check_tokenizer()
+        stop_words = self._set_form(kind)
+        texts = self._form(items.cells[present])
+        self._token_ids = self._make_token_ids(kind, texts, stop_words)
+        self.vocabulary_ = self._token_ids.vocabulary
+        if self._token_ids.n_ids <= 2:
+            raise ValueError(
+                f"TextTransformer found no token{_of(column)} to put into the vocabulary: perhaps the texts are made "
+                f"of stop words only, or min_frequency={self.min_frequency} is too high."
+            )
+        flat, lengths = self._token_ids.encode(texts)
+        max_length = _auto_length(lengths, kind) if self.max_length == "auto" else int(self.max_length)
+        self._cut_texts = count_cut_texts(lengths, max_length, column)
+        self.spec_ = TextSpec(
+            name="" if column is None else str(column),
+            shape=(max_length,),
+            vocab_size=self._token_ids.n_ids,
+            tokenizer=kind if kind in _NAMES else "custom",
+            n_word_ids=self._token_ids.n_word_ids if kind == "ngram" else None,
+            pool="mean" if items.are_lists else None,
+        )
+        return items.gather(_pad(flat, lengths, present, max_length), present)
+
+    def read(self, X):
+        """Return the ids and which cells are there.
+
+        Parameters
+        ----------
+        X : Series, table of one column, list, or array of shape (n,) or (n, 1)
+            Strings, lists of strings, and missing cells.
+
+        Returns
+        -------
+        ids : numpy.ndarray of shape (n, length) or Ragged, dtype int32
+            Token ids, 0 for padding.
+        present : numpy.ndarray of shape (n,), dtype bool
+            False for missing cells.
+        """
+        check_is_fitted(self)
+        cells, column = as_cells(X, type(self).__name__)
+        items = spread_as(cells, column, self.lists, self.spec_, type(self).__name__)
+        present = _check_texts(items)
+        flat, lengths = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int64)
+        if present.any():
+            flat, lengths = self._token_ids.encode(self._form(items.cells[present]))
+        return items.gather(_pad(flat, lengths, present, self.spec_.shape[0]), present)
+
+    def inverse_transform(self, X):
+        """Return the strings that rows of ids stand for, as far as the tokenizer keeps them.
+
+        "word" and callables give the tokens joined by spaces, "char" the characters, "bpe", "wordpiece", "unigram" and
+        ready-made tokenizers what the decoder of the `tokenizers` library makes of them, and "ngram" the words that
+        the vocabulary knows, in order. Words keep the part-of-speech tags that they were joined by. Capitals, accents,
+        stop words and what was cut off do not come back.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, any length) or Ragged, dtype int
+            Token ids. Zeros are left out.
+
+        Returns
+        -------
+        texts : numpy.ndarray of shape (n,), dtype object
+            Strings, or lists of strings of a `Ragged`; empty for rows of zeros. An unknown token reads "[UNK]", or as a
+            ready-made tokenizer calls it.
+        """
+        check_is_fitted(self)
+        if isinstance(X, Ragged):
+            texts = Ragged(self.inverse_transform(X.items), X.offsets)
+            return object_array([row.tolist() for row in texts])
+        ids = np.asarray(X)
+        if ids.ndim != 2 or ids.dtype.kind not in "iu":
+            raise ValueError(
+                f"TextTransformer.inverse_transform takes an array of ints of shape (n, length), got {ids.dtype} of "
+                f"shape {ids.shape}."
+            )
+        n_ids = self.spec_.vocab_size
+        if ids.size and not 0 <= ids.min() <= ids.max() < n_ids:
+            raise ValueError(
+                f"TextTransformer.inverse_transform takes ids from 0 to {n_ids - 1}, got ids from {ids.min()} to "
+                f"{ids.max()}."
+            )
+        texts = np.empty(len(ids), dtype=object)
+        texts[:] = self._token_ids.decode([row[row != PADDING].tolist() for row in ids])
+        return texts
+
+    def _warn_of_fit(self):
+        if self._cut_texts:
+            warn_of_cut_texts([self._cut_texts], type(self).__name__)
+
+    def __getstate__(self):
+        return {**super().__getstate__(), "tokenizer": copyable(self.tokenizer)}
+
+    def __sklearn_clone__(self):
+        return type(self)(**copy.deepcopy({**self.get_params(deep=False), "tokenizer": copyable(self.tokenizer)}))
+
+    def _check_tokenizer(self):
+        """Return the name of a tokenizer that is trained here, or "file", "object" or "callable"."""
+        for name in ("char_ngram_range", "word_ngram_range"):
+            _check_range(getattr(self, name), name)
+        if isinstance(self.tokenizer, Tokenizer):
+            return "object"
+        if isinstance(self.tokenizer, os.PathLike) or str(self.tokenizer).endswith(".json"):
+            return "file"
+        if not isinstance(self.tokenizer, str):
+            return "callable"
+        if self.tokenizer not in _NAMES:
+            raise ValueError(
+                f"TextTransformer got the unknown tokenizer {self.tokenizer!r}."
+                f"{did_you_mean(self.tokenizer, _NAMES)} It must be one of {_NAMES}, a path that ends in .json, a "
+                "tokenizers.Tokenizer or a callable."
+            )
+        return self.tokenizer
+
+    def _set_form(self, kind):
+        """Make what brings texts into form, and return the stop words that are left to the tokenizer."""
+        stop_words = find_stop_words(self.stop_words)
+        settings = {
+            "lowercase": self.lowercase,
+            "strip_accents": self.strip_accents,
+            "unify": kind not in ("file", "object"),
+        }
+        plain = Normalizer(**settings)
+        self._tagger = None
+        if self.pos_tags is not None:
+            self._check_words(kind)
+            self._tagger = PosTagger(self.pos_tags, plain.spell, stop_words)
+            self._normalizer = Normalizer(lowercase=False, strip_accents=False)  # a tagger reads capitals too
+            return frozenset()
+        if kind == "callable":  # only its own idea of a word can tell which words are stop words
+            self._normalizer = plain
+            return frozenset(map(plain, stop_words))
+        self._normalizer = Normalizer(**settings, stop_words=stop_words)
+        return frozenset()
+
+    def _check_words(self, kind):
+        if kind not in _OF_WORDS:
+            what = f"tokenizer={kind!r}" if kind in _NAMES else "a tokenizer of one's own"
+            raise ValueError(
+                f"TextTransformer cannot join pos_tags with {what}, because it is the tagger that says what a word "
+                f"is. Take tokenizer='word' or 'ngram', or pos_tags=None."
+            )
+
+    def _form(self, texts):
+        """Return texts as the tokenizer wants them: strings in one spelling, or lists of tagged words."""
+        texts = [self._normalizer(text) for text in texts]
+        return texts if self._tagger is None else self._tagger(texts)
+
+    def _make_token_ids(self, kind, texts, stop_words):
+        if kind == "file":
+            return ModelTokenizer.from_file(self.tokenizer)
+        if kind == "object":
+            return ModelTokenizer.wrap(self.tokenizer)
+        if kind == "callable":
+            tokenizer = ListTokenizer(CallableSplitter(self.tokenizer, stop_words))
+        elif kind == "ngram":
+            tokenizer = NGramTokenizer(self.char_ngram_range, self.word_ngram_range, tagged=self._tagger is not None)
+        elif self._tagger is not None:
+            tokenizer = ListTokenizer(join_tags)
+        else:
+            return train(kind, texts, self.vocab_size, self.min_frequency)
+        return tokenizer.fit(texts, self.vocab_size, self.min_frequency)
+
+
+def _of(column):
+    return "" if column is None else f" of column {column!r}"
+
+
+def _check_range(ngram_range, name):
+    if ngram_range is None:
+        return
+    if len(ngram_range) != 2 or not all(isinstance(n, Integral) for n in ngram_range):
+        raise ValueError(f"TextTransformer needs two ints as {name}, got {ngram_range!r}.")
+    if not 1 <= ngram_range[0] <= ngram_range[1]:
+        raise ValueError(f"TextTransformer needs 1 <= shortest <= longest in {name}, got {ngram_range!r}.")
+
+
+def _check_texts(items):
+    """Return where there are texts; raise where there is anything but texts and missing cells."""
+    if not items.n_rows:
+        raise ValueError(
+            "Found array with 0 sample(s) (shape=(0,)) while a minimum of 1 is required by TextTransformer."
+        )
+    present = ~missing_rows(items.cells)
+    bad = [item for item in np.flatnonzero(present) if not isinstance(items.cells[item], str)]
+    if bad:
+        first = items.cells[bad[0]]
+        shown = repr(first) if len(repr(first)) <= 60 else repr(first)[:57] + "..."
+        raise TypeError(
+            f"TextTransformer reads strings, but {len(bad)} of {len(present)} {items.noun} are something else "
+            f"({items.which_rows(bad)}). First, {items.where(bad[0])}: {shown} of type {type(first).__name__}. Turn "
+            f"them into strings, for example with X[column].astype('string'), which leaves missing cells missing."
+        )
+    return present
+
+
+def _auto_length(lengths, kind):
+    longest, most = int(lengths.max()), int(np.ceil(np.quantile(lengths, 0.99)))
+    length = longest if longest <= 2 * most else most
+    return max(1, min(length, _LONGEST_AUTO.get(kind, _LONGEST_AUTO_OTHERS)))
+
+
+def _pad(flat, lengths, present, max_length):
+    """Put the ids of the texts that are there into rows of one length; a text without ids becomes one unknown token."""
+    ids = np.full((len(present), max_length), PADDING, dtype=np.int32)
+    rows = np.flatnonzero(present)
+    kept = np.minimum(lengths, max_length)
+    places = np.arange(kept.sum()) - np.repeat(np.cumsum(kept) - kept, kept)
+    starts = np.cumsum(lengths) - lengths
+    ids[np.repeat(rows, kept), places] = flat[np.repeat(starts, kept) + places]
+    ids[rows[lengths == 0], 0] = UNKNOWN
+    return ids

@@ -1,0 +1,1 @@
+"""Checks for people who write encoders, fusions, transformers or estimators of their own."""

@@ -1,0 +1,123 @@
+"""The shared property checks over estimators and transformers; encoders and fusions have theirs beside them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+
+from sklearn_mm import ImageInput, MultimodalClassifier, MultimodalRegressor, TextInput
+from sklearn_mm.encoders import CNNEncoder
+from sklearn_mm.preprocessing import ImageTransformer, TextTransformer
+from sklearn_mm.testing._estimator_checks import yield_estimator_checks, yield_transformer_checks
+from sklearn_mm.utils.estimator_checks import check_estimator, check_transformer
+
+N_ROWS = 24
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(0)
+    kind = np.arange(N_ROWS) % 3
+    X = pd.DataFrame(
+        {
+            "photo": [rng.integers(60 * k, 60 * k + 60, size=(12, 12, 3), dtype=np.uint8) for k in kind],
+            "title": [
+                f"{word} {rng.choice(['one', 'two', 'three'])} thing" for word in np.array(["a", "b", "c"])[kind]
+            ],
+            "size": rng.normal(kind, 0.5),
+            "colour": rng.choice(["red", "green"], size=N_ROWS),
+        }
+    )
+    return X, kind, rng.normal(kind, 0.1)
+
+
+@pytest.fixture(scope="module")
+def lists(data):
+    """The same with columns whose cells are lists, some of them single cells, and vectors."""
+    X, kind, numbers = data
+    partners = np.arange(N_ROWS) + 3  # of the same kind
+    several = {
+        name: [
+            [X[name][row], X[name][partners[row] % N_ROWS]][: 1 + row % 2] if row % 4 else X[name][row]
+            for row in range(N_ROWS)
+        ]
+        for name in ("photo", "title")
+    }
+    vectors = np.random.default_rng(1).normal(kind[:, None], 1, size=(N_ROWS, 4))
+    return X.assign(**several, embedding=list(vectors)), kind, numbers
+
+
+IMAGE = ImageInput(transformer=ImageTransformer(size=12), encoder=CNNEncoder(channels=(4,)))
+ESTIMATORS = {
+    "default": MultimodalClassifier(image=IMAGE, max_epochs=2),
+    "lstm, late": MultimodalClassifier(image=IMAGE, text=TextInput(encoder="lstm"), fusion="late", max_epochs=2),
+    "modality dropout": MultimodalClassifier(image=IMAGE, modality_dropout=0.3, max_epochs=2),
+    "regressor": MultimodalRegressor(image=IMAGE, max_epochs=2),
+}
+ESTIMATOR_CHECKS = [name for name, _ in yield_estimator_checks(MultimodalClassifier(), None, None)]
+
+
+@pytest.mark.parametrize("check", ESTIMATOR_CHECKS)
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_estimators(name, check, data):
+    X, labels, numbers = data
+    estimator = ESTIMATORS[name]
+    dict(yield_estimator_checks(estimator, X, numbers if name == "regressor" else labels))[check]()
+
+
+LIST_ESTIMATORS = {
+    "default": MultimodalClassifier(image=IMAGE, text=TextInput("title"), max_epochs=2),
+    "pooled": MultimodalRegressor(
+        image=clone(IMAGE).set_params(pool="attention"),
+        text=TextInput("title", encoder="lstm", pool="max"),
+        max_epochs=2,
+    ),
+}
+
+
+@pytest.mark.parametrize("check", ESTIMATOR_CHECKS)
+@pytest.mark.parametrize("name", LIST_ESTIMATORS)
+def test_estimators_with_lists(name, check, lists):
+    X, labels, numbers = lists
+    dict(yield_estimator_checks(LIST_ESTIMATORS[name], X, numbers if name == "pooled" else labels))[check]()
+
+
+TRANSFORMERS = {
+    "image": ImageTransformer(size=8, n_jobs=2),
+    "grey image, dataset statistics": ImageTransformer(size=(6, 8), color="L", mean="dataset", std="dataset"),
+    **{kind: TextTransformer(kind) for kind in ("word", "bpe", "wordpiece", "unigram", "char", "ngram")},
+    "callable": TextTransformer(str.split, max_length=4),
+}
+TRANSFORMER_CHECKS = [name for name, _ in yield_transformer_checks(ImageTransformer(), None)]
+
+
+@pytest.mark.parametrize("check", TRANSFORMER_CHECKS)
+@pytest.mark.parametrize("name", TRANSFORMERS)
+def test_transformers(name, check, data):
+    column = data[0]["photo" if "image" in name else "title"]
+    dict(yield_transformer_checks(TRANSFORMERS[name], column))[check]()
+
+
+@pytest.mark.parametrize("check", TRANSFORMER_CHECKS)
+@pytest.mark.parametrize("name", ["image", "grey image, dataset statistics", "word", "ngram", "callable"])
+def test_transformers_of_lists(name, check, lists):
+    column = lists[0]["photo" if "image" in name else "title"]
+    dict(yield_transformer_checks(TRANSFORMERS[name], column))[check]()
+
+
+class ChangesInTransform(TextTransformer):
+    def read(self, X):
+        self.n_seen_ = getattr(self, "n_seen_", 0) + len(X)
+        return super().read(X)
+
+
+class ForgetsRows(MultimodalClassifier):
+    def predict(self, X):
+        return super().predict(X)[X.notna().all(axis=1).to_numpy()]
+
+
+def test_what_breaks_a_promise_is_found(data):
+    with pytest.raises(AssertionError):
+        check_transformer(ChangesInTransform(), data[0]["title"])
+    with pytest.raises(AssertionError, match="predict"):
+        check_estimator(ForgetsRows(image=IMAGE, max_epochs=1), *data[:2])
