@@ -85,8 +85,8 @@ class Blocks(dict):
         )
 
     def with_views(self):
-        """Return `Blocks` whose pictures are views, so that choosing rows of them does not copy pixels."""
-        views = {name: _view(array) if self.specs[name].kind == "image" else array for name, array in self.items()}
+        """Return `Blocks` whose large arrays are views, so that choosing rows of them does not copy these."""
+        views = {name: _view(array) if self.specs[name].large else array for name, array in self.items()}
         return Blocks(views, self.specs, self.present, self.content_keys, self.features)
 
     def _refuse(self, *args, **kwargs):

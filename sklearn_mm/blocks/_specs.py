@@ -1,6 +1,7 @@
 """What a network must know of a block before it sees a row of it."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 __all__ = ["BlockSpec", "ImageSpec", "TabularSpec", "TextSpec"]
 
@@ -28,7 +29,20 @@ class BlockSpec:
     pool : {"mean", "max", "attention"} or None, default=None
         How the vectors of a row's items become one, where the block's array is a `Ragged`, whose rows hold several
         items. None where each row is one item, as usual.
+
+    Attributes
+    ----------
+    padded : bool
+        Whether rows are ids that end in zeros, so that a batch may be cut to its longest row.
+    large : bool
+        Whether rows are so large that some of them are better chosen by a view than by a copy.
+    linear_terms : {"ids", "columns", "pixels"} or None
+        As what a linear model may see the block: token ids, the fields of a table, or pixels. None hides it.
     """
+
+    padded: ClassVar[bool] = False
+    large: ClassVar[bool] = False
+    linear_terms: ClassVar[str | None] = None
 
     kind: str
     shape: tuple
@@ -49,6 +63,9 @@ class ImageSpec(BlockSpec):
     mean, std : tuple of float
         Mean and standard deviation per channel, for pixels in [0, 1]; encoders normalise with them on the device.
     """
+
+    large: ClassVar[bool] = True
+    linear_terms: ClassVar[str | None] = "pixels"
 
     kind: str = "image"
     mean: tuple
@@ -73,6 +90,9 @@ class TextSpec(BlockSpec):
         would have chosen another refuses the block.
     """
 
+    padded: ClassVar[bool] = True
+    linear_terms: ClassVar[str | None] = "ids"
+
     kind: str = "text"
     vocab_size: int
     tokenizer: str
@@ -92,6 +112,8 @@ class TabularSpec(BlockSpec):
         For each column of the field ``codes``, the number of codes; a code is smaller than this. 0 means "not seen
         in fit" and 1 means "missing".
     """
+
+    linear_terms: ClassVar[str | None] = "columns"
 
     kind: str = "tabular"
     n_numbers: int

@@ -63,7 +63,7 @@ class MultimodalNetwork(nn.Module):
     ):
         super().__init__()
         self.names = list(specs)
-        self._kinds = {name: spec.kind for name, spec in specs.items()}
+        self._padded = {name for name, spec in specs.items() if spec.padded}
         self.modality_dropout = modality_dropout
         unique = {id(encoder): encoder for encoder in encoders.values()}
         built = {key: encoder.build(self._spec_of(encoder, encoders, specs)) for key, encoder in unique.items()}
@@ -114,7 +114,7 @@ class MultimodalNetwork(nn.Module):
 
     def trimmed_blocks(self):
         """Return the names of the blocks of padded ids whose batches may be cut to their longest row."""
-        return [name for name in self.names if self._kinds[name] == "text" and not self.encoder(name).fixed_length]
+        return [name for name in self.names if name in self._padded and not self.encoder(name).fixed_length]
 
     def grouped_blocks(self):
         """Return the names of the blocks whose batches had better be of rows of like length."""

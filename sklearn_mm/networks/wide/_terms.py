@@ -25,15 +25,13 @@ def has_terms(spec):
 
     All that is to be said of other pictures is in features that are computed once.
     """
-    frozen = getattr(spec.encoder, "frozen", False)
-    return spec.kind in ("text", "tabular") or (spec.kind == "image" and not frozen)
+    terms = _TERMS.get(spec.linear_terms)
+    return terms is not None and not (terms.in_features and getattr(spec.encoder, "frozen", False))
 
 
 def make_terms(spec, most):
     """Return the terms of a block that has any, at most ``most`` of a text."""
-    if spec.kind == "text":
-        return TextTerms(spec, most)
-    return ImageTerms(spec) if spec.kind == "image" else TabularTerms(spec)
+    return _TERMS[spec.linear_terms](spec, most)
 
 
 class TextTerms(nn.Module):
@@ -52,6 +50,7 @@ class TextTerms(nn.Module):
     """
 
     has_all = False
+    in_features = False  # whether features of a frozen encoder say all that there is to say
 
     def __init__(self, spec, most):
         super().__init__()
@@ -104,8 +103,9 @@ class TabularTerms(nn.Module):
     """
 
     has_all = False
+    in_features = False
 
-    def __init__(self, spec):
+    def __init__(self, spec, most=None):
         super().__init__()
         n_bins = _MOST_BINS if spec.n_numbers <= _MOST_BINNED else 0
         n_dense = spec.n_numbers * (1 + n_bins)
@@ -146,8 +146,9 @@ class ImageTerms(nn.Module):
     """
 
     has_all = True  # a row has all terms
+    in_features = True
 
-    def __init__(self, spec):
+    def __init__(self, spec, most=None):
         super().__init__()
         height, width, n_channels = spec.shape
         self.size = min(height, _SIDE), min(width, _SIDE)
@@ -208,3 +209,6 @@ def _edges(grey):
     for _ in range(2):  # normalise, cut off, normalise
         blocks = (blocks / (blocks.square().sum(3, keepdim=True) + 1e-5).sqrt()).clamp(max=0.2)
     return blocks.flatten(1)
+
+
+_TERMS = {"ids": TextTerms, "columns": TabularTerms, "pixels": ImageTerms}
