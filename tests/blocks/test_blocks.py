@@ -9,7 +9,7 @@ from sklearn.model_selection import KFold, cross_val_predict, train_test_split
 from sklearn.utils import _safe_indexing, shuffle
 from sklearn.utils.validation import _num_samples, check_consistent_length
 
-from sklearn_mm.preprocessing import Blocks, BlockSpec, Ragged, TextSpec
+from sklearn_mm.preprocessing import Blocks, ImageSpec, Ragged, TextSpec
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def blocks():
         "title": np.arange(6, dtype=np.int32)[:, None],
     }
     specs = {
-        "photo": BlockSpec(kind="image", shape=(2, 2, 1), name="photo"),
+        "photo": ImageSpec(shape=(2, 2, 1), mean=(0.5,), std=(0.2,), name="photo"),
         "title": TextSpec(shape=(1,), vocab_size=6, tokenizer="word", name="title"),
     }
     present = np.array([[True, True]] * 5 + [[False, True]])
