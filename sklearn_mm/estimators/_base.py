@@ -1,10 +1,10 @@
-"""What all multimodal estimators share: fit, and from a table to the network's outputs."""
+"""The one road of all multimodal estimators: read rows, encode the target, build a network, train it, map rows."""
 
 import math
 import time
 from contextlib import contextmanager
 from copy import copy
-from numbers import Real
+from numbers import Integral, Real
 
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -12,68 +12,85 @@ from sklearn.utils import indexable
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mm.estimators._made_with import check_unchanged, parameters_of_network
-from sklearn_mm.estimators._reading import ReadingMixin, check_weight, leave_out_weightless
-from sklearn_mm.estimators._rows import Rows
-from sklearn_mm.estimators._tasks import FitTasks
-from sklearn_mm.estimators._training import TrainingMixin
-from sklearn_mm.fusion import Fusion
-from sklearn_mm.networks._heads import Head
-from sklearn_mm.networks._network import BALANCING
-from sklearn_mm.networks.wide._wide_linear import WideLinear, resolve_wide
+from sklearn_mm.estimators._network import build_network, copied_network
+from sklearn_mm.estimators._reader import Reader, check_rows, check_weight, leave_out_weightless
+from sklearn_mm.inputs import InputsMixin
+from sklearn_mm.inputs._mixin import MODALITIES
 from sklearn_mm.storage._store import MEMORY, resolve_store
 from sklearn_mm.training._dataset import BlockDataset
 from sklearn_mm.training._device import resolve_device
 from sklearn_mm.training._frozen import encode_frozen
-from sklearn_mm.training._precision import resolve_precision
-from sklearn_mm.training._scoring import ValidationScore
+from sklearn_mm.training._precision import PRECISIONS, resolve_precision
+from sklearn_mm.training._rows import Rows
+from sklearn_mm.training._schedules import SCHEDULES
 from sklearn_mm.training._seeding import draw_seed
 from sklearn_mm.training._settings import own_settings
-from sklearn_mm.training._split import split_validation
+from sklearn_mm.training._tasks import FitTasks
+from sklearn_mm.training._trainer import OPTIMIZERS, Trainer
 from sklearn_mm.utils._callbacks import CallbackSupportMixin
 from sklearn_mm.utils._learner import take_over
 from sklearn_mm.utils._validation import Interval, StrOptions, _fit_context
 
 __all__ = ["BaseMultimodal"]
 
-_FEWEST_TO_SPLIT = 30  # rows; of fewer, none are held out unasked
-_FEWEST_TO_VALIDATE = 50  # rows that are held out unasked, but no more than a third
 
+class BaseMultimodal(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, InputsMixin):
+    """Base of the estimators that learn from rows with pictures, texts, numbers and categories.
 
-class BaseMultimodal(
-    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, TrainingMixin, ReadingMixin
-):
-    """Base of the estimators that learn from labelled rows.
+    An estimator is the sum of four parts: what reads tables (a ``Reader``), what a ``y`` is (a `Target`), what is
+    learnt (an `Objective`) and what trains (a ``Trainer``). The first and the last are the same for all.
 
-    A subclass owes ``_fit_target(y)``, which learns the form of ``y``, builds ``_loss`` for it and returns it as an
-    array, ``_encode_target(y, name, complete)``, which does so for other rows, and ``_loss_target(target)`` and
-    ``_element_weight(target, sample_weight)``, what the loss gets.
+    A subclass owes ``_make_target()``, which returns a `Target`, and ``_make_objective(partial)``, which returns an
+    `Objective` for the rows that have just been read (``self.specs_`` tells of their blocks, ``self._target`` of their
+    target); and methods that ask the network about rows by ``_map(X, function)``.
+
+    Attributes
+    ----------
+    transformer_ : ModalityTransformer or None
+        What reads the table; None if fitted on `Blocks`.
+    specs_ : dict of str to BlockSpec
+        What the network knows of each block.
+    net_ : skorch.NeuralNet
+        The fitted net.
     """
 
     _parameter_constraints = {
         "memory": MEMORY,
-        "fusion": [str, Fusion],
-        "head": [str, Head],
-        "wide": [str, WideLinear, None],
         "modality_dropout": [Interval(Real, 0, 1, closed="left")],
-        "balancing": [StrOptions({"auto", *BALANCING}), None],
-        **TrainingMixin._parameter_constraints,
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "gradient_accumulation_steps": [Interval(Integral, 1, None, closed="left")],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "lr_schedule": [StrOptions(set(SCHEDULES)), callable],
+        "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "weight_averaging": [StrOptions({"auto", "ema"}), None],
+        "warm_start": ["boolean"],
+        "early_stopping": [StrOptions({"auto"}), "boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "scoring": [str, callable],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "max_time": [Interval(Real, 0, None, closed="neither"), None],
+        "device": [str, torch.device],
+        "precision": [StrOptions({"auto", *PRECISIONS})],
+        "compile": ["boolean"],
+        "skorch_callbacks": [list, tuple, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
     }
-    _stratify = False
-    _settles_share = False  # whether rows are held out unasked to tell how much is to be added to a wide part
-    _share = 1.0  # of the deep part's outputs that is added where no such rows tell
-    _text_dim = 32  # of the words of a text beside a wide part, which weighs them: as good as 128, in half the time
+    _network_parameters = (*MODALITIES, "inputs")  # which can no longer act where training goes on
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
-        """Learn to predict ``y`` from the rows of ``X``.
+    def fit(self, X, y=None, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+        """Learn from the rows of ``X``.
 
         Parameters
         ----------
         X : DataFrame, 2-D array or Blocks of n_rows rows
             A table with columns of pictures, texts, numbers and categories; a 2-D array of numbers (one table) or
             of objects (columns by position); a 4-D array of pictures; or what a `ModalityTransformer` made.
-        y : array-like of shape (n_rows,) or (n_rows, n_outputs)
-            What to predict.
+        y : array-like of shape (n_rows,), default=None
+            The target, of tasks that have one.
         sample_weight : array-like of shape (n_rows,), default=None
             Weight of each row in the loss. Rows of weight zero are left out, and not read either.
         X_val, y_val : like X and y, default=None
@@ -86,59 +103,75 @@ class BaseMultimodal(
         self : object
             The fitted estimator.
         """
+        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+
+    def _fit(self, *rows):
         started = time.perf_counter()
         end = math.inf if self.max_time is None else started + self.max_time
         with self._learner(self.max_epochs) as (learner, tasks):
-            learner._learn(tasks, X, y, sample_weight, X_val, y_val, sample_weight_val, end)
+            learner._learn(tasks, *rows, end)
         return self
 
     def _learn(self, tasks, X, y, sample_weight, X_val, y_val, sample_weight_val, end):
         """Do what `fit` promises, until ``end``, by `time.perf_counter`."""
-        score = None if self.scoring == "loss" else ValidationScore(self, self.scoring)
-        self._check_rows(X, y, X_val, y_val)
+        trainer = Trainer(self, end)
         goes_on = self.warm_start and self.__sklearn_is_fitted__()
+        check_rows(X, y, X_val, y_val, type(self).__name__, self._make_target().needed)
         self._see_parameters(goes_on)
+        self._renew_target(goes_on)
         target = self._encode_target(y, "y", complete=True) if goes_on else self._fit_target(y)
-        rows = self._read_rows(*leave_out_weightless(X, y, target, sample_weight), goes_on)
+        rows = self._read_rows(X, y, target, sample_weight, fitted=goes_on)
+        objective = self.net_.criterion_ if goes_on else self._make_objective()
         seed = draw_seed(self.random_state)
-        early_stopping = self.early_stopping
-        if early_stopping == "auto":
-            early_stopping = X_val is not None or self._holds_out(len(rows.target))
 
-        validation, everything = None, rows
+        all_rows, validation = rows, None
         if X_val is not None:
-            target_val = self._encode_target(y_val)
-            check_weight(sample_weight_val, target_val, "sample_weight_val")
-            validation = self._read_rows(X_val, y_val, target_val, sample_weight_val, True)
-        elif early_stopping:
-            fraction = self.validation_fraction
-            if self.early_stopping == "auto":
-                fraction = max(fraction, min(1 / 3, _FEWEST_TO_VALIDATE / len(rows.target)))
-            kept, held_out = split_validation(rows.target, fraction, seed, stratify=self._stratify)
-            rows = rows.with_views()  # or most pictures would be in memory twice
-            validation, rows = rows.take(held_out), rows.take(kept)
-        self._weigh_target(rows.target)
-        if validation is not None and not self._element_weight(validation.target, validation.weight).any():
-            raise ValueError(
-                f"{type(self).__name__} has nothing to validate by: class_weight is 0 for the classes of all "
-                f"{len(validation.target)} validation rows. Pass X_val and y_val with others, or do without validation."
-            )
-        if not goes_on:
-            self._start_target(rows.target, rows.weight)
-        tasks.begin_fit(rows)
-        self._train(
-            rows,
-            validation,
-            tasks,
-            seed=seed,
-            goes_on=goes_on,
-            early_stopping=early_stopping,
-            score=score,
-            end=end,
-        )
+            target_val = self._encode_target(y_val, "y_val")
+            validation = self._read_rows(X_val, y_val, target_val, sample_weight_val, fitted=True, name="_val")
+        elif trainer.holds_out(len(rows), objective):
+            rows, validation = trainer.hold_out(rows, self._target.strata(rows.target), objective, seed)
+        self._target = self._target.weighed(rows.target)
+        self._check_validates(validation)
+        self._train(trainer, objective, rows, validation, tasks, seed, goes_on)
         if X_val is None and validation is not None and time.perf_counter() < end:
-            self._refit_wide(everything, end)
+            with own_settings():
+                objective.refit(self.net_.module_, all_rows.dataset(self._target, objective), end)
         tasks.end_fit()
+
+    def _learn_more(self, tasks, X, y, target, sample_weight):
+        """Go once through rows whose target is encoded; the first call learns how to read them."""
+        if self.early_stopping is True:
+            raise ValueError("partial_fit does not support early_stopping=True.")
+        goes_on = self.__sklearn_is_fitted__()
+        self._see_parameters(goes_on)
+        rows = self._read_rows(X, y, target, sample_weight, fitted=goes_on)
+        objective = self.net_.criterion_ if goes_on else self._make_objective(partial=True)
+        self._target = self._target.weighed(rows.target, partial=True)
+        trainer = Trainer(self, partial=True)
+        self._train(trainer, objective, rows, None, tasks, draw_seed(self.random_state), goes_on)
+        tasks.end_fit()
+
+    def _train(self, trainer, objective, rows, validation, tasks, seed, goes_on):
+        """Train a new network, or a copy of the one that is there: if that fails, it still predicts."""
+        if not goes_on:
+            self._start_target(rows)
+        tasks.begin_fit(rows)
+        before = self.net_ if goes_on else None
+
+        def network(dataset, generator):
+            if goes_on:
+                return copied_network(before.module_, self.modality_dropout)
+            return build_network(self.specs_, objective, dataset, rows.weight, generator, self.modality_dropout)
+
+        trainer.train(network, objective, self._target, rows, validation, tasks, seed, before)
+
+    def _take_training(self, trainer):
+        """Take what a trainer has trained by now."""
+        self.net_ = trainer.net
+        self.history_ = trainer.history
+        self.n_epochs_ = len(self.history_)
+        self.best_epoch_ = trainer.best_epoch
+        self._n_features_out = self.net_.module_.top.out_features
 
     @contextmanager
     def _learner(self, max_epochs):
@@ -157,24 +190,6 @@ class BaseMultimodal(
             raise
         take_over(self, learner)
 
-    def _holds_out(self, n_rows):
-        has_wide = resolve_wide(self.wide, self.specs_) is not None
-        return self._settles_share and has_wide and n_rows >= _FEWEST_TO_SPLIT
-
-    def _learn_more(self, tasks, X, y, target, sample_weight):
-        """Go once through rows whose target is encoded; the first call learns how to read them."""
-        if self.early_stopping is True:
-            raise ValueError("partial_fit does not support early_stopping=True.")
-        goes_on = self.__sklearn_is_fitted__()
-        self._see_parameters(goes_on)
-        rows = self._read_rows(*leave_out_weightless(X, y, target, sample_weight), goes_on)
-        self._weigh_target(rows.target, partial=True)
-        if not goes_on:
-            self._start_target(rows.target, rows.weight)
-        tasks.begin_fit(rows)
-        self._train(rows, None, tasks, seed=draw_seed(self.random_state), goes_on=goes_on, partial=True)
-        tasks.end_fit()
-
     def _see_parameters(self, goes_on):
         """Note what the network is made with or, where training goes on, check that it still holds."""
         if goes_on:
@@ -182,40 +197,78 @@ class BaseMultimodal(
         else:
             self._made_with = parameters_of_network(self)
 
-    def _read_rows(self, X, y, target, sample_weight, known):
-        """Return `Rows`; if the form of ``X`` is not known, learn it."""
-        weight = check_weight(sample_weight, target)
-        blocks = self._read(X) if known else self._read_fit(X, y)
-        return Rows(blocks, indexable(y)[0], target, weight, weighted=sample_weight is not None)
+    def _make_target(self):
+        """Return the `Target` of this task, not fitted."""
+        raise NotImplementedError
 
-    def _start_target(self, target, weight):
-        """Learn from the rows that are trained with what stays when training goes on."""
+    def _make_objective(self, partial=False):
+        """Return the `Objective` for rows that have been read; ``partial`` if they are not all rows."""
+        raise NotImplementedError
 
-    def _weigh_target(self, target, partial=False):
-        """Learn from the rows of each call what `_element_weight` needs."""
+    def _renew_target(self, goes_on):
+        """Make the target anew, with parameters as they are now and, where training goes on, what was learnt of it."""
+        learnt = vars(self._target) if goes_on else {}
+        self._target = self._make_target()
+        vars(self._target).update({name: value for name, value in learnt.items() if name not in vars(self._target)})
 
-    def transform(self, X):
-        """Return the fused features of the rows of ``X``: what the fusion makes of their blocks.
+    def _fit_target(self, y):
+        """Learn the form of the target, and return it encoded."""
+        return self._target.fit(y)
 
-        What a linear part (``wide``) says, which is added to the outputs and which the head sees too, is not in them.
+    def _encode_target(self, y, name="y_val", complete=False):
+        """Return the target of other rows, encoded."""
+        return self._target.encode(y, name, complete)
+
+    def _start_target(self, rows):
+        """Learn from the targets of the `Rows` that are trained with what stays when training goes on."""
+
+    def _check_validates(self, validation):
+        """Raise where validation rows count nothing."""
+        if validation is not None and not self._target.element_weight(validation.target, validation.weight).any():
+            raise ValueError(
+                f"{type(self).__name__} has nothing to validate by: class_weight is 0 for the classes of all "
+                f"{len(validation)} validation rows. Pass X_val and y_val with others, or do without validation."
+            )
+
+    @property
+    def _reader(self):
+        parameters = {name: getattr(self, name) for name in (*MODALITIES, "inputs", "memory", "verbose")}
+        fitted = getattr(self, "transformer_", None), getattr(self, "specs_", None)
+        return Reader(parameters, type(self).__name__, *fitted)
+
+    def _read_rows(self, X, y, target, sample_weight, fitted, name=""):
+        """Return the `Rows` of a table; if its form is not known, learn it."""
+        weight = check_weight(sample_weight, X if target is None else target, f"sample_weight{name}")
+        if not name:
+            X, y, target, weight = leave_out_weightless(X, y, target, weight)
+        blocks = self._reader.read(X) if fitted else self._fit_read(X, y)
+        return Rows(blocks, None if y is None else indexable(y)[0], target, weight, weighted=sample_weight is not None)
+
+    def _fit_read(self, X, y):
+        reader = self._reader
+        reader.transformer = None
+        blocks = reader.fit_read(X, y)
+        self.transformer_, self.specs_ = reader.transformer, reader.specs
+        for attribute in ("n_features_in_", "feature_names_in_"):
+            if hasattr(self.transformer_, attribute):
+                setattr(self, attribute, getattr(self.transformer_, attribute))
+            else:
+                vars(self).pop(attribute, None)  # of an earlier fit
+        return blocks
+
+    @own_settings()
+    def _map(self, X, function=None):
+        """Return what a function makes of the rows of ``X``, as an array.
 
         Parameters
         ----------
         X : like X of `fit`
             Rows.
-
-        Returns
-        -------
-        features : ndarray of shape (n_rows, n_features_out)
-            One vector per row: float32, or float64 if all blocks are tables.
+        function : callable, default=None
+            Maps the network and a batch to a tensor whose first axis is the rows; by default their outputs.
         """
-        return self._map(X, "fuse")
-
-    @own_settings()
-    def _map(self, X, method="forward"):
-        """Return the rows of a method of the network, as an array."""
         check_is_fitted(self)
-        blocks = self._read(X)
+        blocks = self._reader.read(X)
         device = resolve_device(self.device, fitted=True)
         network = self.net_.module_
         if device.type == "mps":  # which has no float64
@@ -225,8 +278,8 @@ class BaseMultimodal(
         if self.batch_size != "auto":
             self.net_.batch_size = self.batch_size
         blocks = encode_frozen(blocks, self.net_, resolve_store(self.memory), compute=False)
-        dataset = BlockDataset(blocks, trim=network.trimmed_blocks(), asked=network.asked_blocks())
-        return self.net_.map(getattr(network, method), dataset)
+        dataset = BlockDataset(blocks, trim=network.encoders.trimmed_blocks(), raw=network.top.raw_blocks)
+        return self.net_.map(network if function is None else lambda batch: function(network, batch), dataset)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "n_epochs_")

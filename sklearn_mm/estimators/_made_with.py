@@ -6,8 +6,6 @@ from sklearn_mm.inputs._inputs import same_parameters
 
 __all__ = ["check_unchanged", "parameters_of_network"]
 
-_NAMES = {"image", "text", "tabular", "inputs", "fusion", "head", "wide", "loss", "balancing"}
-
 
 def parameters_of_network(estimator):
     """Return the parameters that shape what is read and the network, also nested ones, as a dict.
@@ -15,7 +13,8 @@ def parameters_of_network(estimator):
     Left out are those that take effect at any time, such as the folder of pictures (``reading_parameters`` of a
     transformer).
     """
-    params = {key: value for key, value in estimator.get_params().items() if key.partition("__")[0] in _NAMES}
+    names = estimator._network_parameters
+    params = {key: value for key, value in estimator.get_params().items() if key.partition("__")[0] in names}
     owners = {key: params.get(key.rpartition("__")[0]) for key in params}
     return {
         key: value

@@ -1,53 +1,57 @@
-"""From specs and components to the network of an estimator."""
+"""From specs and an objective to the network of an estimator."""
 
-from sklearn.base import clone
-
-from sklearn_mm.encoders import BagEncoder
 from sklearn_mm.encoders._registry import resolve_encoder
-from sklearn_mm.fusion._registry import resolve_fusion
-from sklearn_mm.networks._heads import resolve_head
+from sklearn_mm.networks._block_encoders import BlockEncoders
 from sklearn_mm.networks._network import MultimodalNetwork
 from sklearn_mm.training._augment import resolve_augment
+from sklearn_mm.utils._component import checked_clone
+from sklearn_mm.utils._fingerprint import copy_module
 
-__all__ = ["build_network", "checked_clone"]
+__all__ = ["build_network", "copied_network"]
 
 
-def build_network(specs, fusion, head, wide, n_outputs, levels, modality_dropout, balancing, text_dim):
-    """Return a `MultimodalNetwork` built from clones of the components that specs and parameters name.
+def build_network(specs, objective, dataset, sample_weight, generator, modality_dropout=0.0):
+    """Return a `MultimodalNetwork` that is ready to be trained.
 
-    For "auto", a text beside a wide part is read by a bag of embeddings of ``text_dim`` dimensions.
+    Parameters
+    ----------
+    specs : dict of str to BlockSpec
+        Description of the blocks, by name, with the encoders that their Inputs name.
+    objective : Objective
+        What the network is for.
+    dataset : BlockDataset
+        The training rows.
+    sample_weight : ndarray of shape (n_rows,)
+        Their weights.
+    generator : torch.Generator
+        For components that start from data.
+    modality_dropout : float, default=0.0
+        Probability that a block of a row is hidden in training.
     """
     encoders = {}
     for spec in specs.values():
         key = _sharing(spec)
         if key not in encoders:
-            beside_wide = wide is not None and spec.kind == "text" and spec.encoder == "auto"
-            encoder = BagEncoder(text_dim) if beside_wide else resolve_encoder(spec.encoder, spec.kind)
+            is_auto = isinstance(spec.encoder, str) and spec.encoder == "auto"
+            encoder = objective.auto_encoder(spec) if is_auto else resolve_encoder(spec.encoder, spec.kind)
             encoders[key] = checked_clone(encoder)
-    network = MultimodalNetwork(
-        specs,
-        {name: encoders[_sharing(spec)] for name, spec in specs.items()},
-        checked_clone(resolve_fusion(fusion)),
-        checked_clone(resolve_head(head)),
-        n_outputs,
-        wide=None if wide is None else checked_clone(wide),
-        levels=levels,
-        modality_dropout=modality_dropout,
-        balancing=balancing,
-    )
+    encoders = {name: encoders[_sharing(spec)] for name, spec in specs.items()}
+    encoders = BlockEncoders(specs, encoders, modality_dropout)
+    target = None if dataset.target is None else dataset.target.numpy()
+    network = MultimodalNetwork(encoders, objective.build_top(encoders, specs, target))
     for name, spec in specs.items():
         if spec.augment is not None:
-            encoder = network.encoder(name)
-            frozen = not any(parameter.requires_grad for parameter in encoder.parameters())
-            network.set_augment(name, resolve_augment(spec.augment, frozen))
+            frozen = not any(parameter.requires_grad for parameter in encoders[name].parameters())
+            encoders.set_augment(name, resolve_augment(spec.augment, frozen))
+    network.start(dataset.blocks, target, sample_weight, generator)
     return network
 
 
-def checked_clone(component):
-    """Return a copy of a component, to build and train, whose parameters have been checked."""
-    component = clone(component)
-    component._validate_params()
-    return component
+def copied_network(network, modality_dropout):
+    """Return a copy of a network to go on with."""
+    network = copy_module(network).float()
+    network.encoders.modality_dropout = modality_dropout
+    return network
 
 
 def _sharing(spec):

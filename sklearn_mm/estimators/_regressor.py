@@ -1,20 +1,18 @@
 """`MultimodalRegressor`: rows with pictures, texts and numbers in, numbers out."""
 
-import numpy as np
-from scipy import sparse
 from sklearn.base import MultiOutputMixin, RegressorMixin
 
-from sklearn_mm.estimators._base import BaseMultimodal
-from sklearn_mm.estimators._network import checked_clone
-from sklearn_mm.estimators._targets import check_numbers
+from sklearn_mm.estimators._reader import check_rows
+from sklearn_mm.estimators._supervised import SupervisedMultimodal
+from sklearn_mm.estimators._targets import NumberTarget
 from sklearn_mm.networks import RegressorLoss
 from sklearn_mm.networks.losses._registry import resolve_regressor_loss
-from sklearn_mm.utils._validation import _check_y, _fit_context
+from sklearn_mm.utils._validation import _fit_context
 
 __all__ = ["MultimodalRegressor"]
 
 
-class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
+class MultimodalRegressor(MultiOutputMixin, RegressorMixin, SupervisedMultimodal):
     """Predict numbers from rows with pictures, texts, numbers and categories, all in one network.
 
     Each column of pictures or texts, and the table of all other columns, is read by an encoder of its own; a fusion
@@ -153,9 +151,8 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
     (2,)
     """
 
-    _settles_share = True  # half of what is missing would be as wrong as all of it
-    _text_dim = 2  # numbers are noisy: with more, rows are known by their words before anything else is learnt
-    _parameter_constraints = {**BaseMultimodal._parameter_constraints, "loss": [str, RegressorLoss]}
+    _parameter_constraints = {**SupervisedMultimodal._parameter_constraints, "loss": [str, RegressorLoss]}
+    _resolve_loss = staticmethod(resolve_regressor_loss)
 
     def __init__(
         self,
@@ -246,8 +243,10 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
             The fitted estimator.
         """
         with self._learner(1) as (learner, tasks):
-            learner._check_rows(X, y)
-            target = learner._encode_target(y, "y") if self.__sklearn_is_fitted__() else learner._fit_target(y)
+            check_rows(X, y, None, None, type(self).__name__)
+            goes_on = self.__sklearn_is_fitted__()
+            learner._renew_target(goes_on)
+            target = learner._encode_target(y, "y") if goes_on else learner._fit_target(y)
             learner._learn_more(tasks, X, y, target, sample_weight)
         return self
 
@@ -264,38 +263,24 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
         y : ndarray of shape (n_rows,) or (n_rows, n_targets), dtype float64
             Predictions in the units of the targets.
         """
-        outputs = self._map(X)
-        y = self._loss.predict(outputs)
-        return y if self._target_shape else y[:, 0]
+        y = self._loss.predict(self._map(X))
+        return y if self._target.shape else y[:, 0]
+
+    def _make_target(self):
+        return NumberTarget(type(self).__name__)
 
     def _fit_target(self, y):
-        loss = checked_clone(resolve_regressor_loss(self.loss))
-        target = self._checked(y, "y", loss)
-        self._loss, self._target_shape = loss.build(target[:1].size), target.shape[1:]
+        loss = self._make_loss()
+        target = super()._fit_target(y)
+        loss.check(target, "y")
+        self._loss = loss.build(target.shape[1])
         return target
 
     def _encode_target(self, y, name="y_val", complete=False):
-        target = self._checked(y, name, self._loss)
-        if target.shape[1:] != self._target_shape:
-            before = "y" if name == "y_val" else "y of the call before"
-            expected = "".join(f", {n}" for n in self._target_shape) or ","
-            raise ValueError(f"{name} must have the shape of {before}, (n_rows{expected}), got {target.shape}.")
+        target = super()._encode_target(y, name, complete)
+        self._loss.check(target, name)
         return target
 
-    def _checked(self, y, name, loss):
-        if sparse.issparse(y):
-            raise TypeError(f"{type(self).__name__} needs a dense target, got a sparse one. Pass y.toarray().")
-        check_numbers(y, name, type(self).__name__)
-        target = _check_y(y, multi_output=True, y_numeric=True, estimator=self).astype(np.float64)
-        loss.check(target, name)
-        return target
-
-    def _start_target(self, target, weight):
-        self._loss.fit_target(target.reshape(len(target), -1), weight)
+    def _start_target(self, rows):
+        self._loss.fit_target(rows.target, rows.weight)
         self.target_center_, self.target_scale_ = self._loss.center_, self._loss.scale_
-
-    def _loss_target(self, target):
-        return self._loss.encode(target.reshape(len(target), -1))
-
-    def _element_weight(self, target, sample_weight):
-        return np.repeat(sample_weight[:, np.newaxis], self._loss.n_outputs, axis=1)

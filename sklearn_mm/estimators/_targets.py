@@ -1,99 +1,285 @@
-"""Checks of targets, which say which rows are at fault and what to do."""
+"""What a target is: classes, labels, numbers, or none; what is learnt of it, and what its elements weigh."""
 
-import datetime
+import warnings
+from copy import copy
+from math import inf
+from numbers import Real
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
+from sklearn.utils import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-__all__ = ["check_labels", "check_numbers"]
+from sklearn_mm.estimators._target_checks import check_labels, check_numbers
+from sklearn_mm.utils._validation import _check_partial_fit_first_call, _check_y
 
-_TIMES = {
-    "dates": ("M", (datetime.date, np.datetime64, pd.Period), "the time since one, ({0} - {0}.min())"),
-    "durations": ("m", (datetime.timedelta, np.timedelta64), "how many units of time they are, {0}"),
-}
-
-
-def check_labels(y, name):
-    """Raise where a label is missing or infinite, or where strings are mixed with others."""
-    if sparse.issparse(y):
-        return
-    labels = np.asarray(y, dtype=object if isinstance(y, list | tuple) else None)  # else NaN would be a string
-    _check_missing(pd.isna(labels), name)
-    if labels.dtype.kind == "f":
-        _check_infinite(np.isinf(labels), name)
-    elif labels.dtype.kind == "O":
-        _check_infinite(_where(labels, lambda cell: isinstance(cell, float | np.floating) and np.isinf(cell)), name)
-    if labels.dtype.kind == "O" and len({isinstance(label, str) for label in labels.flat}) > 1:
-        types = sorted({type(label).__name__ for label in labels.flat})
-        raise ValueError(
-            f"Labels in {name} must be all strings or none, got {types}. Convert them: {name}.astype(str)."
-        )
+__all__ = ["ClassTarget", "NoTarget", "NumberTarget", "Target"]
 
 
-def check_numbers(y, name, owner):
-    """Raise where ``owner``, who predicts numbers, is given one that is missing or infinite, a time or a text."""
-    values = np.asarray(y)
-    for what, (kind, types, instead) in _TIMES.items():
-        times = np.full(values.shape, values.dtype.kind == kind)
-        if values.dtype.kind == "O":
-            times = _where(values, lambda cell, types=types: isinstance(cell, types) and cell is not pd.NaT)
-        _check_none(
-            values,
-            times,
-            f"{owner} predicts numbers, got {what} in {name}",
-            f"Predict {instead.format(name)} / pd.Timedelta(days=1) for example, so that the unit is yours.",
-        )
-    if values.dtype.kind in "OUS":
-        _check_none(
-            values,
-            _where(values, _is_no_number),
-            f"{owner} predicts numbers, got text that is no number in {name}",
-            f"Convert it (pd.to_numeric({name}) reads plain numbers); labels are for a classifier.",
-        )
-        if any(np.ndim(cell) for cell in values.flat):
-            return  # scikit-learn says what is wrong with the shape
-        values = np.array([np.nan if pd.isna(cell) else float(cell) for cell in values.flat]).reshape(values.shape)
-    if values.dtype.kind == "f":
-        _check_missing(np.isnan(values), name)
-        _check_infinite(np.isinf(values), name)
+class Target:
+    """Base of what estimators learn to predict.
+
+    A subclass owes ``fit(y)``, which learns the form of ``y`` and returns it as an array, and
+    ``encode(y, name, complete)``, which does so for other rows.
+
+    Parameters
+    ----------
+    owner : str
+        Name of the estimator, for error messages.
+    """
+
+    needed = True  # whether there must be a y
+
+    def __init__(self, owner):
+        self.owner = owner
+
+    def fit(self, y):
+        """Learn the form of the target, and return it as an array."""
+        raise NotImplementedError
+
+    def encode(self, y, name="y_val", complete=False):
+        """Return the target of other rows as an array.
+
+        Parameters
+        ----------
+        y : array-like
+            The target.
+        name : str, default="y_val"
+            What the user calls it.
+        complete : bool, default=False
+            Whether it must have all that there was in `fit`, as where training goes on with other rows.
+        """
+        raise NotImplementedError
+
+    def weighed(self, encoded, partial=False):
+        """Return a target that knows what its elements weigh in training with these rows.
+
+        With ``partial``, these are some of the rows.
+        """
+        return self
+
+    def element_weight(self, encoded, sample_weight):
+        """Return what rows, (n_rows,), or their elements weigh in the loss."""
+        return sample_weight
+
+    def strata(self, encoded):
+        """Return what should be as frequent among held-out rows as among all, (n_rows,), dtype int; None if nothing."""
+        return None
 
 
-def _where(cells, condition):
-    return np.array([condition(cell) for cell in cells.flat], dtype=bool).reshape(cells.shape)
+class NoTarget(Target):
+    """For tasks that learn from the rows alone."""
+
+    needed = False
+
+    def fit(self, y):
+        """Take no target."""
+
+    def encode(self, y, name="y_val", complete=False):
+        """Take no target."""
 
 
-def _is_no_number(cell):
-    if not isinstance(cell, str | bytes):
-        return False
-    try:
-        float(cell)
-    except ValueError:
+class NumberTarget(Target):
+    """Numbers, one or several for each row.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Shape of one row's target: () or (n_targets,).
+    """
+
+    def fit(self, y):
+        target = self._checked(y, "y")
+        self.shape = target.shape[1:]
+        return target.reshape(len(target), -1)
+
+    def encode(self, y, name="y_val", complete=False):
+        target = self._checked(y, name)
+        if target.shape[1:] != self.shape:
+            before = "y" if name == "y_val" else "y of the call before"
+            expected = "".join(f", {n}" for n in self.shape) or ","
+            raise ValueError(f"{name} must have the shape of {before}, (n_rows{expected}), got {target.shape}.")
+        return target.reshape(len(target), -1)
+
+    def _checked(self, y, name):
+        if sparse.issparse(y):
+            raise TypeError(f"{self.owner} needs a dense target, got a sparse one. Pass y.toarray().")
+        check_numbers(y, name, self.owner)
+        return _check_y(y, multi_output=True, y_numeric=True, estimator=self.owner).astype(np.float64)
+
+
+class ClassTarget(Target):
+    """One class for each row, or a multi-label indicator of zeros and ones.
+
+    Parameters
+    ----------
+    owner : str
+        Name of the estimator, for error messages.
+    class_weight : dict, list of dict, "balanced" or None
+        Weights of the classes, or of the zeros and ones of each label.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels; ``arange(n_labels)`` for multi-label targets.
+    is_multilabel : bool
+        Which of the two it is.
+    order : list or None
+        The classes from low to high if the target declares an order, as an ordered pandas Categorical does.
+    """
+
+    def __init__(self, owner, class_weight):
+        super().__init__(owner)
+        self.class_weight = class_weight
+
+    def fit(self, y):
+        check_labels(y, "y")
+        check_classification_targets(y)
+        self.is_multilabel = type_of_target(y, input_name="y") == "multilabel-indicator"
+        target = self._checked(y)
+        if self.is_multilabel:
+            self.classes_ = np.arange(target.shape[1])
+        else:
+            self.classes_, target = np.unique(target, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"{self.owner} needs at least two classes in y, got one class: {self.classes_.tolist()}.")
+        self.order = _declared_order(y, self.classes_)
+        return target
+
+    def fit_partial(self, y, classes):
+        """Learn the classes in the first call of `partial_fit`, else check them; returns whether it is the first."""
+        if "balanced" in (self.class_weight if isinstance(self.class_weight, list) else [self.class_weight]):
+            raise ValueError(
+                "class_weight='balanced' is not supported for partial_fit, which sees some of the rows at a time. Pass "
+                "a dict, of compute_class_weight('balanced', classes=classes, y=y) over all of them for example."
+            )
+        if not _check_partial_fit_first_call(self, classes):
+            return False
+        if len(self.classes_) < 2:
+            raise ValueError(f"{self.owner} needs at least two classes, got {self.classes_.tolist()}.")
+        self.is_multilabel = type_of_target(y, input_name="y") == "multilabel-indicator"
+        if self.is_multilabel and not np.array_equal(self.classes_, np.arange(len(self.classes_))):
+            raise ValueError(
+                f"classes of multi-label targets are the numbers of their columns, range({len(self.classes_)}), "
+                f"got {self.classes_.tolist()}."
+            )
+        self.order = _declared_order(y, self.classes_)
         return True
-    return False
+
+    def encode(self, y, name="y_val", complete=False):
+        check_labels(y, name)
+        y = self._checked(y)
+        before = "y" if name == "y_val" else "the call before"
+        if self.is_multilabel:
+            if y.shape[1:] != self.classes_.shape:
+                raise ValueError(f"{name} must have the {len(self.classes_)} labels of {before}, got shape {y.shape}.")
+            return y
+        classes = np.unique(y)
+        if complete and not np.array_equal(classes, self.classes_):
+            raise ValueError(
+                "warm_start can only be used where `y` has the same classes as in the previous call to fit. "
+                f"Previously got {self.classes_}, `y` has {classes}."
+            )
+        unknown = np.setdiff1d(classes, self.classes_)
+        if len(unknown):
+            raise ValueError(
+                f"{name} has classes that {before} lacks: {unknown.tolist()}. Known: {self.classes_.tolist()}."
+            )
+        return np.searchsorted(self.classes_, y)
+
+    def weighed(self, encoded, partial=False):
+        target = copy(self)
+        target._weights = self._label_weights(encoded) if self.is_multilabel else self._class_weights(encoded, partial)
+        return target
+
+    def element_weight(self, encoded, sample_weight):
+        if self.is_multilabel:
+            labels = np.arange(len(self.classes_))
+            return sample_weight[:, np.newaxis] * self._weights[labels, encoded]
+        return sample_weight * self._weights[encoded]
+
+    def strata(self, encoded):
+        return None if self.is_multilabel else encoded
+
+    def decode(self, scores):
+        """Return the labels (n_rows,) or (n_rows, n_labels) that decision scores speak for."""
+        if self.is_multilabel:
+            return (scores > 0).astype(np.int64)
+        return self.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)]
+
+    def _checked(self, y):
+        if self.is_multilabel:
+            y = y.toarray() if sparse.issparse(y) else np.asarray(y)
+            other = np.setdiff1d(y, [0, 1])
+            if len(other):
+                raise ValueError(f"Multi-label targets must be 0 or 1, got {other[:5].tolist()} among them.")
+            return y.astype(np.int64)
+        return _check_y(y, estimator=self.owner)
+
+    def _label_weights(self, encoded):
+        """Return the weights of the zeros and ones of each label, (n_labels, 2)."""
+        choices = self.class_weight
+        if not isinstance(choices, list):
+            choices = [choices] * len(self.classes_)
+        if len(choices) != len(self.classes_):
+            raise ValueError(
+                f"class_weight must have one dict for each of the {len(self.classes_)} labels, got {len(choices)}."
+            )
+        for choice in choices:
+            if isinstance(choice, dict) and not {0, 1}.issuperset(choice):
+                unknown = [label for label in choice if label not in (0, 1)]
+                raise ValueError(f"class_weight names {unknown}, which is not among the labels [0, 1].")
+        columns = zip(choices, encoded.T, strict=True)
+        return np.stack([_class_weight(choice, np.arange(2), column) for choice, column in columns])
+
+    def _class_weights(self, encoded, partial):
+        """Return the weights of the classes, (n_classes,)."""
+        used = np.unique(encoded)
+        if len(used) < 2 and not partial:
+            raise ValueError(
+                f"{self.owner} needs at least two classes in the rows with a weight above 0, got one class: "
+                f"{self.classes_[used].tolist()}."
+            )
+        if isinstance(self.class_weight, list):
+            raise ValueError("class_weight takes a list of dicts for multi-label targets only; pass a dict.")
+        weights = _class_weight(self.class_weight, self.classes_, encoded)
+        if not partial and not weights[used].any():
+            raise ValueError(
+                f"class_weight must leave a class that counts, got only zeros for {self.classes_[used].tolist()}."
+            )
+        return weights
 
 
-def _rows(wrong):
-    """Return how many rows have something wrong, and which: the beginning of what is said in brackets."""
-    rows = np.flatnonzero(wrong.reshape(len(wrong), -1).any(axis=1))
-    return f"{len(rows)} of {len(wrong)} rows (rows {', '.join(map(str, rows[:5]))}{', ...' * (len(rows) > 5)}"
+def _class_weight(choice, labels, target):
+    """Return the weight of each label by a ``class_weight``; ``target`` holds numbers of labels, not all of them."""
+    if isinstance(choice, dict):
+        _check_class_weight(choice, labels.tolist())
+        return np.array([choice.get(label, 1.0) for label in labels.tolist()], dtype=np.float64)
+    weights = np.ones(len(labels))
+    used = np.unique(target)
+    weights[used] = compute_class_weight(choice, classes=used, y=target)
+    return weights
 
 
-def _check_none(values, wrong, fault, way_out):
-    if wrong.any():
-        raise ValueError(f"{fault}, in {_rows(wrong)}; first: {str(values[wrong][0])!r}). {way_out}")
-
-
-def _check_missing(missing, name):
-    if missing.any():
-        raise ValueError(
-            f"Input {name} contains NaN or None in {_rows(missing)}). Leave these rows out, as in X[{name}.notna()]."
+def _check_class_weight(weights, labels):
+    """Raise where a weight is none; warn of keys that are no label if, as in a misspelt dict, a label has no key."""
+    if not all(isinstance(weight, Real) and 0 <= weight < inf for weight in weights.values()):
+        raise ValueError(f"class_weight must have numbers from 0 on, got {weights}.")
+    if not any(weights.get(label, 1) for label in labels):
+        raise ValueError(f"class_weight must leave a class that counts, got only zeros: {weights}.")
+    unknown = [label for label in weights if label not in labels]
+    weightless = [label for label in labels if label not in weights]
+    if unknown and weightless:  # otherwise they may well be classes that a fold lacks
+        alike = {str(label) for label in unknown} & {str(label) for label in weightless}
+        warnings.warn(
+            f"class_weight names {unknown}, which no row of y is; {weightless} are not named and count with weight 1."
+            + (f" Keys need the type of the labels, {type(weightless[0]).__name__}." if alike else ""),
+            stacklevel=2,
         )
 
 
-def _check_infinite(infinite, name):
-    if infinite.any():
-        raise ValueError(
-            f"Input {name} contains infinity or a value too large for dtype('float64') in {_rows(infinite)}). Leave "
-            "these rows out, or put a limit in their place."
-        )
+def _declared_order(y, classes):
+    """Return the classes among the categories of an ordered pandas Categorical, from low to high, else None."""
+    if not getattr(getattr(y, "dtype", None), "ordered", False):
+        return None
+    return [label for label in y.dtype.categories if label in classes]

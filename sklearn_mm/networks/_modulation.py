@@ -45,14 +45,14 @@ class GradientModulation(UnimodalHeads):
         }
         return modulated, outputs
 
-    def loss(self, outputs, present, criterion, target, weight):
+    def losses(self, outputs, present, criterion, target):
         """Return the sum of the heads' losses, and note the factors for the way back."""
         scores = []
         with torch.no_grad():
-            for own, here in zip(outputs.unbind(1), present.unbind(1), strict=True):
-                scores.append(torch.exp(-criterion(own, target))[here].mean())
+            for of_block, is_present in zip(outputs.unbind(1), present.unbind(1), strict=True):
+                scores.append(torch.exp(-criterion(of_block, target))[is_present].mean())
         self.factors = _factors(torch.stack(scores).tolist())
-        return super().loss(outputs, present, criterion, target, weight)
+        return super().losses(outputs, present, criterion, target)
 
     def _modulated(self, values, place):
         """Return the same values, whose gradient is changed on its way back, when the factors are known."""

@@ -34,10 +34,10 @@ class UnimodalHeads(nn.Module):
         outputs = [layer(block.pooled) for layer, block in zip(self.layers, features.values(), strict=True)]
         return features, torch.stack(outputs, 1)
 
-    def loss(self, outputs, present, criterion, target, weight):
-        """Return the sum of the blocks' own losses, each over the rows that have the block."""
+    def losses(self, outputs, present, criterion, target):
+        """Return the sum of the losses of blocks that a row has, of the shape of the criterion's."""
         total = 0
-        for own, here in zip(outputs.unbind(1), present.unbind(1), strict=True):
-            losses = criterion(own, target) * weight  # (batch,) or (batch, n)
-            total = total + (losses * here.view(-1, *[1] * (losses.ndim - 1))).mean()
+        for of_block, is_present in zip(outputs.unbind(1), present.unbind(1), strict=True):
+            losses = criterion(of_block, target)  # (batch,) or (batch, n)
+            total = total + losses * is_present.view(-1, *[1] * (losses.ndim - 1))
         return total

@@ -1,12 +1,14 @@
 """Rows of `Blocks` as batches of tensors: one index operation per block and batch."""
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from sklearn_mm.blocks import Ragged
+from sklearn_mm.blocks import Blocks, Ragged
 from sklearn_mm.training._prefetch import prefetched
 
 __all__ = ["Batch", "BatchIterator", "BlockDataset"]
@@ -15,6 +17,7 @@ _PADDED = 1.5  # times the ids that there are: from there on, rows of like lengt
 _SORTED = 16  # batches that are sorted together
 
 
+@dataclass(frozen=True, eq=False)
 class BlockDataset(Dataset):
     """`Blocks` with their targets and weights, read batch by batch.
 
@@ -22,55 +25,57 @@ class BlockDataset(Dataset):
     ----------
     blocks : Blocks
         What the network reads.
-    target : torch.Tensor of shape (n_rows,) or (n_rows, n_outputs), default=None
-        What the network learns; None for prediction.
-    weight : torch.Tensor of shape (n_rows,) or (n_rows, n_outputs), default=None
+    target : torch.Tensor of shape (n_rows,) or (n_rows, ...), Ragged or None, default=None
+        What the network learns; None for prediction, and where there is none.
+    weight : torch.Tensor of shape (n_rows,) or that of ``target``, default=None
         Weight of each element of the loss.
     trim : collection of str, default=()
         Blocks of padded ids (n_rows, length) that are cut to the longest row, or item, of a batch.
     group : collection of str, default=()
         Blocks of padded ids by whose length rows may be put together in training.
-    said : torch.Tensor of shape (n_rows, n_names + 1, n_said), default=None
-        What the wide part of the network says of the rows, if it is not to be asked.
-    asked : collection of str, default=()
-        Blocks that the wide part sees: where it is asked, they are read even if there are features of them.
+    raw : collection of str, default=()
+        Blocks that come as they are even if there are features of them.
+    offsets : torch.Tensor of shape (n_rows, ...), default=None
+        What is known of the outputs of the rows beforehand; then no block comes beside its features.
     """
 
-    def __init__(self, blocks, target=None, weight=None, trim=(), group=(), said=None, asked=()):
-        self.blocks = blocks
-        self.target = target
-        self.weight = weight
-        self.trim = frozenset(trim)
-        self.group = frozenset(group)
-        self.said = said
-        self.asked = frozenset(asked)
+    blocks: Blocks
+    target: torch.Tensor | Ragged | None = None
+    weight: torch.Tensor | None = None
+    trim: Collection[str] = ()
+    group: Collection[str] = ()
+    raw: Collection[str] = ()
+    offsets: torch.Tensor | None = None
 
     def __len__(self):
         return len(self.blocks)
 
     def __getitem__(self, rows):
-        """Return the batch of ``rows`` (a slice or int64 array) and its target and weight."""
-        known = {name: features for name, (_, features) in self.blocks.features.items()}
-        skipped = set(known) - (self.asked if self.said is None else set())
-        read = {name: array for name, array in self.blocks.items() if name not in skipped}
+        """Return the batch of ``rows`` (a slice or int64 array), a dict: see `MultimodalNetwork`."""
+        features = {name: array for name, (_, array) in self.blocks.features.items()}
+        encoded = set(features) - (set(self.raw) if self.offsets is None else set())
         batch = {
-            "blocks": {name: self._tensors(name, array[rows]) for name, array in read.items()},
+            "blocks": {
+                name: self._tensors(name, array[rows]) for name, array in self.blocks.items() if name not in encoded
+            },
             "present": _tensor(self.blocks.present[rows]),
         }
-        if self.said is not None:
-            batch["said"] = _own(self.said, rows)
-        if known:
-            batch["features"] = {name: self._tensors(name, features[rows]) for name, features in known.items()}
-        return batch, tuple(_own(part, rows) for part in (self.target, self.weight) if part is not None)
+        if features:
+            batch["features"] = {name: self._tensors(name, array[rows]) for name, array in features.items()}
+        for key in ("offsets", "target", "weight"):
+            values = getattr(self, key)
+            if values is not None:
+                batch[key] = self._tensors(key, values[rows]) if isinstance(values, Ragged) else _own(values, rows)
+        return batch
 
     def select(self, names):
-        """Return the data set of some blocks, whose texts are not cut."""
-        return BlockDataset(self.blocks.select(names), self.target, self.weight, asked=names)
+        """Return the data set of some blocks, as they are, whose texts are not cut."""
+        return BlockDataset(self.blocks.select(names), self.target, self.weight, raw=names)
 
     def lengths(self):
         """Return the number of ids of each row in the blocks of ``group``, (n_rows,); None if there are none."""
         lengths = None
-        for name in self.group - set(self.blocks.features):
+        for name in set(self.group) - set(self.blocks.features):
             if not isinstance(self.blocks[name], Ragged):
                 own = np.count_nonzero(self.blocks[name], axis=1)
                 lengths = own if lengths is None else lengths + own
@@ -95,13 +100,15 @@ def _tensor(rows):
 
 
 def _own(tensor, rows):
-    """Return some rows of a tensor, with memory of their own."""
-    some = tensor[rows]
-    return some.clone() if isinstance(rows, slice) else some
+    """Return rows of a tensor, with memory of their own."""
+    rows_of = tensor[rows]
+    return rows_of.clone() if isinstance(rows, slice) else rows_of
 
 
 class Batch:
-    """The pair ``(x, (target, weight))`` of some rows of a `BlockDataset`; its length is the number of rows.
+    """Some rows of a `BlockDataset`, read; its length is the number of rows.
+
+    To skorch and its callbacks it looks like a pair: the dict, and target and weight.
 
     Parameters
     ----------
@@ -109,21 +116,23 @@ class Batch:
         Where the rows are.
     rows : slice or int64 array
         Which rows.
+
+    Attributes
+    ----------
+    data : dict
+        What the network and the loss take.
     """
 
     def __init__(self, dataset, rows):
         self.dataset = dataset
         self.rows = rows
-        self.pair = dataset[rows]
-
-    def __iter__(self):
-        return iter(self.pair)
+        self.data = dataset[rows]
 
     def __getitem__(self, place):
-        return self.pair[place]
+        return (self.data, tuple(self.data[key] for key in ("target", "weight") if key in self.data))[place]
 
     def __len__(self):
-        return len(self.pair[0]["present"])
+        return len(self.data["present"])
 
     def parts(self, size):
         """Yield batches of at most ``size`` rows (one more where a last row would be alone) that make up this one."""

@@ -1,11 +1,10 @@
 """Which device to compute on."""
 
 import warnings
-from contextlib import contextmanager
 
 import torch
 
-__all__ = ["on_cpu", "resolve_device"]
+__all__ = ["resolve_device"]
 
 
 def resolve_device(device, fitted=False):
@@ -29,22 +28,3 @@ def resolve_device(device, fitted=False):
         raise ValueError(f'device={device!r} is not available on this machine. Use device="auto" or device="cpu".')
     warnings.warn(f"device={device!r} is not available on this machine; the CPU is used instead.", stacklevel=3)
     return torch.device("cpu")
-
-
-@contextmanager
-def on_cpu(*modules):
-    """Let modules compute with tensors of the CPU, and put them back where they were."""
-    devices = [next((tensor.device for tensor in _tensors(module)), None) for module in modules]
-    try:
-        for module in modules:
-            module.cpu()
-        yield
-    finally:
-        for module, device in zip(modules, devices, strict=True):
-            if device is not None:
-                module.to(device)
-
-
-def _tensors(module):
-    yield from module.parameters()
-    yield from module.buffers()

@@ -44,9 +44,9 @@ def encode_frozen(blocks, net, store=None, compute=True):
     """
     network, features = net.module_, {}
     network.eval()
-    for name in network.names:
+    for name in network.encoders.names:
         can_be_found = store is not None or name in blocks.features
-        if network.encoder(name).frozen and (compute or can_be_found):
+        if network.encoders[name].frozen and (compute or can_be_found):
             block = _FrozenBlock(blocks, name, net)
             known = blocks.features.get(name, (None, None))
             if known[0] != block.mark:
@@ -74,7 +74,7 @@ class _FrozenBlock:
         self.spec = blocks.specs[name]
         self.name = name
         self.net = net
-        self.encoder = net.module_.encoder(name)
+        self.encoder = net.module_.encoders[name]
         self.reads_tokens = net.module_.reads_tokens(name)
         spec = replace(self.spec, name="", columns=(), encoder="auto", augment=None, group=None, pool=None)
         self._spec = digest(spec)

@@ -2,6 +2,7 @@
 
 import warnings
 from contextlib import nullcontext
+from typing import Any, NamedTuple
 
 import torch
 from sklearn.exceptions import ConvergenceWarning
@@ -12,8 +13,8 @@ from skorch.utils import to_tensor
 from sklearn_mm.training._averaging import WeightAveraging
 from sklearn_mm.training._callbacks import BestWeights, DivergenceGuard, LearningRate, Progress
 from sklearn_mm.training._dataset import BatchIterator
-from sklearn_mm.training._device import on_cpu
 from sklearn_mm.training._fork import keep_forks_alive
+from sklearn_mm.training._gradient_caching import cached_backward
 from sklearn_mm.training._interrupts import raises_stop, signals_watched
 from sklearn_mm.training._precision import autocast
 from sklearn_mm.training._turns import turns
@@ -23,18 +24,26 @@ __all__ = ["MultimodalNet", "parameter_groups"]
 keep_forks_alive()
 
 _OWN_CALLBACKS = {BestWeights, DivergenceGuard, EpochTimer, LearningRate, PassthroughScoring, Progress, WeightAveraging}
-_SHARES = [step / 20 for step in range(21)]
 
 
 class _Stop(KeyboardInterrupt):
     """A callback wants training to end."""
 
 
-class MultimodalNet(NeuralNet):
-    """A skorch net whose batches are dicts of blocks and whose targets come with weights.
+class _Step(NamedTuple):
+    """What computing some rows gave."""
 
-    ``module`` is a built `MultimodalNetwork`, ``criterion`` a loss that keeps rows apart and has ``row_scores``. All
-    else is skorch's: parameters, callbacks, ``history``.
+    loss: torch.Tensor
+    outputs: Any
+    score: float | None
+    n_rows: int
+
+
+class MultimodalNet(NeuralNet):
+    """A skorch net whose batches are dicts of blocks, targets and weights.
+
+    ``module`` is a built `MultimodalNetwork`, ``criterion`` an `Objective`. All else is skorch's: parameters,
+    callbacks, ``history``.
 
     ``batch_size`` is how many rows are computed at once. A step is made from ``gradient_accumulation_steps`` times as
     many, and ``batch_size`` halves when a device's memory does not suffice: a batch is then computed in parts, and the
@@ -118,8 +127,9 @@ class MultimodalNet(NeuralNet):
                 tasks.begin_epoch()
             self.notify("on_epoch_begin", **datasets)
             self.run_single_epoch(self._in_time(batches), training=True, prefix="train", step_fn=self.train_step)
-            if validation is not None and self.module_.wide is not None:
-                self._settle_share(validation)
+            if validation is not None:
+                self._hold_averages()
+                self.criterion_.end_epoch(self, validation)
             self.run_single_epoch(batches_val, training=False, prefix="valid", step_fn=self.validation_step)
             with turns.given():
                 measured = measure()
@@ -134,31 +144,11 @@ class MultimodalNet(NeuralNet):
             if wants_end or self.stopping_ or self._time_is_up():
                 break
 
-    def _settle_share(self, validation):
-        """Let validation rows say how much of the deep part is added to the wide part in prediction.
-
-        A share must lower their loss by more than a standard error: few rows would else believe in chance.
-        """
-        network, criterion = self.module_, self.criterion_
+    def _hold_averages(self):
+        """Have the network hold averaged weights, which are what is validated next, and what predicts."""
         for _, callback in self.callbacks_:
             if isinstance(callback, WeightAveraging):
-                callback.hold(self, averaged=True)  # these are what is validated next, and predicts
-        present = torch.from_numpy(validation.blocks.present)
-        wide = network.wide.outputs(network.wide.of_present(validation.said, present))
-        network.share = 1.0
-        deep = torch.from_numpy(self.map(network, validation)) - wide
-
-        counted = validation.weight.reshape(len(validation), -1).any(1)
-
-        def losses(share):
-            loss = criterion(wide + share * deep, validation.target) * validation.weight
-            return loss.reshape(len(loss), -1).sum(1)[counted]
-
-        with on_cpu(criterion):
-            alone = losses(0.0)
-            gains = [alone - losses(share) for share in _SHARES]  # each (n_rows,)
-        sure = [gain.mean() - gain.std(correction=0) / len(gain) ** 0.5 for gain in gains]
-        network.share = _SHARES[int(torch.stack(sure).argmax())]
+                callback.hold(self, averaged=True)
 
     def _time_is_up(self):
         return self.time_limit is not None and self.time_limit.share() >= 1
@@ -181,13 +171,16 @@ class MultimodalNet(NeuralNet):
         """Return the rows of ``function(batch)`` over all batches of a data set, as one array."""
         self.module_.eval()
 
-        def outputs(part):
+        def outputs(batch):
             with autocast(self.precision, self.device):
-                return _at_least_float32(function(to_tensor(part[0], device=self.device))).cpu()
+                return [
+                    _at_least_float32(function(to_tensor(part.data, device=self.device))).cpu()
+                    for part in batch.parts(self.batch_size)
+                ]
 
         with torch.inference_mode():
             batches = BatchIterator(dataset, self.batch_size, device=self.device)
-            parts = [part for batch in batches for part in self._in_parts(batch, outputs)]
+            parts = [part for batch in batches for part in self._in_memory(outputs, batch)]
         return (parts[0] if len(parts) == 1 else torch.cat(parts)).numpy()
 
     def __getstate__(self):
@@ -207,10 +200,12 @@ class MultimodalNet(NeuralNet):
         )
 
     fit = partial_fit = fit_loop = forward = forward_iter = predict = predict_proba = evaluation_step = _refuse
+    get_loss = _refuse
 
     def get_iterator(self, dataset, training=False):
         """Return the batches of a data set, in a new random order per epoch when training."""
-        steps = self.gradient_accumulation_steps if training else 1
+        as_in_steps = training or not self.criterion_.row_wise  # or the loss would be one of fewer rows
+        steps = self.gradient_accumulation_steps if as_in_steps else 1
         device = self.device if steps == 1 else "cpu"  # where so many rows do not fit: only their parts go there
         return BatchIterator(dataset, self.batch_size * steps, shuffle=training, device=device)
 
@@ -222,26 +217,10 @@ class MultimodalNet(NeuralNet):
     def train_step_single(self, batch, **fit_params):
         """Compute loss and gradients of a batch, in parts if it is larger than ``batch_size``."""
         self._set_training(True)
-        old = True  # gradients are those of the step before
-
-        def undo():
-            nonlocal old
-            old = True
-
-        def backward(part):
-            nonlocal old
-            step = self._evaluate(part, training=True)
-            if old:
-                super(MultimodalNet, self)._zero_grad_optimizer()
-                old = False
-            loss = step["loss"] if part is batch else step["loss"] * (len(part) / len(batch))
-            (loss if self.grad_scaler_ is None else self.grad_scaler_.scale(loss)).backward()
-            return step
-
-        results = self._in_parts(batch, backward, undo=undo)
+        step = self._in_memory(self._backward, batch)
         if self.grad_scaler_ is not None:
             self.grad_scaler_.unscale_(self.optimizer_)
-        return self._joined(results, batch, "train_score")
+        return self._noted(step, "train_score")
 
     def _zero_grad_optimizer(self, set_to_none=None):
         """Do nothing: right before the new gradients their memory is at hand for these, which saves 3 % of the time."""
@@ -250,40 +229,83 @@ class MultimodalNet(NeuralNet):
         """Compute the loss of a batch, in parts if memory asks for it."""
         self._set_training(False)
         with torch.no_grad():
-            results = self._in_parts(batch, self._evaluate)
-        return self._joined(results, batch, "valid_score")
+            step = self._in_memory(self._evaluate_batch, batch)
+        return self._noted(step, "valid_score")
 
-    def _evaluate(self, part, training=False):
-        x, y = part
-        y_pred = self.infer(x)
-        loss = self.get_loss(y_pred, y, X=x, training=training)
-        score = self.history[-1]["batches"][-1]["train_score" if training else "valid_score"]
-        return {"loss": loss, "y_pred": y_pred, "score": score, "n_rows": len(part)}
+    def _backward(self, batch):
+        """Return the `_Step` of a batch, and leave its gradients with the weights."""
+        if not self.criterion_.row_wise and len(batch) > self.batch_size:
+            return self._backward_whole(batch)
+        steps = []
+        for part in batch.parts(self.batch_size):
+            steps.append(self._evaluate(part))
+            if len(steps) == 1:
+                super()._zero_grad_optimizer()
+            self._scaled(steps[-1].loss if part is batch else steps[-1].loss * (len(part) / len(batch))).backward()
+        return _joined(steps)
 
-    def _joined(self, parts, batch, name):
-        """Return loss and outputs of a batch from those of its parts, and note the batch's score."""
-        if len(parts) == 1:
-            return {key: parts[0][key] for key in ("loss", "y_pred")}
-        shares = [part["n_rows"] / len(batch) for part in parts]
-        self.history.record_batch(name, sum(share * part["score"] for share, part in zip(shares, parts, strict=True)))
-        return {
-            "loss": sum(share * part["loss"].detach() for share, part in zip(shares, parts, strict=True)),
-            "y_pred": _joined_rows([part["y_pred"] for part in parts]),
-        }
+    def _backward_whole(self, batch):
+        """Do so where the loss is one of all rows and not a mean over them."""
+        data = self._without_blocks(batch)
 
-    def _in_parts(self, batch, step, undo=None):
-        """Return ``step(part)`` for the parts of a batch; when memory does not suffice, ``undo`` and halve them."""
+        def backward(outputs):
+            super(MultimodalNet, self)._zero_grad_optimizer()
+            loss = self._loss(outputs, data)
+            self._scaled(loss).backward()
+            return loss
+
+        def forward(part):
+            return self.infer(part.data)
+
+        loss, outputs = cached_backward(self.module_, lambda: batch.parts(self.batch_size), forward, backward)
+        return _Step(loss, outputs, self._score(outputs, data), len(batch))
+
+    def _evaluate_batch(self, batch):
+        """Return the `_Step` of a batch, from those of its parts or, if the loss is one of all rows, their outputs."""
+        if self.criterion_.row_wise or len(batch) <= self.batch_size:
+            return _joined([self._evaluate(part) for part in batch.parts(self.batch_size)])
+        outputs = _joined_rows([self.infer(part.data) for part in batch.parts(self.batch_size)])
+        data = self._without_blocks(batch)
+        return _Step(self._loss(outputs, data), outputs, self._score(outputs, data), len(batch))
+
+    def _evaluate(self, part):
+        data = to_tensor(part.data, device=self.device)
+        outputs = self.infer(data)
+        return _Step(self._loss(outputs, data), outputs, self._score(outputs, data), len(part))
+
+    def _loss(self, outputs, data):
+        loss = self.criterion_.loss(outputs, data, self.module_.top)
+        return (loss * data["weight"]).mean() if self.criterion_.row_wise else loss
+
+    def _score(self, outputs, data):
+        with torch.no_grad():
+            score = self.criterion_.score(outputs, data)
+        return None if score is None else score.mean().item()
+
+    def _scaled(self, loss):
+        return loss if self.grad_scaler_ is None else self.grad_scaler_.scale(loss)
+
+    def _without_blocks(self, batch):
+        """Return what a loss may look at of a batch whose blocks are computed in parts."""
+        data = {key: value for key, value in batch.data.items() if key not in ("blocks", "features")}
+        return to_tensor(data, device=self.device)
+
+    def _noted(self, step, name):
+        """Note the score of a batch, and return what skorch wants to know of it."""
+        if step.score is not None:
+            self.history.record_batch(name, step.score)
+        return {"loss": step.loss, "y_pred": step.outputs}
+
+    def _in_memory(self, compute, batch):
+        """Return ``compute(batch)``, which goes by ``batch_size``; where memory does not suffice, with half as many."""
         while True:
             try:
-                return [step(part) for part in batch.parts(self.batch_size)]
+                return compute(batch)
             except torch.cuda.OutOfMemoryError:
                 size = min(self.batch_size, len(batch))
                 if size == 1:
                     raise
-            # out here the failed step's tensors are no longer held by the exception
-            self._halve_batches(size)
-            if undo is not None:
-                undo()
+            self._halve_batches(size)  # out here the failed step's tensors are no longer held by the exception
 
     def _halve_batches(self, size):
         self.batch_size = size // 2
@@ -298,18 +320,6 @@ class MultimodalNet(NeuralNet):
         """Return the network's outputs for a batch, in float32 whatever the network computes in."""
         with autocast(self.precision, self.device):
             return _at_least_float32(self.module_(to_tensor(x, device=self.device)))
-
-    def get_loss(self, y_pred, y_true, X=None, training=False):
-        """Return the weighted mean of the losses, and note the batch's score."""
-        target, weight = to_tensor(y_true, device=self.device)
-        outputs, *unimodal = y_pred if isinstance(y_pred, tuple) else (y_pred,)
-        score = self.criterion_.row_scores(outputs.detach(), target).mean()
-        self.history.record_batch("train_score" if training else "valid_score", score.item())
-        loss = (self.criterion_(outputs, target) * weight).mean()
-        if unimodal:
-            own = self.module_.unimodal.loss(*unimodal, self.criterion_, target, weight)
-            loss = loss + (own - own.detach())  # adds to the gradient; what is shown stays the loss of the outputs
-        return loss
 
     def initialize_optimizer(self, triggered_directly=None):
         """Make the optimiser over the components' own parameter groups and the rest of the network."""
@@ -338,6 +348,21 @@ def _at_least_float32(outputs):
     if isinstance(outputs, tuple):
         return tuple(map(_at_least_float32, outputs))
     return outputs.float() if outputs.dtype in (torch.bfloat16, torch.float16) else outputs
+
+
+def _joined(steps):
+    """Return the `_Step` of a batch from those of its parts, whose losses and scores are means over rows."""
+    if len(steps) == 1:
+        return steps[0]
+    n_rows = sum(step.n_rows for step in steps)
+    shares = [step.n_rows / n_rows for step in steps]
+    has_scores = steps[0].score is not None
+    return _Step(
+        loss=sum(share * step.loss.detach() for share, step in zip(shares, steps, strict=True)),
+        outputs=_joined_rows([step.outputs for step in steps]),
+        score=sum(share * step.score for share, step in zip(shares, steps, strict=True)) if has_scores else None,
+        n_rows=n_rows,
+    )
 
 
 def _joined_rows(parts):

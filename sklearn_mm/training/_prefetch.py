@@ -22,7 +22,7 @@ def prefetched(read, rows_of_batches, device):
 
     def read_locked(rows):
         batch = read(rows)
-        batch.pair = _each(batch.pair, lambda tensor: tensor.pin_memory())
+        batch.data = _each(batch.data, lambda tensor: tensor.pin_memory())
         return batch
 
     with ThreadPoolExecutor(1) as thread:
@@ -30,12 +30,10 @@ def prefetched(read, rows_of_batches, device):
         for place in range(len(rows_of_batches)):
             batch = coming.pop().result()
             coming += [thread.submit(read_locked, rows) for rows in rows_of_batches[place + 1 : place + 2]]
-            batch.pair = _each(batch.pair, lambda tensor: tensor.to(device, non_blocking=True))
+            batch.data = _each(batch.data, lambda tensor: tensor.to(device, non_blocking=True))
             yield batch
 
 
 def _each(data, function):
-    """Return nested dicts and tuples with ``function`` of their tensors."""
-    if isinstance(data, dict):
-        return {key: _each(value, function) for key, value in data.items()}
-    return tuple(_each(value, function) for value in data) if isinstance(data, tuple) else function(data)
+    """Return nested dicts with ``function`` of their tensors."""
+    return {key: _each(value, function) for key, value in data.items()} if isinstance(data, dict) else function(data)

@@ -6,25 +6,25 @@ from sklearn.model_selection import train_test_split
 __all__ = ["split_validation"]
 
 
-def split_validation(target, fraction, seed, stratify):
+def split_validation(n_rows, fraction, seed, strata=None):
     """Return the rows to train with and the rows to validate with; there is at least one of each.
 
-    With ``stratify``, classes are held out in proportion; those of one row only are trained with, and where there are
-    fewer rows to hold out than classes the draw is plain.
+    With ``strata``, the class of each row (n_rows,), classes are held out in proportion; those of one row only are
+    trained with, and where there are fewer rows to hold out than classes the draw is plain.
     """
-    rows = np.arange(len(target))
-    single = np.bincount(target)[target] == 1 if stratify else np.zeros(len(rows), dtype=bool)
+    rows = np.arange(n_rows)
+    single = np.zeros(n_rows, dtype=bool) if strata is None else np.bincount(strata)[strata] == 1
     candidates = rows[~single]
     if len(candidates) < 2:
-        what = "2 rows of one class" if stratify else "2 rows"
+        what = "2 rows" if strata is None else "2 rows of one class"
         raise ValueError(
             f"Early stopping needs at least {what} to hold out one, got {len(rows)} rows. Pass X_val and y_val, or "
             f"early_stopping=False."
         )
     n_held_out = min(int(np.ceil(fraction * len(candidates))), len(candidates) - 1)
-    n_classes = len(np.unique(target[candidates])) if stratify else 0
-    proportional = stratify and n_classes <= n_held_out <= len(candidates) - n_classes
-    kept, held_out = train_test_split(
-        candidates, test_size=n_held_out, random_state=seed, stratify=target[candidates] if proportional else None
-    )
+    if strata is not None:
+        strata = strata[candidates]
+        n_classes = len(np.unique(strata))
+        strata = strata if n_classes <= n_held_out <= len(candidates) - n_classes else None
+    kept, held_out = train_test_split(candidates, test_size=n_held_out, random_state=seed, stratify=strata)
     return np.sort(np.concatenate([kept, rows[single]])), np.sort(held_out)

@@ -1,9 +1,9 @@
 """The base of encoders, fusions and heads: torch modules that scikit-learn can clone."""
 
 import torch.nn as nn
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 
-__all__ = ["Component"]
+__all__ = ["Component", "checked_clone"]
 
 
 class Component(nn.Module, BaseEstimator):
@@ -35,3 +35,10 @@ class Component(nn.Module, BaseEstimator):
             super().__setattr__(name, value)
 
     __repr__ = BaseEstimator.__repr__
+
+
+def checked_clone(component):
+    """Return a copy of a component, to build and train, whose parameters have been checked."""
+    component = clone(component)
+    component._validate_params()
+    return component

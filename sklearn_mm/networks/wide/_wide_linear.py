@@ -9,6 +9,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from scipy import sparse
 
+from sklearn_mm.networks.losses._base import ClassifierLoss
 from sklearn_mm.networks.wide._cross_fitting import cross_fit, deal_folds, fit
 from sklearn_mm.networks.wide._design_matrix import Design
 from sklearn_mm.networks.wide._terms import has_terms, make_terms
@@ -57,28 +58,29 @@ class WideLinear(Component):
     def __init__(self, n_folds=5):
         self.n_folds = n_folds
 
-    def build(self, specs, n_outputs, levels=None):
+    def build(self, specs, loss, target):
         """Make the weights, zero until `start`, for the blocks that ``specs`` describe; returns ``self``.
 
         With ``levels``, all values that the one output has in training, there is a score for each. The attribute
         ``names`` says which blocks the model sees, ``n_said`` how many numbers each block gives.
         """
-        self.n_said = n_outputs if levels is None else len(levels)
+        levels = loss.levels(target)
+        self.n_scores = loss.n_outputs if levels is None else len(levels)
         self.register_buffer("levels", None if levels is None else torch.from_numpy(levels))
-        most = max(_MOST_WEIGHTS // self.n_said, 2)
-        self.names = [name for name, spec in specs.items() if has_terms(spec)]
-        self.parts = nn.ModuleList(_Part(make_terms(specs[name], most), self.n_said) for name in self.names)
-        self.columns = [list(specs).index(name) for name in self.names]
-        self.register_buffer("intercept", torch.zeros(self.n_said))
+        most = max(_MOST_WEIGHTS // self.n_scores, 2)
+        self.block_names = [name for name, spec in specs.items() if has_terms(spec)]
+        self.parts = nn.ModuleList(_Part(make_terms(specs[name], most), self.n_scores) for name in self.block_names)
+        self.columns = [list(specs).index(name) for name in self.block_names]
+        self.register_buffer("intercept", torch.zeros(self.n_scores))
         self.settings = None
         return self
 
     def forward(self, batch):
         """Map a batch to what each block of ``names`` says, and the intercept: (batch, n_names + 1, n_said)."""
-        said = [part(batch["blocks"][name]) for name, part in zip(self.names, self.parts, strict=True)]
+        said = [part(batch["blocks"][name]) for name, part in zip(self.block_names, self.parts, strict=True)]
         return torch.stack([*said, self.intercept.expand(len(batch["present"]), -1)], 1)
 
-    def of_present(self, said, present):
+    def mask_absent(self, said, present):
         """Return what is said, but zero for blocks that are absent."""
         return said * F.pad(present[:, self.columns], (0, 1), value=True).unsqueeze(2)
 
@@ -88,22 +90,22 @@ class WideLinear(Component):
         return scores if self.levels is None else scores.softmax(1) @ self.levels.to(scores).unsqueeze(1)
 
     @torch.no_grad()
-    def says(self, dataset):
+    def predict(self, dataset):
         """Return what `forward` gives for all rows of a ``BlockDataset``."""
         return torch.cat([self(batch) for batch in _batches(dataset)])
 
-    def start(self, dataset, criterion, generator, end=math.inf):
+    def fit(self, dataset, criterion, generator, end=math.inf):
         """Fit the model to the rows of a ``BlockDataset`` of ``names``, and return what it says of them out of fold.
 
         ``end`` is when to be done, by ``time.perf_counter``, as far as that can be.
         """
-        for part, name in zip(self.parts, self.names, strict=True):
+        for part, name in zip(self.parts, self.block_names, strict=True):
             part.terms.start(_of_present(x, present) for x, present in _chunks(dataset, name))
         coef, said, self.settings = self._cross_fit(dataset, criterion, generator, end)
         self._take(coef)
         return said
 
-    def says_out_of_fold(self, dataset, criterion, generator, end=math.inf):
+    def cross_predict(self, dataset, criterion, generator, end=math.inf):
         """Return what `start` gives, and leave the weights as they are."""
         return self._cross_fit(dataset, criterion, generator, end)[1]
 
@@ -112,20 +114,29 @@ class WideLinear(Component):
         design = self._design(dataset)
         folds = deal_folds(design, dataset.target, self.n_folds, generator)
         if folds.max() < 1:  # all rows are equal, or each is a class of its own
-            said = torch.zeros(len(dataset), len(self.names) + 1, self.n_said)
-            return torch.zeros(1 + design.n_terms, self.n_said), said, None
+            said = torch.zeros(len(dataset), len(self.block_names) + 1, self.n_scores)
+            return torch.zeros(1 + design.n_terms, self.n_scores), said, None
 
         def judge(scores, rows):  # the penalty is to be good for the means, not for telling levels apart
             return criterion(self.outputs(scores.unsqueeze(1)), dataset.target[rows]) * dataset.weight[rows]
 
         judge = None if self.levels is None else judge
-        return cross_fit(design, *self._learns(dataset, criterion), self.n_said, folds, judge, end)
+        return cross_fit(design, *self._learns(dataset, criterion), self.n_scores, folds, judge, end)
 
     def refit(self, dataset, criterion, end=math.inf):
         """Fit the weights to other rows, with the terms and the settings that were found before."""
         if self.settings is not None:
             learns, coef = self._learns(dataset, criterion), self._coef()
-            self._take(fit(self._design(dataset), *learns, self.n_said, self.settings, coef, end))
+            self._take(fit(self._design(dataset), *learns, self.n_scores, self.settings, coef, end))
+
+    def resolved_text_width(self, loss):
+        return 32 if isinstance(loss, ClassifierLoss) else 2
+
+    def initial_share(self, loss):
+        return 0.25 if isinstance(loss, ClassifierLoss) else 1.0
+
+    def held_out_fraction(self, n_rows, loss):
+        return 0.0 if isinstance(loss, ClassifierLoss) or n_rows < 30 else min(1 / 3, 50 / n_rows)
 
     def _learns(self, dataset, criterion):
         """Return target, weight and loss of the linear model."""
@@ -136,7 +147,7 @@ class WideLinear(Component):
 
     def _design(self, dataset):
         """Return the terms of all rows, a part for each block."""
-        return Design([part.matrix(dataset, name) for name, part in zip(self.names, self.parts, strict=True)])
+        return Design([part.matrix(dataset, name) for name, part in zip(self.block_names, self.parts, strict=True)])
 
     def _coef(self):
         return torch.cat([self.intercept.unsqueeze(0), *(part.weight for part in self.parts)]).float().cpu()
@@ -201,7 +212,7 @@ class _Part(nn.Module):
 def _batches(dataset):
     """Yield the rows of a ``BlockDataset`` as batches."""
     for start in range(0, len(dataset), _CHUNK):
-        yield dataset[slice(start, start + _CHUNK)][0]
+        yield dataset[slice(start, start + _CHUNK)]
 
 
 def _chunks(dataset, name):

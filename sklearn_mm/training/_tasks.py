@@ -33,9 +33,18 @@ class FitTasks:
         self.seen = {"estimator": self.estimator, "X": rows.blocks, "y": rows.y, "metadata": metadata}
         self.root.call_on_fit_task_begin(**self.seen)
 
-    def see(self, rows):
-        """From now on, show the same rows with what frozen encoders make of them."""
-        self.seen["X"] = rows.blocks
+    def begin_training(self, blocks, attributes_by_now):
+        """From now on, show the same rows with what frozen encoders make of them, and an estimator if one is wanted.
+
+        Parameters
+        ----------
+        blocks : Blocks
+            The rows.
+        attributes_by_now : callable
+            Returns what has been learnt by the time it is called, as a dict.
+        """
+        self.seen["X"] = blocks
+        self.attributes_by_now = attributes_by_now
 
     def begin_epoch(self):
         """Tell that an epoch begins."""
@@ -43,9 +52,7 @@ class FitTasks:
 
     def end_epoch(self):
         """Tell that an epoch has ended; returns whether a callback wants training to end."""
-        return self.epoch.call_on_fit_task_end(
-            **self.seen, reconstruction_attributes=self.learner._fitted_attributes_by_now
-        )
+        return self.epoch.call_on_fit_task_end(**self.seen, reconstruction_attributes=self.attributes_by_now)
 
     def end_fit(self):
         """Tell that the estimator is fitted."""

@@ -1,0 +1,114 @@
+"""From what users hand in to `Blocks`."""
+
+from copy import copy
+from dataclasses import dataclass, replace
+
+import numpy as np
+from sklearn.utils import _safe_indexing, indexable
+from sklearn.utils.validation import check_consistent_length
+
+from sklearn_mm.blocks import Blocks
+from sklearn_mm.inputs import ModalityTransformer, respecify
+from sklearn_mm.preprocessing.containers._tables import check_is_table
+from sklearn_mm.utils._validation import _check_sample_weight, _num_samples
+
+__all__ = ["Reader", "check_rows", "check_weight", "leave_out_weightless"]
+
+
+@dataclass
+class Reader:
+    """Reads tables and `Blocks` as an estimator's parameters say and, once fitted, as its training rows were read.
+
+    Parameters
+    ----------
+    parameters : dict
+        The estimator's parameters of reading, those of a `ModalityTransformer`, as they are now.
+    owner : str
+        Its name, for error messages.
+    transformer : ModalityTransformer or None, default=None
+        What reads the table; None if fitted on `Blocks`.
+    specs : dict of str to BlockSpec, default=None
+        What is known of each block; None if nothing was read yet.
+    """
+
+    parameters: dict
+    owner: str
+    transformer: ModalityTransformer | None = None
+    specs: dict | None = None
+
+    def fit_read(self, X, y=None):
+        """Return the `Blocks` of training rows, and learn how to read more of them."""
+        transformer = ModalityTransformer(**self.parameters)
+        transformer._owner = self.owner
+        if isinstance(X, Blocks):
+            blocks = respecify(X, transformer._resolved_inputs(), self.owner)
+        else:
+            self.transformer = transformer
+            blocks = transformer.fit_transform(X, y)
+        self.specs = blocks.specs
+        return blocks
+
+    def read(self, X):
+        """Return the `Blocks` of other rows, as the network knows them."""
+        if isinstance(X, Blocks):
+            return self._as_fitted(X)
+        if self.transformer is None:
+            raise TypeError(
+                f"{self.owner} was fitted on Blocks, got {type(X).__name__}. Pass the rows through the same "
+                "ModalityTransformer first, or put both into a Pipeline."
+            )
+        transformer = copy(self.transformer)
+        for name, value in self.parameters.items():  # which may have been set after fit
+            setattr(transformer, name, value)
+        return transformer.transform(X)
+
+    def _as_fitted(self, blocks):
+        """Return given `Blocks` with the specs of fit, which they must have been read by."""
+        missing = [name for name in self.specs if name not in blocks]
+        if missing:
+            raise ValueError(
+                f"{self.owner} was fitted on the blocks {list(self.specs)}; missing: {missing}, got {list(blocks)}."
+            )
+        blocks = blocks.select(self.specs)
+        for name, spec in self.specs.items():
+            theirs = blocks.specs[name]
+            # Of lists, it counts that they are lists, and not what the Blocks say about pooling.
+            pool = spec.pool if theirs.pool and spec.pool else theirs.pool
+            if replace(theirs, encoder=spec.encoder, augment=spec.augment, group=spec.group, pool=pool) != spec:
+                raise ValueError(
+                    f"Block {name!r} was read with other settings than the one {self.owner} was fitted on: got "
+                    f"{theirs}, expected {spec}. Use the ModalityTransformer that made the training rows."
+                )
+        return blocks
+
+
+def check_rows(X, y, X_val, y_val, owner, needs_y=True):
+    """Raise where rows to fit, or to validate with, are no table or not as many as their targets."""
+    if y is None and needs_y:
+        raise ValueError(f"{owner} requires y to be passed, but the target y is None.")
+    for table in [X] if X_val is None else [X, X_val]:
+        if not isinstance(table, Blocks):
+            check_is_table(table, owner)
+    check_consistent_length(X, y)
+    if not _num_samples(X if y is None else y):
+        raise ValueError(f"Found array with 0 sample(s) while a minimum of 1 is required by {owner}.")
+    if needs_y and (X_val is None) != (y_val is None):
+        given, missing = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")
+        raise ValueError(f"{owner}.fit got {given} without {missing}; pass both or neither.")
+    if X_val is not None:
+        check_consistent_length(X_val, y_val)
+
+
+def check_weight(sample_weight, X, name="sample_weight"):
+    """Return one weight for each row of ``X``, as float64; at least one is above 0."""
+    if sample_weight is not None and not np.any(np.asarray(sample_weight)):
+        raise ValueError(f"Sample weights must contain at least one non-zero number, got only zeros in {name}.")
+    return _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+
+
+def leave_out_weightless(X, y, target, weight):
+    """Return what belongs to the rows with a weight above 0, so that the others are not even read."""
+    if weight.all():
+        return X, y, target, weight
+    used = np.flatnonzero(weight)
+    return [None if part is None else _safe_indexing(part, used) for part in (*indexable(X, y), target, weight)]

@@ -1,0 +1,80 @@
+"""What classifier and regressor share: blocks are fused, and a loss compares outputs with a target."""
+
+from sklearn_mm.estimators._base import BaseMultimodal
+from sklearn_mm.fusion import Fusion
+from sklearn_mm.networks._heads import Head
+from sklearn_mm.networks._objectives import Supervised
+from sklearn_mm.networks._tops import BALANCING
+from sklearn_mm.networks.wide import WideLinear, resolve_wide
+from sklearn_mm.utils._component import checked_clone
+from sklearn_mm.utils._validation import StrOptions, _fit_context
+
+__all__ = ["SupervisedMultimodal"]
+
+
+class SupervisedMultimodal(BaseMultimodal):
+    """Base of the estimators that learn to predict a target.
+
+    A subclass owes ``_make_target()``, ``_resolve_loss`` (a registry's ``resolve``) and ``_build_loss(loss)``, which
+    builds a loss for ``self._target``.
+    """
+
+    _parameter_constraints = {
+        **BaseMultimodal._parameter_constraints,
+        "fusion": [str, Fusion],
+        "head": [str, Head],
+        "wide": [str, WideLinear, None],
+        "balancing": [StrOptions({"auto", *BALANCING}), None],
+    }
+    _network_parameters = (*BaseMultimodal._network_parameters, "fusion", "head", "wide", "loss", "balancing")
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+        """Learn to predict ``y`` from the rows of ``X``.
+
+        Parameters
+        ----------
+        X : DataFrame, 2-D array or Blocks of n_rows rows
+            A table with columns of pictures, texts, numbers and categories; a 2-D array of numbers (one table) or
+            of objects (columns by position); a 4-D array of pictures; or what a `ModalityTransformer` made.
+        y : array-like of shape (n_rows,) or (n_rows, n_outputs)
+            What to predict.
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weight of each row in the loss. Rows of weight zero are left out, and not read either.
+        X_val, y_val : like X and y, default=None
+            Rows to validate with after each epoch, instead of a share of ``X``.
+        sample_weight_val : array-like, default=None
+            Weights of the validation rows.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+
+    def transform(self, X):
+        """Return the fused features of the rows of ``X``: what the fusion makes of their blocks.
+
+        What a linear part (``wide``) says, which is added to the outputs and which the head sees too, is not in them.
+
+        Parameters
+        ----------
+        X : like X of `fit`
+            Rows.
+
+        Returns
+        -------
+        features : ndarray of shape (n_rows, n_features_out)
+            One vector per row: float32, or float64 if all blocks are tables.
+        """
+        return self._map(X, lambda network, batch: network.top.fuse(*network.encoders(batch)))
+
+    def _make_objective(self, partial=False):
+        wide = None if partial else resolve_wide(self.wide, self.specs_)  # which needs all rows at once
+        balancing = None if self.balancing == "auto" else self.balancing
+        return Supervised(self._loss, self.fusion, self.head, wide, balancing)
+
+    def _make_loss(self):
+        """Return the loss that the parameter names, not built."""
+        return checked_clone(self._resolve_loss(self.loss))

@@ -1,0 +1,169 @@
+"""The lower half of every network: an encoder for each block, from a batch to `Features` by name."""
+
+import torch
+import torch.nn as nn
+
+from sklearn_mm.encoders import Features
+from sklearn_mm.encoders._pooling import ItemPooling
+
+__all__ = ["BlockEncoders"]
+
+
+class BlockEncoders(nn.Module):
+    """Encode the blocks of a batch, each by its encoder.
+
+    A batch is a dict with ``blocks`` (the tensors of each block, by name) and ``present`` (batch, n_blocks), which says
+    whether the row has something in the block. A block that a row lacks is not encoded: a learnt vector stands in for
+    it. The tensors of a block whose rows hold several items are a dict of ``items`` (n_items, ...) of all rows, and
+    ``counts`` (batch,), how many each row has: the encoder sees the items, and their vectors are pooled by row. What a
+    frozen encoder made of a block before is under ``features`` instead of ``blocks``: a dict of ``pooled`` and, if they
+    are wanted, ``tokens`` and ``mask``.
+
+    ``encoders[name]`` is the built encoder of a block.
+
+    Parameters
+    ----------
+    specs : dict of str to BlockSpec
+        Description of the blocks, by name.
+    encoders : dict of str to Encoder
+        The encoder of each block, not built. Blocks with the same instance share one set of weights.
+    modality_dropout : float, default=0.0
+        Probability that a block of a row is treated as absent in training. A row keeps at least one block.
+
+    Attributes
+    ----------
+    names : list of str
+        Names of the blocks.
+    widths, token_widths : dict of str to int
+        Widths of the blocks' pooled features and of their tokens, by name.
+    """
+
+    def __init__(self, specs, encoders, modality_dropout=0.0):
+        super().__init__()
+        self.names = list(specs)
+        self._padded = {name for name, spec in specs.items() if spec.padded}
+        self.modality_dropout = modality_dropout
+        first_names = {}  # of the blocks of each encoder
+        for name in self.names:
+            first_names.setdefault(id(encoders[name]), name)
+        places = {key: place for place, key in enumerate(first_names)}
+        self._places = {name: places[id(encoders[name])] for name in self.names}
+        self.encoders = nn.ModuleList(encoders[name].build(specs[name]) for name in first_names.values())
+        pools = {self._places[name]: specs[name].pool for name in self.names}
+        self.poolings = nn.ModuleList(
+            nn.Identity() if pools[place] is None else ItemPooling(pools[place]).build(encoder.out_features)
+            for place, encoder in enumerate(self.encoders)
+        )
+        self.augment = nn.ModuleList([nn.Identity() for _ in self.names])
+        self.widths = {name: self[name].out_features for name in self.names}
+        self.token_widths = {name: (self.pooling(name) or self[name]).token_features for name in self.names}
+        self.stand_ins = nn.ParameterList([nn.Parameter(torch.zeros(width)) for width in self.widths.values()])
+
+    def __getitem__(self, name):
+        return self.encoders[self._places[name]]
+
+    def pooling(self, name):
+        """Return the built ``ItemPooling`` of a block whose rows hold several items, else None."""
+        pooling = self.poolings[self._places[name]]
+        return pooling if isinstance(pooling, ItemPooling) else None
+
+    def set_augment(self, name, augment):
+        """Let a module change the prepared tensors of a block in training; None leaves them as they are."""
+        self.augment[self.names.index(name)] = nn.Identity() if augment is None else augment
+
+    def trimmed_blocks(self):
+        """Return the names of the blocks of padded ids whose batches may be cut to their longest row."""
+        return [name for name in self.names if name in self._padded and not self[name].fixed_length]
+
+    def grouped_blocks(self):
+        """Return the names of the blocks whose batches had better be of rows of like length."""
+        return [name for name in self.trimmed_blocks() if self[name].length_costs]
+
+    def components(self):
+        """Yield each encoder with the names of its blocks."""
+        for place, encoder in enumerate(self.encoders):
+            yield encoder, [name for name in self.names if self._places[name] == place]
+
+    def forward(self, batch):
+        """Return what `encode` does."""
+        return self.encode(batch)
+
+    def encode(self, batch, names=None):
+        """Return the `Features` of blocks by name, and which of them count as present, (batch, n_blocks).
+
+        Parameters
+        ----------
+        batch : dict
+            As above. Where it has no other blocks than ``names``, ``present`` has columns for these alone.
+        names : list of str, default=None
+            Which blocks, in their order; all by default.
+        """
+        names = self.names if names is None else names
+        filled = batch["present"]  # (batch, n_blocks)
+        if filled.shape[1] != len(names):
+            filled = filled[:, [self.names.index(name) for name in names]]
+        present = self._drop_blocks(filled)
+        features = {}
+        for column, name in enumerate(names):
+            if name in batch.get("features", ()):
+                block = self._encoded_before(name, batch["features"][name])
+            else:
+                block = self._encode_block(name, batch["blocks"][name], filled[:, column])
+            is_present = present[:, column].unsqueeze(1)  # (batch, 1)
+            features[name] = Features(
+                pooled=torch.where(is_present, block.pooled, self._stand_in(name)),
+                tokens=block.tokens,
+                mask=block.mask & is_present,
+            )
+        return features, present
+
+    def _stand_in(self, name):
+        return self.stand_ins[self.names.index(name)]
+
+    def _encoded_before(self, name, features):
+        """Return the `Features` of a block that its frozen encoder has encoded before."""
+        if self.pooling(name) is not None:
+            return self.pooling(name)(features["items"]["pooled"], features["counts"])
+        if "tokens" in features:
+            return Features(features["pooled"], features["tokens"], features["mask"].bool())
+        pooled = features["pooled"]  # nobody reads tokens
+        return Features(pooled, pooled.unsqueeze(1), pooled.new_ones(len(pooled), 1, dtype=torch.bool))
+
+    def _encode_block(self, name, block, present):
+        pooling = self.pooling(name)
+        x = self[name].prepare(block if pooling is None else block["items"])
+        if self.training:
+            x = self.augment[self.names.index(name)](x)
+        if pooling is None:
+            return self._encode_present(name, x, present)
+        return pooling(self._encode_items(name, x), block["counts"])
+
+    def _encode_present(self, name, x, present):
+        """Encode the rows that have the block, so that empty ones neither cost time nor enter batch statistics."""
+        encoder = self[name]
+        if torch.compiler.is_compiling() and not self.training:  # an exported graph has all rows
+            return encoder(x)
+        rows = present.nonzero().squeeze(1)
+        if len(rows) == len(present) or len(rows) < 2:  # batch statistics need two rows
+            return encoder(x)
+        encoded = encoder(_take(x, rows))
+        return Features(*(part.new_zeros(len(present), *part.shape[1:]).index_copy(0, rows, part) for part in encoded))
+
+    def _encode_items(self, name, x):
+        """Return the vectors (n_items, out_features) of the items of a batch, of which there may be none."""
+        n_items = len(next(iter(x.values())) if isinstance(x, dict) else x)
+        if n_items == 0:
+            return self._stand_in(name).new_zeros(0, self.widths[name])
+        if n_items == 1 and self.training:  # batch statistics need two
+            x = _take(x, [0, 0])
+        return self[name](x).pooled[:n_items]
+
+    def _drop_blocks(self, present):
+        if not self.training or self.modality_dropout == 0:
+            return present
+        kept = present & (torch.rand(present.shape, device=present.device) >= self.modality_dropout)
+        return torch.where(kept.any(1, keepdim=True), kept, present)
+
+
+def _take(x, rows):
+    return {key: part[rows] for key, part in x.items()} if isinstance(x, dict) else x[rows]

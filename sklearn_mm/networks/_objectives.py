@@ -1,0 +1,174 @@
+"""What a network learns: the top over its encoders, the loss of a batch, and what happens around training."""
+
+import math
+
+import torch
+import torch.nn as nn
+
+from sklearn_mm.encoders import BagEncoder
+from sklearn_mm.encoders._registry import auto_encoder
+from sklearn_mm.fusion._registry import resolve_fusion
+from sklearn_mm.networks._heads import resolve_head
+from sklearn_mm.networks._tops import FusionTop
+from sklearn_mm.networks.wide import settle_share
+from sklearn_mm.utils._component import checked_clone
+from sklearn_mm.utils._devices import on_cpu
+
+__all__ = ["Objective", "Supervised"]
+
+
+class Objective(nn.Module):
+    """Base of what networks are trained for.
+
+    A subclass owes ``build_top`` and ``loss``; all else has an answer for tasks that need nothing of the kind. What a
+    loss learns, such as a temperature, belongs to the top, whose weights are trained, averaged and kept.
+
+    Attributes
+    ----------
+    row_wise : bool
+        Whether the loss is a mean over rows, whose parts are losses of smaller batches: then `loss` returns one number
+        per row or element, which is weighted. Else it returns the loss of the whole batch, as a contrastive one, and
+        where a batch is computed in parts, gradients of outputs are cached.
+    """
+
+    row_wise = True
+
+    def auto_encoder(self, spec):
+        """Return the encoder that "auto" stands for, not built, for a block that ``spec`` describes."""
+        return auto_encoder(spec.kind)
+
+    def encode(self, target):
+        """Return the target of rows as the array, or `Ragged`, that travels in the batches; None if there is none."""
+        return target
+
+    def build_top(self, encoders, specs, target):
+        """Return the `Top` over built encoders; ``target`` is the encoded one of the training rows."""
+        raise NotImplementedError
+
+    def loss(self, outputs, batch, top):
+        """Return the loss of outputs: of each row or element, or of the batch, as ``row_wise`` says.
+
+        ``batch`` is that of the outputs, a dict with ``present`` and, where there are any, ``target`` and ``weight``;
+        ``top`` gave the outputs. Where the loss is not row-wise, the batch has no ``blocks``.
+        """
+        raise NotImplementedError
+
+    def score(self, outputs, batch):
+        """Return the score of each row, (batch,), whose mean is shown in training; None if there is none."""
+        return None
+
+    def held_out_fraction(self, n_rows):
+        """Return which share of the rows had better be held out even where nobody asks for it."""
+        return 0.0
+
+    def start(self, network, dataset, generator, end=math.inf, goes_on=False):
+        """Begin from the training rows; returns ``offsets`` of them, (n_rows, ...), to travel in the batches."""
+        return None
+
+    def offsets(self, network, dataset):
+        """Return the ``offsets`` of rows that are not trained with."""
+        return None
+
+    def end_epoch(self, net, validation):
+        """Learn from validation rows after an epoch, before they are validated with."""
+
+    def refit(self, network, dataset, end=math.inf):
+        """Learn from all rows, those that were held out among them, when training has ended."""
+
+
+class Supervised(Objective):
+    """Predict a target from fused blocks, by a loss of rows or elements.
+
+    Parameters
+    ----------
+    criterion : Loss
+        Built.
+    fusion : str or Fusion, default="auto"
+        How blocks become one vector.
+    head : str or Head, default="auto"
+        What maps it to outputs.
+    wide : WideLinear or None, default=None
+        The linear model whose outputs are added, not built.
+    balancing : {"heads", "modulation"} or None, default=None
+        What keeps blocks from being left behind in training.
+    """
+
+    def __init__(self, criterion, fusion="auto", head="auto", wide=None, balancing=None):
+        super().__init__()
+        self.criterion = criterion
+        self._unbuilt = {"fusion": fusion, "head": head, "wide": wide}  # in a dict, they are no submodules
+        self._balancing = balancing
+
+    def auto_encoder(self, spec):
+        encoder, wide = super().auto_encoder(spec), self._unbuilt["wide"]
+        if wide is not None and isinstance(encoder, BagEncoder):  # the linear model weighs single words
+            encoder.set_params(embedding_dim=wide.resolved_text_width(self.criterion))
+        return encoder
+
+    def encode(self, target):
+        return self.criterion.encode(target)
+
+    def build_top(self, encoders, specs, target):
+        wide, share = self._unbuilt["wide"], 1.0
+        if wide is not None:
+            wide = checked_clone(wide).build(specs, self.criterion, target)
+            share = wide.initial_share(self.criterion)
+        fusion = checked_clone(resolve_fusion(self._unbuilt["fusion"]))
+        head = checked_clone(resolve_head(self._unbuilt["head"]))
+        n_outputs = self.criterion.n_outputs
+        return FusionTop(encoders, fusion, head, n_outputs, wide=wide, balancing=self._balancing, share=share)
+
+    def loss(self, outputs, batch, top):
+        outputs, *unimodal = outputs if isinstance(outputs, tuple) else (outputs,)
+        losses = self.criterion(outputs, batch["target"])
+        if unimodal:
+            own = top.unimodal.losses(*unimodal, self.criterion, batch["target"])
+            losses = losses + (own - own.detach())  # adds to the gradient; what is shown stays the loss of the outputs
+        return losses
+
+    def score(self, outputs, batch):
+        outputs = outputs[0] if isinstance(outputs, tuple) else outputs
+        return self.criterion.row_scores(outputs, batch["target"])
+
+    def held_out_fraction(self, n_rows):
+        wide = self._unbuilt["wide"]
+        return 0.0 if wide is None else wide.held_out_fraction(n_rows, self.criterion)
+
+    def start(self, network, dataset, generator, end=math.inf, goes_on=False):
+        """Fit the linear model, and return its out-of-fold predictions of the training rows."""
+        wide = network.top.wide
+        if wide is None:
+            return None
+        with on_cpu(wide, self.criterion):
+            dataset = dataset.select(wide.block_names)
+            if not goes_on:
+                return wide.fit(dataset, self.criterion, generator, end)
+            wide.refit(dataset, self.criterion, end)  # it may know rows that are now held out
+            return wide.cross_predict(dataset, self.criterion, generator, end)
+
+    def offsets(self, network, dataset):
+        """Return the predictions of the linear model."""
+        wide = network.top.wide
+        if wide is None:
+            return None
+        with on_cpu(wide):
+            return wide.predict(dataset.select(wide.block_names))
+
+    def end_epoch(self, net, validation):
+        """Settle how much of the deep part's outputs is added to those of the linear model in prediction."""
+        top = net.module_.top
+        if top.wide is None:
+            return
+        present = torch.from_numpy(validation.blocks.present)
+        wide = top.wide.outputs(top.wide.mask_absent(validation.offsets, present))
+        top.share = 1.0
+        deep = torch.from_numpy(net.map(net.module_, validation)) - wide
+        with on_cpu(self.criterion):
+            top.share = settle_share(wide, deep, validation.target, validation.weight, self.criterion)
+
+    def refit(self, network, dataset, end=math.inf):
+        """Fit the linear model to all rows, when those that were held out have told how good it is."""
+        wide = network.top.wide
+        if wide is not None:
+            with on_cpu(wide, self.criterion):
+                wide.refit(dataset.select(wide.block_names), self.criterion, end)

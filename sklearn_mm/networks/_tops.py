@@ -1,0 +1,122 @@
+"""The upper half of a network: from the features of all blocks to outputs."""
+
+import torch
+import torch.nn as nn
+
+from sklearn_mm.networks._modulation import GradientModulation
+from sklearn_mm.networks._unimodal import UnimodalHeads
+
+__all__ = ["BALANCING", "FusionTop", "Top"]
+
+BALANCING = {"heads": UnimodalHeads, "modulation": GradientModulation}
+
+
+class Top(nn.Module):
+    """Base of what a task makes of the features of all blocks.
+
+    A subclass owes ``forward(features, present, batch)``, which gets the `Features` of each block by name, which of
+    them a row has, (batch, n_blocks), and the batch that they are of. It returns a tensor whose first axis is the rows,
+    or a tuple of such.
+
+    Attributes
+    ----------
+    reads_tokens : bool
+        Whether the blocks' tokens may change the outputs. Where they do not, those of frozen encoders are not kept.
+    raw_blocks : list of str
+        Blocks that it looks up in the batch, as they are, where this has no ``offsets``.
+    out_features : int
+        Width of the vector of each row that `fuse` gives, if it does.
+    """
+
+    reads_tokens = True
+    raw_blocks = ()
+
+    def forward(self, features, present, batch):
+        """Return the outputs of each row of a batch."""
+        raise NotImplementedError
+
+    def components(self):
+        """Yield the built components that it is made of, which may ``start`` and have ``parameter_groups``."""
+        yield from ()
+
+
+class FusionTop(Top):
+    """Fuse the blocks' features, and map what comes of it to outputs, beside a linear model.
+
+    Parameters
+    ----------
+    encoders : BlockEncoders
+        What the features come from.
+    fusion : Fusion
+        Not built.
+    head : Head
+        Not built; not used by a fusion that gives outputs itself.
+    n_outputs : int
+        Width of the outputs.
+    wide : WideLinear or None, default=None
+        Built. Its outputs are added to those of the rest, of which ``share`` counts in prediction.
+    balancing : {"heads", "modulation"} or None, default=None
+        How blocks are kept from leaving each other behind in training: by a loss of their own (``UnimodalHeads``), or
+        by slowing down the one that is ahead (``GradientModulation``).
+    share : float, default=1.0
+        How much of the deep part's outputs is added to the wide part's in prediction.
+    """
+
+    def __init__(self, encoders, fusion, head, n_outputs, *, wide=None, balancing=None, share=1.0):
+        super().__init__()
+        self.share = share
+        widths = encoders.widths
+        self.fusion = fusion.build(widths, n_outputs, encoders.token_widths)
+        self.wide = wide
+        n_scores = 0 if wide is None else len(wide.block_names) * wide.n_scores
+        self.head = None if fusion.gives_outputs else head.build(fusion.out_features + n_scores, widths, n_outputs)
+        alone = balancing is None or len(widths) == 1
+        self.unimodal = None if alone else BALANCING[balancing](widths, n_outputs)
+        self.out_features = fusion.out_features
+
+    @property
+    def reads_tokens(self):
+        return self.fusion.reads_tokens or (self.head is not None and self.head.reads_tokens)
+
+    @property
+    def raw_blocks(self):
+        return () if self.wide is None else self.wide.block_names
+
+    def get_extra_state(self):
+        """Return what ``state_dict`` holds beside tensors that are trained or averaged."""
+        return torch.tensor(self.share)
+
+    def set_extra_state(self, state):
+        """Take what `get_extra_state` gave."""
+        self.share = state.item()
+
+    def components(self):
+        yield self.fusion
+        if self.head is not None:
+            yield self.head
+
+    def fuse(self, features, present):
+        """Return the fused vector of each row, (batch, out_features)."""
+        return self.fusion(features, present)
+
+    def forward(self, features, present, batch):
+        """Return the outputs of each row, (batch, n_outputs).
+
+        With ``balancing``, and in training only, they come with those of each block, (batch, n_blocks, n_outputs),
+        and with which blocks count as present, (batch, n_blocks).
+        """
+        if self.unimodal is None or not self.training:
+            return self._outputs(features, present, batch)
+        features, unimodal = self.unimodal(features)
+        return self._outputs(features, present, batch), unimodal, present
+
+    def _outputs(self, features, present, batch):
+        fused = self.fusion(features, present)
+        if self.wide is None:
+            return fused if self.head is None else self.head(fused, features, present)
+        scores = batch["offsets"] if "offsets" in batch else self.wide(batch)  # (batch, n_blocks + 1, n_scores)
+        scores = self.wide.mask_absent(scores, present)
+        if self.head is not None:  # it may say more where it knows what the linear model says
+            fused = self.head(torch.cat([fused, scores[:, :-1].flatten(1)], 1), features, present)
+        share = 1.0 if self.training else self.share
+        return share * fused + self.wide.outputs(scores)

@@ -1,0 +1,82 @@
+"""Rows to train or validate with: what the network reads, and the target in both of its forms."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils import _safe_indexing
+
+from sklearn_mm.blocks import Blocks, Ragged
+from sklearn_mm.training._dataset import BlockDataset
+
+__all__ = ["Rows"]
+
+
+@dataclass
+class Rows:
+    """Rows with their targets and weights.
+
+    Parameters
+    ----------
+    blocks : Blocks
+        What the network reads.
+    y : array-like or None
+        Targets as the user gave them, for scorers and callbacks.
+    target : ndarray, Ragged or None
+        Targets as a `Target` encodes them.
+    weight : ndarray of shape (n_rows,)
+        Weight of each row.
+    weighted : bool
+        Whether the weights are the user's.
+    """
+
+    blocks: Blocks
+    y: Any
+    target: np.ndarray | Ragged | None
+    weight: np.ndarray
+    weighted: bool
+
+    def __len__(self):
+        return len(self.weight)
+
+    def take(self, rows):
+        """Return the rows with these numbers."""
+        return Rows(
+            self.blocks[rows],
+            None if self.y is None else _safe_indexing(self.y, rows),
+            None if self.target is None else self.target[rows],
+            self.weight[rows],
+            self.weighted,
+        )
+
+    def with_views(self):
+        """Return the same rows, of which some can be taken without a copy of their pictures."""
+        return replace(self, blocks=self.blocks.with_views())
+
+    @property
+    def sample_weight(self):
+        """The weights, or None if the user gave none."""
+        return self.weight if self.weighted else None
+
+    def dataset(self, target, objective):
+        """Return a `BlockDataset` with the targets and element weights that the loss takes.
+
+        Parameters
+        ----------
+        target : Target
+            Knows what elements weigh.
+        objective : Objective
+            Knows what the loss takes.
+        """
+        encoded = objective.encode(self.target)
+        weight = target.element_weight(self.target, self.weight)
+        if isinstance(encoded, np.ndarray):  # of outputs side by side, each has the weight of the row
+            weight = np.ascontiguousarray(np.broadcast_to(_with_axes(weight, encoded.ndim), encoded.shape))
+            encoded = torch.from_numpy(encoded)
+        mean = weight.mean() or 1.0  # a call of partial_fit may have rows of classes without weight alone
+        return BlockDataset(self.blocks, encoded, torch.from_numpy((weight / mean).astype(np.float32)))
+
+
+def _with_axes(array, n_axes):
+    return array.reshape(array.shape + (1,) * (n_axes - array.ndim))
