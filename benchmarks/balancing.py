@@ -26,7 +26,7 @@ from sklearn_mm import ImageInput, MultimodalClassifier
 from sklearn_mm.datasets import load_emoji
 from sklearn_mm.encoders import CNNEncoder
 from sklearn_mm.networks import CrossEntropyLoss
-from sklearn_mm.networks._network import BALANCING
+from sklearn_mm.networks._tops import BALANCING
 from sklearn_mm.networks._unimodal import UnimodalHeads
 from sklearn_mm.preprocessing import ImageTransformer
 from sklearn_mm.training._net import MultimodalNet
@@ -43,11 +43,11 @@ class MixupNet(MultimodalNet):
         if not network.training:
             return super().infer(x, **fit_params)
         batch = to_tensor(x, device=self.device)
-        features, present = network.encode(batch)
-        fused = network.fusion(features, present)
+        features, present = network.encoders.encode(batch)
+        fused = network.top.fusion(features, present)
         self.share = float(torch.distributions.Beta(self.alpha, self.alpha).sample())
         self.partner = torch.randperm(len(fused))
-        return network.head(self.share * fused + (1 - self.share) * fused[self.partner], features, present)
+        return network.top.head(self.share * fused + (1 - self.share) * fused[self.partner], features, present)
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Return the mean of both rows' losses, in their shares."""
@@ -168,7 +168,7 @@ def evaluate(variant, split, seed, max_epochs, image):
     clf.set_params(**settings)
     start = time.perf_counter()
     with (
-        patch("sklearn_mm.estimators._training.MultimodalNet", instead.get("net", MultimodalNet)),
+        patch("sklearn_mm.training._trainer.MultimodalNet", instead.get("net", MultimodalNet)),
         patch.dict(BALANCING, heads=instead.get("heads", UnimodalHeads)),
     ):
         clf.fit(X, y)

@@ -39,7 +39,7 @@ class WideAlone(MultimodalClassifier):
 
     def fit(self, X, y):
         super().fit(X, y)
-        self.net_.module_.share = 0.0
+        self.net_.module_.top.share = 0.0
         return self
 
 

@@ -87,7 +87,7 @@ def main():
         seconds = {"once for all, cold store": timed(lambda: search(folder))}
         seconds["once for all, warm store"] = warm = timed(lambda: search(folder))
         seconds["once per fit (memory=None)"] = timed(lambda: search(None))
-        with mock.patch("sklearn_mm.estimators._training.encode_frozen", lambda blocks, *others: blocks):
+        with mock.patch("sklearn_mm.training._trainer.encode_frozen", lambda blocks, *others: blocks):
             few = min(2, arguments.epochs)
             per_fit = timed(lambda: search(None, {**first, "max_epochs": [few]})) / arguments.folds
         seconds["recomputing"] = per_fit * n_fits * arguments.epochs / few

@@ -27,7 +27,7 @@ def test_convolutions_lstm_and_concatenation_layer_by_layer():
     model = runpy.run_path(str(EXAMPLES / "plot_convolutional_lstm.py"))["model"]
     network = model.net_.module_
     spec = model.specs_["text"]
-    image, text = network.encoder("image"), network.encoder("text")
+    image, text = network.encoders["image"], network.encoders["text"]
 
     def count(module):
         return sum(parameter.numel() for parameter in module.parameters())
@@ -44,7 +44,7 @@ def test_convolutions_lstm_and_concatenation_layer_by_layer():
     dense = 64 * 64 + 64
     assert count(text) == spec.vocab_size * 128 + lstm + dense
     assert text.out_features == spec.shape[0] * 64
-    assert count(network.fusion) == 0
-    assert network.fusion.out_features == 12_544 + 64 * spec.shape[0]
-    assert count(network.head) == network.fusion.out_features * 9 + 9
+    assert count(network.top.fusion) == 0
+    assert network.top.fusion.out_features == 12_544 + 64 * spec.shape[0]
+    assert count(network.top.head) == network.top.fusion.out_features * 9 + 9
     assert [epoch["epoch"] for epoch in model.history_] == [1, 2]

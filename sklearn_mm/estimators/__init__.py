@@ -1,6 +1,16 @@
-"""The estimators: fit and predict on tables with pictures, texts, numbers and categories."""
+"""Estimators: rows with pictures, texts and numbers in, predictions out; and what one's own are made of."""
 
+from sklearn_mm.estimators._base import BaseMultimodal
 from sklearn_mm.estimators._classifier import MultimodalClassifier
 from sklearn_mm.estimators._regressor import MultimodalRegressor
+from sklearn_mm.estimators._targets import ClassTarget, NoTarget, NumberTarget, Target
 
-__all__ = ["MultimodalClassifier", "MultimodalRegressor"]
+__all__ = [
+    "BaseMultimodal",
+    "ClassTarget",
+    "MultimodalClassifier",
+    "MultimodalRegressor",
+    "NoTarget",
+    "NumberTarget",
+    "Target",
+]

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from copy import copy
 from numbers import Integral, Real
 
+import numpy as np
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import indexable
@@ -40,9 +41,8 @@ class BaseMultimodal(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tran
     An estimator is the sum of four parts: what reads tables (a ``Reader``), what a ``y`` is (a `Target`), what is
     learnt (an `Objective`) and what trains (a ``Trainer``). The first and the last are the same for all.
 
-    A subclass owes ``_make_target()``, which returns a `Target`, and ``_make_objective(partial)``, which returns an
-    `Objective` for the rows that have just been read (``self.specs_`` tells of their blocks, ``self._target`` of their
-    target); and methods that ask the network about rows by ``_map(X, function)``.
+    A subclass owes ``make_target()`` and ``make_objective(partial)``, and methods that say what the network's
+    ``outputs(X)`` mean.
 
     Attributes
     ----------
@@ -116,12 +116,12 @@ class BaseMultimodal(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tran
         """Do what `fit` promises, until ``end``, by `time.perf_counter`."""
         trainer = Trainer(self, end)
         goes_on = self.warm_start and self.__sklearn_is_fitted__()
-        check_rows(X, y, X_val, y_val, type(self).__name__, self._make_target().needed)
+        check_rows(X, y, X_val, y_val, type(self).__name__, self.make_target().needed)
         self._see_parameters(goes_on)
         self._renew_target(goes_on)
         target = self._encode_target(y, "y", complete=True) if goes_on else self._fit_target(y)
         rows = self._read_rows(X, y, target, sample_weight, fitted=goes_on)
-        objective = self.net_.criterion_ if goes_on else self._make_objective()
+        objective = self.net_.criterion_ if goes_on else self.make_objective()
         seed = draw_seed(self.random_state)
 
         all_rows, validation = rows, None
@@ -145,7 +145,7 @@ class BaseMultimodal(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tran
         goes_on = self.__sklearn_is_fitted__()
         self._see_parameters(goes_on)
         rows = self._read_rows(X, y, target, sample_weight, fitted=goes_on)
-        objective = self.net_.criterion_ if goes_on else self._make_objective(partial=True)
+        objective = self.net_.criterion_ if goes_on else self.make_objective(partial=True)
         self._target = self._target.weighed(rows.target, partial=True)
         trainer = Trainer(self, partial=True)
         self._train(trainer, objective, rows, None, tasks, draw_seed(self.random_state), goes_on)
@@ -197,18 +197,35 @@ class BaseMultimodal(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tran
         else:
             self._made_with = parameters_of_network(self)
 
-    def _make_target(self):
-        """Return the `Target` of this task, not fitted."""
+    def make_target(self):
+        """Return what ``y`` is, for people who write estimators of their own.
+
+        Returns
+        -------
+        target : Target
+            Not fitted.
+        """
         raise NotImplementedError
 
-    def _make_objective(self, partial=False):
-        """Return the `Objective` for rows that have been read; ``partial`` if they are not all rows."""
+    def make_objective(self, partial=False):
+        """Return what is to be learnt, for people who write estimators of their own.
+
+        Parameters
+        ----------
+        partial : bool, default=False
+            Whether the rows that have been read are not all rows, as in ``partial_fit``.
+
+        Returns
+        -------
+        objective : Objective
+            New, for the blocks that ``specs_`` tells of.
+        """
         raise NotImplementedError
 
     def _renew_target(self, goes_on):
         """Make the target anew, with parameters as they are now and, where training goes on, what was learnt of it."""
         learnt = vars(self._target) if goes_on else {}
-        self._target = self._make_target()
+        self._target = self.make_target()
         vars(self._target).update({name: value for name, value in learnt.items() if name not in vars(self._target)})
 
     def _fit_target(self, y):
@@ -256,8 +273,54 @@ class BaseMultimodal(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tran
                 vars(self).pop(attribute, None)  # of an earlier fit
         return blocks
 
+    def outputs(self, X):
+        """Return what the network makes of the rows of ``X``, before it is read as a prediction.
+
+        Parameters
+        ----------
+        X : like X of `fit`
+            Rows.
+
+        Returns
+        -------
+        outputs : ndarray of shape (n_rows, ...)
+            As the top of the network gives them.
+        """
+        return self._map(X)
+
+    def encode(self, X, blocks=None):
+        """Return what the encoders say of the rows of ``X``, block by block: one vector per row.
+
+        Parameters
+        ----------
+        X : like X of `fit`
+            Rows. A table needs no other columns than those of the blocks.
+        blocks : list of str, default=None
+            Names of blocks, keys of ``specs_``; all by default.
+
+        Returns
+        -------
+        features : dict of ndarray of shape (n_rows, n_features_of_block)
+            By block. A row that lacks a block has the vector that was learnt to stand in for it.
+        """
+        check_is_fitted(self)
+        names = list(self.specs_) if blocks is None else list(blocks)
+        unknown = [name for name in names if name not in self.specs_]
+        if unknown or not names:
+            raise ValueError(
+                f"{type(self).__name__}.encode takes names of blocks, which are {list(self.specs_)}; got {names}."
+            )
+
+        def pooled(network, batch):
+            features, _ = network.encoders.encode(batch, names)
+            return torch.cat([block.pooled for block in features.values()], 1)
+
+        encoders = self.net_.module_.encoders
+        ends = np.cumsum([encoders.widths[name] for name in names])
+        return dict(zip(names, np.split(self._map(X, pooled, names), ends[:-1], axis=1), strict=True))
+
     @own_settings()
-    def _map(self, X, function=None):
+    def _map(self, X, function=None, names=None):
         """Return what a function makes of the rows of ``X``, as an array.
 
         Parameters
@@ -266,9 +329,11 @@ class BaseMultimodal(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tran
             Rows.
         function : callable, default=None
             Maps the network and a batch to a tensor whose first axis is the rows; by default their outputs.
+        names : list of str, default=None
+            Blocks that are read; all by default.
         """
         check_is_fitted(self)
-        blocks = self._reader.read(X)
+        blocks = self._reader.read(X, names)
         device = resolve_device(self.device, fitted=True)
         network = self.net_.module_
         if device.type == "mps":  # which has no float64

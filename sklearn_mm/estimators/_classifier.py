@@ -276,7 +276,8 @@ class MultimodalClassifier(ClassifierMixin, SupervisedMultimodal):
         scores : ndarray of shape (n_rows,), (n_rows, n_classes) or (n_rows, n_labels)
             One column for each class or label; for two classes the logit of ``classes_[1]``.
         """
-        return self._loss.decision_function(self._map(X))
+        outputs = self.outputs(X)
+        return self._loss.decision_function(outputs)
 
     def predict_proba(self, X):
         """Return the probability of each class, or of each label, for the rows of ``X``.
@@ -291,7 +292,8 @@ class MultimodalClassifier(ClassifierMixin, SupervisedMultimodal):
         probabilities : ndarray of shape (n_rows, n_classes) or (n_rows, n_labels)
             Columns in the order of ``classes_``. Rows sum to one, except for multi-label targets.
         """
-        return self._loss.predict_proba(self._map(X))
+        outputs = self.outputs(X)
+        return self._loss.predict_proba(outputs)
 
     def predict(self, X):
         """Return the label of each row of ``X``.
@@ -306,9 +308,17 @@ class MultimodalClassifier(ClassifierMixin, SupervisedMultimodal):
         y : ndarray of shape (n_rows,) or (n_rows, n_labels)
             The likeliest class; for multi-label targets 1 where a label's probability is above 0.5, else 0.
         """
-        return self._target.decode(self.decision_function(X))
+        scores = self.decision_function(X)
+        return self._target.decode(scores)
 
-    def _make_target(self):
+    def make_target(self):
+        """Return what ``y`` is.
+
+        Returns
+        -------
+        target : Target
+            Not fitted.
+        """
         return ClassTarget(type(self).__name__, self.class_weight)
 
     def _fit_target(self, y):

@@ -1,5 +1,7 @@
 """From specs and an objective to the network of an estimator."""
 
+import torch
+
 from sklearn_mm.encoders._registry import resolve_encoder
 from sklearn_mm.networks._block_encoders import BlockEncoders
 from sklearn_mm.networks._network import MultimodalNetwork
@@ -37,7 +39,7 @@ def build_network(specs, objective, dataset, sample_weight, generator, modality_
             encoders[key] = checked_clone(encoder)
     encoders = {name: encoders[_sharing(spec)] for name, spec in specs.items()}
     encoders = BlockEncoders(specs, encoders, modality_dropout)
-    target = None if dataset.target is None else dataset.target.numpy()
+    target = dataset.target.numpy() if isinstance(dataset.target, torch.Tensor) else dataset.target
     network = MultimodalNetwork(encoders, objective.build_top(encoders, specs, target))
     for name, spec in specs.items():
         if spec.augment is not None:

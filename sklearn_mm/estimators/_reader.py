@@ -48,10 +48,10 @@ class Reader:
         self.specs = blocks.specs
         return blocks
 
-    def read(self, X):
-        """Return the `Blocks` of other rows, as the network knows them."""
+    def read(self, X, names=None):
+        """Return the `Blocks` of other rows, as the network knows them; with ``names``, these blocks alone."""
         if isinstance(X, Blocks):
-            return self._as_fitted(X)
+            return self._as_fitted(X, list(self.specs) if names is None else names)
         if self.transformer is None:
             raise TypeError(
                 f"{self.owner} was fitted on Blocks, got {type(X).__name__}. Pass the rows through the same "
@@ -60,18 +60,18 @@ class Reader:
         transformer = copy(self.transformer)
         for name, value in self.parameters.items():  # which may have been set after fit
             setattr(transformer, name, value)
-        return transformer.transform(X)
+        return transformer.transform(X) if names is None else transformer.read_blocks(X, names)
 
-    def _as_fitted(self, blocks):
-        """Return given `Blocks` with the specs of fit, which they must have been read by."""
-        missing = [name for name in self.specs if name not in blocks]
+    def _as_fitted(self, blocks, names):
+        """Return some of given `Blocks`, which must have been read as those of fit were."""
+        missing = [name for name in names if name not in blocks]
         if missing:
             raise ValueError(
                 f"{self.owner} was fitted on the blocks {list(self.specs)}; missing: {missing}, got {list(blocks)}."
             )
-        blocks = blocks.select(self.specs)
-        for name, spec in self.specs.items():
-            theirs = blocks.specs[name]
+        blocks = blocks.select(names)
+        for name in names:
+            spec, theirs = self.specs[name], blocks.specs[name]
             # Of lists, it counts that they are lists, and not what the Blocks say about pooling.
             pool = spec.pool if theirs.pool and spec.pool else theirs.pool
             if replace(theirs, encoder=spec.encoder, augment=spec.augment, group=spec.group, pool=pool) != spec:

@@ -263,10 +263,18 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, SupervisedMultimodal
         y : ndarray of shape (n_rows,) or (n_rows, n_targets), dtype float64
             Predictions in the units of the targets.
         """
-        y = self._loss.predict(self._map(X))
+        outputs = self.outputs(X)
+        y = self._loss.predict(outputs)
         return y if self._target.shape else y[:, 0]
 
-    def _make_target(self):
+    def make_target(self):
+        """Return what ``y`` is.
+
+        Returns
+        -------
+        target : Target
+            Not fitted.
+        """
         return NumberTarget(type(self).__name__)
 
     def _fit_target(self, y):

@@ -15,7 +15,7 @@ __all__ = ["SupervisedMultimodal"]
 class SupervisedMultimodal(BaseMultimodal):
     """Base of the estimators that learn to predict a target.
 
-    A subclass owes ``_make_target()``, ``_resolve_loss`` (a registry's ``resolve``) and ``_build_loss(loss)``, which
+    A subclass owes ``make_target()``, ``_resolve_loss`` (a registry's ``resolve``) and ``_build_loss(loss)``, which
     builds a loss for ``self._target``.
     """
 
@@ -70,7 +70,19 @@ class SupervisedMultimodal(BaseMultimodal):
         """
         return self._map(X, lambda network, batch: network.top.fuse(*network.encoders(batch)))
 
-    def _make_objective(self, partial=False):
+    def make_objective(self, partial=False):
+        """Return what is to be learnt: to predict a target from fused blocks.
+
+        Parameters
+        ----------
+        partial : bool, default=False
+            Whether the rows that have been read are not all rows, as in ``partial_fit``.
+
+        Returns
+        -------
+        objective : Supervised
+            New, for the blocks that ``specs_`` tells of.
+        """
         wide = None if partial else resolve_wide(self.wide, self.specs_)  # which needs all rows at once
         balancing = None if self.balancing == "auto" else self.balancing
         return Supervised(self._loss, self.fusion, self.head, wide, balancing)

@@ -1,7 +1,10 @@
-"""Encoders, fusion and head as one torch module, and the losses it is trained with."""
+"""Encoders and a top as one torch module, what it is to learn, and the losses it is trained with."""
 
+from sklearn_mm.networks._block_encoders import BlockEncoders
 from sklearn_mm.networks._heads import Head, MLPHead
 from sklearn_mm.networks._network import MultimodalNetwork
+from sklearn_mm.networks._objectives import Objective, Supervised
+from sklearn_mm.networks._tops import FusionTop, Top
 from sklearn_mm.networks.losses._base import ClassifierLoss, Loss
 from sklearn_mm.networks.losses._classification import CrossEntropyLoss, FocalLoss
 from sklearn_mm.networks.losses._ordinal import OrdinalLoss
@@ -17,18 +20,23 @@ from sklearn_mm.networks.wide._wide_linear import WideLinear
 
 __all__ = [
     "AbsoluteErrorLoss",
+    "BlockEncoders",
     "ClassifierLoss",
     "CrossEntropyLoss",
     "FocalLoss",
+    "FusionTop",
     "Head",
     "HuberLoss",
     "Loss",
     "MLPHead",
     "MultimodalNetwork",
+    "Objective",
     "OrdinalLoss",
     "PoissonLoss",
     "QuantileLoss",
     "RegressorLoss",
     "SquaredErrorLoss",
+    "Supervised",
+    "Top",
     "WideLinear",
 ]

@@ -44,7 +44,7 @@ def encode_frozen(blocks, net, store=None, compute=True):
     """
     network, features = net.module_, {}
     network.eval()
-    for name in network.encoders.names:
+    for name in blocks:
         can_be_found = store is not None or name in blocks.features
         if network.encoders[name].frozen and (compute or can_be_found):
             block = _FrozenBlock(blocks, name, net)

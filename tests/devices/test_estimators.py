@@ -106,7 +106,7 @@ def test_ratings_with_levels(table, gpu):
     y = 1.0 + np.arange(len(X)) % 2
     for validation in ({}, {"X_val": table, "y_val": y[:N]}):
         reg = MultimodalRegressor(**ROUGH).fit(X, y, **validation)
-        assert reg.net_.module_.wide.levels is not None
+        assert reg.net_.module_.top.wide.levels is not None
         assert reg.predict(X).shape == (len(X),)
 
 

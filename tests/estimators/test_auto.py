@@ -8,6 +8,7 @@ from sklearn_mm import ImageInput, MultimodalClassifier, MultimodalRegressor
 from sklearn_mm.encoders import BagEncoder, MLPEncoder, ModuleEncoder, ResNetEncoder
 from sklearn_mm.fusion import ConcatFusion
 from sklearn_mm.networks import MLPHead, WideLinear
+from sklearn_mm.training._trainer import Trainer
 
 
 @pytest.fixture
@@ -25,11 +26,15 @@ def fitted(table, numeric_target):
 @pytest.mark.parametrize("Estimator", [MultimodalClassifier, MultimodalRegressor])
 def test_components(fitted, Estimator):
     network = fitted(Estimator)
-    kinds = {name: type(network.encoder(name)) for name in network.names}
+    kinds = {name: type(network.encoders[name]) for name in network.encoders.names}
     assert kinds == {"photo": ResNetEncoder, "title": BagEncoder, "tabular": MLPEncoder}
-    assert (type(network.fusion), type(network.head), type(network.wide)) == (ConcatFusion, MLPHead, WideLinear)
-    assert network.wide.names == ["photo", "title", "tabular"]
-    assert network.head.hidden_layer_sizes
+    assert (type(network.top.fusion), type(network.top.head), type(network.top.wide)) == (
+        ConcatFusion,
+        MLPHead,
+        WideLinear,
+    )
+    assert network.top.wide.block_names == ["photo", "title", "tabular"]
+    assert network.top.head.hidden_layer_sizes
 
 
 @pytest.mark.parametrize(
@@ -43,20 +48,20 @@ def test_components(fitted, Estimator):
 )
 def test_width_of_texts(fitted, Estimator, wide, width):
     network = fitted(Estimator, image=None, wide=wide)
-    assert network.encoder("title").embedding_dim == width
+    assert network.encoders["title"].embedding_dim == width
 
 
 def test_a_frozen_picture_is_neither_augmented_nor_seen_by_the_wide_part(fitted):
     frozen = ModuleEncoder(nn.Conv2d(3, 4, 3), trainable="none")
     network = fitted(MultimodalClassifier, image=ImageInput(encoder=frozen))
-    assert network.wide.names == ["title", "tabular"]
-    assert not list(network.augment[network.names.index("photo")].modules())[1:]
+    assert network.top.wide.block_names == ["title", "tabular"]
+    assert not list(network.encoders.augment[network.encoders.names.index("photo")].modules())[1:]
 
 
 @pytest.mark.parametrize(("n_rows", "size"), [(20, 8), (128, 8), (256, 16), (600, 32), (2000, 64), (10_000, 64)])
 def test_batch_size(n_rows, size):
-    assert MultimodalClassifier()._batch_size(n_rows) == size
-    assert MultimodalClassifier(batch_size=5)._batch_size(n_rows) == 5
+    assert Trainer(MultimodalClassifier())._batch_size(n_rows) == size
+    assert Trainer(MultimodalClassifier(batch_size=5))._batch_size(n_rows) == 5
 
 
 @pytest.mark.parametrize(

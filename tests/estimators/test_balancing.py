@@ -5,7 +5,7 @@ import pytest
 from sklearn.base import clone
 
 from sklearn_mm import MultimodalClassifier, MultimodalRegressor
-from sklearn_mm.networks._network import BALANCING
+from sklearn_mm.networks._tops import BALANCING
 from sklearn_mm.networks.losses._registry import classifier_losses, regressor_losses
 
 SMALL = {"image": None, "max_epochs": 2, "random_state": 0}
@@ -19,7 +19,7 @@ def test_classifier(table, balancing, loss, fusion):
     X = X.assign(title=X["title"].where(np.arange(96) % 3 > 0))  # some absent
     clf = MultimodalClassifier(balancing=balancing, loss=loss, fusion=fusion, **SMALL).fit(X, y, X_val=X, y_val=y)
     assert clf.score(X, y) == pytest.approx(clf.history_[clf.best_epoch_ - 1]["valid_score"])
-    assert [len(clf.net_.module_.unimodal.layers), clf.predict_proba(X).shape] == [2, (96, 4)]
+    assert [len(clf.net_.module_.top.unimodal.layers), clf.predict_proba(X).shape] == [2, (96, 4)]
 
 
 @pytest.mark.parametrize("balancing", BALANCING)

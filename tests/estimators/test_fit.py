@@ -365,4 +365,4 @@ def test_rows_may_lack_a_modality(table):
 def test_text_input_by_name_of_the_encoder(table):
     X, y = table
     clf = MultimodalClassifier(image=None, text=TextInput("title", encoder="gru"), max_epochs=2).fit(X, y)
-    assert type(clf.net_.module_.encoder("title")).__name__ == "RNNEncoder"
+    assert type(clf.net_.module_.encoders["title"]).__name__ == "RNNEncoder"

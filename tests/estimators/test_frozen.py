@@ -116,7 +116,7 @@ def recomputing(monkeypatch):
 
     def fit(clf, *args, **kwargs):
         with monkeypatch.context() as patch:
-            patch.setattr("sklearn_mm.estimators._training.encode_frozen", lambda blocks, *others: blocks)
+            patch.setattr("sklearn_mm.training._trainer.encode_frozen", lambda blocks, *others: blocks)
             return clf.fit(*args, **kwargs)
 
     return fit
@@ -278,7 +278,7 @@ def test_weights_that_are_changed_after_fit(distinct, memory):
     clf = classifier(memory=memory).fit(X, y)
     before = clf.predict_proba(X)
     with torch.no_grad():
-        clf.net_.module_.encoder("photo").layers.conv.weight.mul_(2)
+        clf.net_.module_.encoders["photo"].layers.conv.weight.mul_(2)
     after = clf.predict_proba(X)
     assert np.abs(before - after).max() > 1e-3
     np.testing.assert_allclose(clf.set_params(memory=None).predict_proba(X), after, atol=1e-5)
@@ -403,7 +403,7 @@ def test_beside_a_wide_part_that_sees_the_block_itself(table, recomputing, memor
         "scoring": "accuracy",
     }
     expected = recomputing(classifier(**params), X, y)
-    assert expected.net_.module_.wide.names == ["title", "tabular"]
+    assert expected.net_.module_.top.wide.block_names == ["title", "tabular"]
     for where in (None, memory, memory):
         SEEN.clear()
         clf = classifier(**params, memory=where).fit(X, y)

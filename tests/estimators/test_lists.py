@@ -114,9 +114,9 @@ def test_shared_lists(table, clf):
     X = X.assign(back=X["photos"][::-1].to_numpy())
     clf.set_params(image__shared=True, image__pool="attention").fit(X, y)
     network = clf.net_.module_
-    assert network.encoder("photos") is network.encoder("back")
-    assert network.pooling("photos") is network.pooling("back")
-    assert network.pooling("tabular") is None
+    assert network.encoders["photos"] is network.encoders["back"]
+    assert network.encoders.pooling("photos") is network.encoders.pooling("back")
+    assert network.encoders.pooling("tabular") is None
 
 
 def test_vectors_alone():

@@ -55,7 +55,7 @@ def test_the_estimators_encoder_wins_over_that_of_the_blocks(table):
     X, y = table
     blocks = ModalityTransformer(image=small_image()).fit_transform(X)
     clf = MultimodalClassifier(image=ImageInput("photo", encoder=CNNEncoder(channels=(4,))), max_epochs=1)
-    assert clf.fit(blocks, y).net_.module_.encoder("photo").channels == (4,)
+    assert clf.fit(blocks, y).net_.module_.encoders["photo"].channels == (4,)
 
 
 def test_a_transformer_that_can_no_longer_act_is_an_error(clf, table):
@@ -124,7 +124,7 @@ def test_keys_below_an_encoder_and_a_fusion(table):
         image=small_image(), text=TextInput("title", encoder=RNNEncoder()), fusion=GatedFusion(), max_epochs=1
     )
     clf.set_params(text__encoder__cell="gru", image__encoder__channels=(4, 6), fusion__width=7).fit(X, y)
-    assert clf.net_.module_.encoder("title").cell == "gru"
+    assert clf.net_.module_.encoders["title"].cell == "gru"
     assert clf.transform(X).shape == (96, 7)
 
 

@@ -246,7 +246,7 @@ def test_what_may_change_where_training_goes_on(table, tmp_path):
     clf = MultimodalClassifier(image=image, inputs=None, warm_start=True, max_epochs=1, random_state=0).fit(X, y)
     clf.set_params(lr=1e-3, image__transformer__on_error="ignore", memory=tmp_path, modality_dropout=0.2, verbose=0)
     clf.set_params(image=clone(image)).fit(X, y)
-    assert clf.net_.module_.modality_dropout == 0.2
+    assert clf.net_.module_.encoders.modality_dropout == 0.2
     assert clf.n_epochs_ == 2
     named = MultimodalClassifier(inputs=[("pic", image)], warm_start=True, max_epochs=1, random_state=0).fit(X, y)
     named.set_params(inputs=[("pic", clone(image))]).fit(X, y)

@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 
 from sklearn_mm import ModalityTransformer, MultimodalClassifier, MultimodalRegressor
 from sklearn_mm.preprocessing import Blocks
+from sklearn_mm.training._trainer import Trainer
 
 callback = pytest.importorskip("sklearn.callback")
 
@@ -93,7 +94,7 @@ def test_a_callback_can_end_training(clf, table):
 
 
 def test_no_estimator_is_made_that_nobody_asks_for(clf, table, monkeypatch):
-    monkeypatch.setattr(MultimodalClassifier, "_fitted_attributes_by_now", None)
+    monkeypatch.setattr(Trainer, "attributes_by_now", None)
 
     class Simple(Recorder):
         def on_fit_task_end(self, estimator, context):

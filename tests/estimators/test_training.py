@@ -22,6 +22,8 @@ from sklearn_mm import (
 from sklearn_mm.encoders import BagEncoder, CNNEncoder, MLPEncoder
 from sklearn_mm.networks import MLPHead, WideLinear
 from sklearn_mm.preprocessing import ImageTransformer
+from sklearn_mm.training._dataset import BlockDataset
+from sklearn_mm.training._trainer import Trainer
 
 BOTH = pytest.mark.parametrize("Estimator", [MultimodalClassifier, MultimodalRegressor])
 # nothing random in training, and no batch statistics
@@ -69,7 +71,7 @@ def test_the_linear_part_ends_in_time(Estimator, yes_no):
     with pytest.warns(ConvergenceWarning, match="max_time was over"):
         limited = clone(free).set_params(max_time=1e-9).fit(X, y)
     for fitted in (free, limited):
-        fitted.net_.module_.share = 0.0  # of the rest
+        fitted.net_.module_.top.share = 0.0  # of the rest
     assert limited.score(X, y) < free.score(X, y)
 
 
@@ -105,7 +107,7 @@ def test_accumulated_batches_are_large_ones(yes_no, Estimator, n_rows):
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
 @pytest.mark.parametrize(("device", "fused"), [("cpu", True), ("cuda", True), ("mps", False)])
 def test_fused_where_torch_is_sure_of_it(optimizer, device, fused):
-    options = MultimodalClassifier(optimizer=optimizer)._optimizer(torch.device(device))
+    options = Trainer(MultimodalClassifier(optimizer=optimizer))._optimizer(torch.device(device))
     assert options.get("optimizer__fused", False) is fused
 
 
@@ -146,7 +148,7 @@ class Norms(Callback):
 
 
 def test_gradients_are_scaled_in_float16(yes_no, monkeypatch):
-    monkeypatch.setattr("sklearn_mm.estimators._training.resolve_precision", lambda *args: torch.float16)
+    monkeypatch.setattr("sklearn_mm.training._trainer.resolve_precision", lambda *args: torch.float16)
     X, y = yes_no
     clf = MultimodalClassifier(max_epochs=10, random_state=0, skorch_callbacks=[("norms", Norms())]).fit(X, y)
     norms = dict(clf.net_.callbacks_)["norms"]
@@ -196,7 +198,7 @@ def test_only_parts_of_batches_that_do_not_fit_go_to_a_gpu(yes_no):
     X, y = yes_no
     for steps, device in ((1, "cuda"), (4, "cpu")):
         clf = MultimodalClassifier(max_epochs=1, gradient_accumulation_steps=steps, random_state=0).fit(X, y)
-        dataset = clf._dataset(clf.net_.module_, clf._read_rows(X, y, clf._encode_target(y), None, True))
+        dataset = BlockDataset(clf._reader.read(X))
         clf.net_.device = "cuda"  # as if it were there
         assert clf.net_.get_iterator(dataset, training=True).device.type == device
 

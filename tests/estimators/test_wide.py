@@ -1,6 +1,5 @@
 """The wide part below the estimators: what it adds, and how much of the deep part is added to it."""
 
-import math
 import pickle
 
 import numpy as np
@@ -48,7 +47,7 @@ def test_the_deep_part_gets_its_share_where_the_wide_part_is_blind():
     clf = MultimodalClassifier(random_state=0).fit(X[:400], y[:400])
     assert clf.score(X[400:], y[400:]) > 0.9
     clf = MultimodalClassifier(early_stopping=True, random_state=0).fit(X[:400], y[:400])
-    assert clf.net_.module_.share > 0.5
+    assert clf.net_.module_.top.share > 0.5
     assert clf.score(X[400:], y[400:]) > 0.9
 
 
@@ -56,14 +55,14 @@ def test_outputs_are_the_share_of_the_deep_part_and_the_wide_part(table):
     X, y = table
     clf = MultimodalClassifier(**SHORT).fit(X, y)
     network = clf.net_.module_
-    network.share = 0.0
+    network.top.share = 0.0
     wide = clf.decision_function(X)
-    network.share = 1.0
+    network.top.share = 1.0
     both = clf.decision_function(X)
-    network.share = 0.25
+    network.top.share = 0.25
     np.testing.assert_allclose(clf.decision_function(X), wide + 0.25 * (both - wide), atol=1e-5)
     rows = BlockDataset(clf.transformer_.transform(X))
-    np.testing.assert_allclose(wide, network.wide.says(rows).sum(1), atol=1e-5)
+    np.testing.assert_allclose(wide, network.top.wide.says(rows).sum(1), atol=1e-5)
 
 
 def test_the_weights_of_the_best_epoch_come_with_their_share():
@@ -76,18 +75,19 @@ def test_the_weights_of_the_best_epoch_come_with_their_share():
     held_out_loss = clf.history_[clf.best_epoch_ - 1]["valid_loss"]
     assert held_out_loss == min(row["valid_loss"] for row in clf.history_)
     stopped = clone(clf).set_params(n_iter_no_change=clf.best_epoch_).fit(X, y)
-    assert stopped.net_.module_.share == clf.net_.module_.share
+    assert stopped.net_.module_.top.share == clf.net_.module_.top.share
 
 
 def test_rows_that_were_held_out_are_known_to_the_wide_part_in_the_end(linear):
     X, y = linear
     X = np.column_stack([X, np.arange(360)])
     reg = MultimodalRegressor(random_state=0, max_epochs=1).fit(X[:60], y[:60])
-    wide, rows = reg.net_.module_.wide, reg.transformer_.transform(X[:60])
+    wide, rows = reg.net_.module_.top.wide, reg.transformer_.transform(X[:60])
     before = reg.predict(X)
-    reg._refit_wide(
-        reg._read_rows(X[:60], y[:60], reg._encode_target(y[:60], "y"), None, True), end=math.inf
-    )  # all rows of the fit, once more: the search goes on from where it ended
+    objective = reg.net_.criterion_
+    known = reg._read_rows(X[:60], y[:60], reg._encode_target(y[:60], "y"), None, fitted=True)
+    # all rows of the fit, once more: the search goes on from where it ended
+    objective.refit(reg.net_.module_, known.dataset(reg._target, objective))
     np.testing.assert_allclose(reg.predict(X), before, atol=1e-3)
     assert wide.names == list(rows)
 
@@ -111,7 +111,7 @@ def test_a_pickle_predicts_the_same(table):
 def test_validation_rows_of_the_user_settle_the_share(table):
     X, y = table
     clf = MultimodalClassifier(**SHORT).fit(X[:70], y[:70], X_val=X[70:], y_val=y[70:])
-    assert 0 <= clf.net_.module_.share <= 1
+    assert 0 <= clf.net_.module_.top.share <= 1
     assert "valid_loss" in clf.history_[0]
 
 
@@ -119,14 +119,14 @@ def test_without_rows_that_tell_a_fixed_share_of_the_deep_part_is_added(table, n
     X, y = table
     clf = MultimodalClassifier(**SHORT, early_stopping=False).fit(X, y)
     reg = MultimodalRegressor(**SHORT, early_stopping=False).fit(X, numeric_target)
-    assert (clf.net_.module_.share, reg.net_.module_.share) == (0.25, 1)
+    assert (clf.net_.module_.top.share, reg.net_.module_.top.share) == (0.25, 1)
     assert "valid_loss" not in clf.history_[0]
 
 
 def test_no_rows_are_held_out_to_tell_classes(table, numeric_target):
     X, y = table
     clf = MultimodalClassifier(max_epochs=1, random_state=0).fit(X, y)
-    assert clf.net_.module_.share == 0.25
+    assert clf.net_.module_.top.share == 0.25
     assert "valid_loss" not in clf.history_[0]
     assert "valid_loss" in MultimodalRegressor(max_epochs=1, random_state=0).fit(X, numeric_target).history_[0]
 
@@ -140,9 +140,9 @@ def test_few_rows_are_not_held_out(table, numeric_target):
 def test_training_goes_on_beside_the_same_wide_part(table):
     X, y = table
     clf = MultimodalClassifier(**SHORT, warm_start=True).fit(X, y)
-    weight = clf.net_.module_.wide.parts[0].weight.clone()
+    weight = clf.net_.module_.top.wide.parts[0].weight.clone()
     clf.fit(X, y)
-    np.testing.assert_allclose(clf.net_.module_.wide.parts[0].weight, weight, atol=2e-3)
+    np.testing.assert_allclose(clf.net_.module_.top.wide.parts[0].weight, weight, atol=2e-3)
     assert clf.n_epochs_ > 3
 
 
@@ -170,9 +170,9 @@ def test_the_share_is_settled_by_averaged_weights(table, monkeypatch):
 def test_rows_by_and_by_are_learnt_without(table):
     X, y = table
     clf = MultimodalClassifier(image=None, random_state=0).partial_fit(X, y, classes=np.unique(y))
-    assert clf.net_.module_.wide is None
+    assert clf.net_.module_.top.wide is None
     clf = MultimodalClassifier(**SHORT).fit(X, y).partial_fit(X, y)
-    assert clf.net_.module_.wide is not None
+    assert clf.net_.module_.top.wide is not None
 
 
 def test_it_is_a_parameter_like_any_other(table):
@@ -180,7 +180,7 @@ def test_it_is_a_parameter_like_any_other(table):
     search = GridSearchCV(
         MultimodalClassifier(**SHORT, wide=WideLinear()), {"wide__n_folds": [2, 4]}, cv=2, error_score="raise"
     ).fit(X, y)
-    assert search.best_estimator_.net_.module_.wide.n_folds in (2, 4)
+    assert search.best_estimator_.net_.module_.top.wide.n_folds in (2, 4)
     with pytest.raises(ValueError, match="Unknown wide part 'deep'"):
         MultimodalClassifier(**SHORT, wide="deep").fit(X, y)
     with pytest.raises(ValueError, match="n_folds"):
@@ -193,12 +193,12 @@ def test_ratings_are_told_apart_by_the_wide_part():
     y = np.clip(3 + 2 * (words == "good").sum(1) - 2 * (words == "bad").sum(1), 1, 5).astype(float)
     X = [[" ".join(row)] for row in words]
     reg = MultimodalRegressor(text=[0], **SHORT).fit(X[:400], y[:400])
-    assert reg.net_.module_.wide.n_said == len(np.unique(y))
-    reg.net_.module_.share = 0.0
+    assert reg.net_.module_.top.wide.n_said == len(np.unique(y))
+    reg.net_.module_.top.share = 0.0
     predicted = reg.predict(X[400:])
     assert 1 <= predicted.min() <= predicted.max() <= 5
     linear = MultimodalRegressor(text=[0], **SHORT).fit(X[:400], y[:400] + 1e-3 * rng.normal(size=400))
-    linear.net_.module_.share = 0.0
+    linear.net_.module_.top.share = 0.0
     assert reg.score(X[400:], y[400:]) > linear.score(X[400:], y[400:]) + 0.05
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(reg)).predict(X[400:]), predicted)
 
@@ -207,7 +207,7 @@ def test_ratings_are_told_apart_by_the_wide_part():
 def test_few_rows_of_a_number_are_no_ratings(n_rows):
     X = np.arange(n_rows, dtype=float).reshape(-1, 1)
     reg = MultimodalRegressor(random_state=0).fit(X, 3 * X[:, 0])
-    assert reg.net_.module_.wide.n_said == 1
+    assert reg.net_.module_.top.wide.n_said == 1
     assert np.abs(reg.predict(X) - 3 * X[:, 0]).max() < 1
     if n_rows > 10:  # between the rows, and beyond them
         assert np.abs(reg.predict(X + 0.5) - 3 * (X[:, 0] + 0.5)).max() < 1.5
@@ -217,12 +217,12 @@ def test_a_rating_of_five_values_needs_two_hundred_rows_at_most():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(200, 3))
     y = np.clip(np.round(3 + X[:, 0] + 0.5 * rng.normal(size=200)), 1, 5)
-    assert MultimodalRegressor(max_epochs=1, random_state=0).fit(X, y).net_.module_.wide.n_said == 5
+    assert MultimodalRegressor(max_epochs=1, random_state=0).fit(X, y).net_.module_.top.wide.n_said == 5
 
 
 def test_training_goes_on_with_ratings_that_were_not_there_before():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(120, 3)), rng.integers(1, 4, size=120).astype(float)
     reg = MultimodalRegressor(warm_start=True, **SHORT).fit(X, y)
-    assert reg.net_.module_.wide.n_said == 3
+    assert reg.net_.module_.top.wide.n_said == 3
     assert np.isfinite(reg.fit(X, y + 2).predict(X)).all()

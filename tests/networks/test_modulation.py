@@ -48,14 +48,13 @@ def test_the_gradient_of_the_block_that_is_ahead_is_scaled_and_shaken():
 def test_heads_learn_and_leave_the_features_alone():
     modulation, blocks = GradientModulation({"a": 3, "b": 3}, 2), features(n_rows=8)
     _, outputs = modulation(blocks)
-    loss = modulation.loss(
+    losses = modulation.losses(
         outputs,
         torch.ones(8, 2, dtype=torch.bool),
         CrossEntropyLoss().build("xyz"),
         torch.zeros(8, dtype=torch.int64),
-        torch.ones(8),
     )
-    loss.backward()
+    losses.mean().backward()
     assert blocks["a"].pooled.grad is None
     assert all(layer.weight.grad.abs().sum() > 0 for layer in modulation.layers)
 
@@ -65,7 +64,7 @@ def test_scores_are_probabilities_of_the_right_class_over_the_rows_that_have_the
     logits = torch.log(torch.tensor([[[0.9, 0.1], [0.5, 0.5]], [[0.7, 0.3], [0.01, 0.99]]]))
     present = torch.tensor([[True, True], [True, False]])
     loss = CrossEntropyLoss().build("xyz")  # one class among many
-    modulation.loss(logits, present, loss, torch.zeros(2, dtype=torch.int64), torch.ones(2))
+    modulation.losses(logits, present, loss, torch.zeros(2, dtype=torch.int64))
     assert modulation.factors == [pytest.approx(1 - math.tanh(0.3 * 0.8 / 0.5)), 1.0]
 
 

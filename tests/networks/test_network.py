@@ -5,8 +5,10 @@ import torch.nn as nn
 
 from sklearn_mm.encoders import Encoder, Features, TextEncoder
 from sklearn_mm.fusion import ConcatFusion, LateFusion
+from sklearn_mm.networks._block_encoders import BlockEncoders
 from sklearn_mm.networks._heads import Head, MLPHead, resolve_head
 from sklearn_mm.networks._network import MultimodalNetwork
+from sklearn_mm.networks._tops import FusionTop
 from sklearn_mm.preprocessing import Blocks, BlockSpec, TextSpec
 
 
@@ -32,12 +34,16 @@ def make_specs(**widths):
     return {name: BlockSpec(kind="toy", shape=(width,), name=name) for name, width in widths.items()}
 
 
+def join(specs, encoders, fusion, n_outputs, modality_dropout=0.0, head=None, **kwargs):
+    """Return a network of components that are not built."""
+    encoders = BlockEncoders(specs, encoders, modality_dropout)
+    return MultimodalNetwork(encoders, FusionTop(encoders, fusion, head or MLPHead(), n_outputs, **kwargs))
+
+
 def make_network(encoders=None, head=None, fusion=None, modality_dropout=0.0, **widths):
     specs = make_specs(**widths)
     encoders = encoders or {name: Recorder() for name in specs}
-    return MultimodalNetwork(
-        specs, encoders, fusion or ConcatFusion(), head or MLPHead(), 3, modality_dropout=modality_dropout
-    )
+    return join(specs, encoders, fusion or ConcatFusion(), 3, modality_dropout, head)
 
 
 def make_batch(present=None, n_rows=6, **widths):
@@ -51,25 +57,27 @@ def test_outputs_and_fused_vector_have_one_row_per_row():
     network = make_network(a=4, b=2).eval()
     batch = make_batch(a=4, b=2)
     assert network(batch).shape == (6, 3)
-    torch.testing.assert_close(network.fuse(batch), torch.cat([batch["blocks"]["a"], batch["blocks"]["b"]], 1))
+    torch.testing.assert_close(
+        network.top.fuse(*network.encoders(batch)), torch.cat([batch["blocks"]["a"], batch["blocks"]["b"]], 1)
+    )
 
 
 def test_the_share_comes_with_the_weights():
     first, second = make_network(a=4), make_network(a=4)
-    first.share = 0.35
+    first.top.share = 0.35
     second.load_state_dict(first.state_dict())
-    assert second.share == pytest.approx(0.35)
+    assert second.top.share == pytest.approx(0.35)
 
 
 def test_absent_rows_are_not_encoded_and_get_the_stand_in():
     network = make_network(a=4, b=2).eval()
     with torch.no_grad():
-        network.stand_ins[0].fill_(7.0)
+        network.encoders.stand_ins[0].fill_(7.0)
     batch = make_batch(
         present=[[True, True], [False, True], [True, True], [True, False], [True, True], [True, True]], a=4, b=2
     )
-    features, _ = network.encode(batch)
-    assert network.encoder("a").seen == [5]
+    features, _ = network.encoders.encode(batch)
+    assert network.encoders["a"].seen == [5]
     torch.testing.assert_close(features["a"].pooled[1], torch.full((4,), 7.0))
     assert features["a"].mask[:, 0].tolist() == [True, False, True, True, True, True]
     torch.testing.assert_close(features["a"].pooled[2], batch["blocks"]["a"][2])
@@ -96,7 +104,7 @@ def make_list_network(pool="mean", **kwargs):
         "b": BlockSpec(kind="toy", shape=(2,), name="b"),
     }
     encoders = {"a": Recorder(), "b": Recorder()}
-    return MultimodalNetwork(specs, kwargs.get("encoders", encoders), ConcatFusion(), MLPHead(), 3)
+    return join(specs, kwargs.get("encoders", encoders), ConcatFusion(), 3)
 
 
 def make_list_batch(counts):
@@ -112,10 +120,10 @@ def test_items_are_encoded_together_and_pooled_by_row():
     network = make_list_network().eval()
     batch = make_list_batch([2, 0, 1])
     items = batch["blocks"]["a"]["items"]
-    features, _ = network.encode(batch)
-    assert network.encoder("a").seen == [3]
+    features, _ = network.encoders.encode(batch)
+    assert network.encoders["a"].seen == [3]
     torch.testing.assert_close(features["a"].pooled[0], items[:2].mean(0))
-    torch.testing.assert_close(features["a"].pooled[1], network.stand_ins[0].detach())
+    torch.testing.assert_close(features["a"].pooled[1], network.encoders.stand_ins[0].detach())
     torch.testing.assert_close(features["a"].tokens[2, 0], items[2])
     assert features["a"].mask.tolist() == [[True, True], [False, False], [True, False]]
 
@@ -124,8 +132,8 @@ def test_a_row_that_is_hidden_has_no_items():
     network = make_list_network().eval()
     batch = make_list_batch([2, 1])
     batch["present"][0, 0] = False
-    features, _ = network.encode(batch)
-    torch.testing.assert_close(features["a"].pooled[0], network.stand_ins[0].detach())
+    features, _ = network.encoders.encode(batch)
+    torch.testing.assert_close(features["a"].pooled[0], network.encoders.stand_ins[0].detach())
     assert not features["a"].mask[0].any()
 
 
@@ -160,15 +168,15 @@ class SumOfTokens(ConcatFusion):
 def test_what_was_encoded_before_gives_the_same_outputs(fusion, training):
     present = [[True, True], [False, True], [True, False], [True, True], [False, False], [True, True]]
     network, batch = make_network(fusion=fusion, a=4, b=2), make_batch(present, a=4, b=2)
-    network.head = MLPHead((), dropout=0.0).build(6, {}, 3)
+    network.top.head = MLPHead((), dropout=0.0).build(6, {}, 3)
     network.train(training)
     expected = network(batch)
-    pooled, tokens, mask = network.encoder("a")(batch["blocks"]["a"])
+    pooled, tokens, mask = network.encoders["a"](batch["blocks"]["a"])
     known = {"pooled": pooled, "tokens": tokens, "mask": mask.float()} if fusion.reads_tokens else {"pooled": pooled}
-    network.encoder("a").seen.clear()
+    network.encoders["a"].seen.clear()
     got = network({"blocks": {"b": batch["blocks"]["b"]}, "present": batch["present"], "features": {"a": known}})
     torch.testing.assert_close(got, expected)
-    assert network.encoder("a").seen == []
+    assert network.encoders["a"].seen == []
     assert network.reads_tokens("a") == fusion.reads_tokens
 
 
@@ -181,7 +189,7 @@ def test_augmentation_sees_the_items():
             seen.append(x.shape)
             return x
 
-    network.set_augment("a", Watch())
+    network.encoders.set_augment("a", Watch())
     network(make_list_batch([2, 0, 3]))
     assert seen == [(5, 4)]
 
@@ -189,17 +197,17 @@ def test_augmentation_sees_the_items():
 def test_modality_dropout_hides_blocks_in_training_only_and_leaves_one():
     network = make_network(a=4, b=2, modality_dropout=0.6)
     batch = make_batch(n_rows=400, a=4, b=2)
-    _, present = network.train().encode(batch)
+    _, present = network.train().encoders.encode(batch)
     assert present.any(1).all()
     assert 0.2 < present.float().mean() < 0.8
-    _, present = network.eval().encode(batch)
+    _, present = network.eval().encoders.encode(batch)
     assert present.all()
 
 
 def test_modality_dropout_never_invents_a_block():
     network = make_network(a=4, b=2, modality_dropout=0.5).train()
     batch = make_batch(present=[[True, False]] * 50 + [[False, False]] * 50, n_rows=100, a=4, b=2)
-    _, present = network.encode(batch)
+    _, present = network.encoders.encode(batch)
     assert present.tolist() == batch["present"].tolist()
 
 
@@ -216,9 +224,9 @@ def test_blocks_with_one_encoder_share_its_weights():
 
     shared = Linear()
     network = make_network(encoders={"a": shared, "b": shared, "c": Linear()}, a=4, b=4, c=4)
-    assert network.encoder("a") is network.encoder("b")
-    assert network.encoder("a") is not network.encoder("c")
-    assert sum(p.numel() for p in network.encoders.parameters()) == 2 * 25
+    assert network.encoders["a"] is network.encoders["b"]
+    assert network.encoders["a"] is not network.encoders["c"]
+    assert sum(p.numel() for p in network.encoders.encoders.parameters()) == 2 * 25
     assert [names for _, names in network.components()][:2] == [["a", "b"], ["c"]]
 
 
@@ -229,19 +237,19 @@ def test_augment_acts_in_training_only():
         def forward(self, x):
             return torch.zeros_like(x)
 
-    network.set_augment("a", Zero())
+    network.encoders.set_augment("a", Zero())
     batch = make_batch(a=4, b=2)
-    assert network.train().encode(batch)[0]["a"].pooled.abs().sum() == 0
-    assert network.eval().encode(batch)[0]["a"].pooled.abs().sum() > 0
+    assert network.train().encoders.encode(batch)[0]["a"].pooled.abs().sum() == 0
+    assert network.eval().encoders.encode(batch)[0]["a"].pooled.abs().sum() > 0
 
 
 def test_start_gets_the_components_own_blocks():
     specs = make_specs(a=4, b=2)
-    network = MultimodalNetwork(specs, {"a": Starter(), "b": Recorder()}, ConcatFusion(), MLPHead(), 3)
+    network = join(specs, {"a": Starter(), "b": Recorder()}, ConcatFusion(), 3)
     blocks = Blocks({name: np.zeros((5, spec.shape[0]), np.float32) for name, spec in specs.items()}, specs)
     network.start(blocks, np.arange(5), np.ones(5), torch.Generator().manual_seed(3))
-    assert network.encoder("a").started_with[:3] == (["a"], 5, [0, 1, 2, 3, 4])
-    assert network.encoder("a").started_with[3] == torch.rand(1, generator=torch.Generator().manual_seed(3)).item()
+    assert network.encoders["a"].started_with[:3] == (["a"], 5, [0, 1, 2, 3, 4])
+    assert network.encoders["a"].started_with[3] == torch.rand(1, generator=torch.Generator().manual_seed(3)).item()
 
 
 def test_a_head_sees_the_features_of_all_blocks():
@@ -257,13 +265,13 @@ def test_a_head_sees_the_features_of_all_blocks():
 
     network = make_network(head=Spy(), a=4, b=2)
     network(make_batch(a=4, b=2))
-    assert network.head.widths == {"a": 4, "b": 2}
-    assert network.head.saw == {"a": (6, 4), "b": (6, 2)}
+    assert network.top.head.widths == {"a": 4, "b": 2}
+    assert network.top.head.saw == {"a": (6, 4), "b": (6, 2)}
 
 
 def test_a_fusion_that_gives_outputs_needs_no_head():
     network = make_network(fusion=LateFusion(), a=4, b=2)
-    assert network.head is None
+    assert network.top.head is None
     assert network(make_batch(a=4, b=2)).shape == (6, 3)
 
 
@@ -278,10 +286,8 @@ def test_only_padded_ids_without_fixed_length_are_trimmed():
 
     spec = TextSpec(shape=(3,), vocab_size=5, tokenizer="word")
     specs = {"x": spec, "y": spec, "z": BlockSpec(kind="toy", shape=(1,))}
-    network = MultimodalNetwork(
-        specs, {"x": Reader(), "y": FixedReader(), "z": Recorder()}, ConcatFusion(), MLPHead(), 1
-    )
-    assert network.trimmed_blocks() == ["x"]
+    network = join(specs, {"x": Reader(), "y": FixedReader(), "z": Recorder()}, ConcatFusion(), 1)
+    assert network.encoders.trimmed_blocks() == ["x"]
 
 
 @pytest.mark.parametrize(("name", "n_layers"), [("linear", 1), ("mlp", 2), ("auto", 2)])

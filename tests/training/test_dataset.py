@@ -1,4 +1,5 @@
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -29,38 +30,47 @@ def blocks():
 
 def test_a_batch_holds_the_rows_asked_for(blocks):
     dataset = BlockDataset(blocks, torch.arange(5), torch.ones(5), trim=["title"])
-    batch, (target, weight) = dataset[np.array([1, 4])]
+    batch = dataset[np.array([1, 4])]
     assert batch["blocks"]["title"].tolist() == [[3, 0, 0], [8, 9, 1]]  # cut to the longest of the two
     assert batch["blocks"]["photo"].shape == (2, 2, 2, 1)
     assert batch["blocks"]["photo"].dtype == torch.uint8
     assert batch["blocks"]["tabular"]["numbers"][:, 0].tolist() == [1, 4]
     assert batch["blocks"]["tabular"]["codes"].shape == (2, 1)
     assert batch["present"].tolist() == [[True] * 3] * 2
-    assert target.tolist() == [1, 4]
-    assert weight.tolist() == [1, 1]
+    assert batch["target"].tolist() == [1, 4]
+    assert batch["weight"].tolist() == [1, 1]
 
 
 def test_untrimmed_text_keeps_its_length(blocks):
-    batch, _ = BlockDataset(blocks)[np.array([1])]
+    batch = BlockDataset(blocks)[np.array([1])]
     assert batch["blocks"]["title"].shape == (1, 4)
 
 
 def test_empty_text_keeps_one_place(blocks):
-    batch, rest = BlockDataset(blocks, trim=["title"])[slice(2, 3)]
+    batch = BlockDataset(blocks, trim=["title"])[slice(2, 3)]
     assert batch["blocks"]["title"].shape == (1, 1)
-    assert rest == ()
+    assert list(batch) == ["blocks", "present"]
 
 
 def test_rows_of_several_items():
     ids = np.array([[1, 2, 3, 0], [4, 0, 0, 0], [5, 6, 0, 0], [7, 8, 0, 0]], dtype=np.int32)
     spec = TextSpec(shape=(4,), vocab_size=10, tokenizer="word", pool="mean")
     dataset = BlockDataset(Blocks({"notes": Ragged.from_counts(ids, [2, 0, 1, 1])}, {"notes": spec}), trim=["notes"])
-    notes = dataset[np.array([3, 1, 2])][0]["blocks"]["notes"]
+    notes = dataset[np.array([3, 1, 2])]["blocks"]["notes"]
     assert notes["items"].tolist() == [[7, 8], [5, 6]]  # cut to the longest of the items
     assert notes["counts"].tolist() == [1, 0, 1]
-    notes = dataset[slice(1, 2)][0]["blocks"]["notes"]
+    notes = dataset[slice(1, 2)]["blocks"]["notes"]
     assert notes["items"].shape == (0, 1)
     assert notes["counts"].tolist() == [0]
+
+
+def test_targets_travel_in_the_batch_and_may_be_ragged(blocks):
+    target = Ragged.from_counts(np.arange(7, dtype=np.int32), [2, 0, 1, 3, 1])
+    batch = Batch(BlockDataset(blocks, target, torch.ones(5)), np.array([3, 1, 0]))
+    assert batch.data["target"]["items"].tolist() == [3, 4, 5, 0, 1]
+    assert batch.data["target"]["counts"].tolist() == [3, 0, 2]
+    parts = [part.data["target"]["counts"].tolist() for part in batch.parts(1)]
+    assert parts == [[3], [0], [2]]
 
 
 class Unread:
@@ -77,13 +87,13 @@ def test_features_come_in_place_of_what_they_were_made_of(blocks):
     records["pooled"][:, 1] = range(5)
     arrays = {**blocks, "photo": Unread()}
     dataset = BlockDataset(Blocks(arrays, blocks.specs, blocks.present, None, {"photo": ("mark", records)}))
-    for batch in (dataset[np.array([3, 1])][0], Batch(dataset, np.array([4, 3, 1]))[0]):
+    for batch in (dataset[np.array([3, 1])], Batch(dataset, np.array([4, 3, 1]))[0]):
         assert list(batch["blocks"]) == ["title", "tabular"]
         assert batch["features"]["photo"]["pooled"][-2:].tolist() == [[0, 3], [0, 1]]
         assert batch["features"]["photo"]["mask"].shape[1:] == (3,)
     items = Ragged.from_counts(records, [2, 0, 1, 1, 1])
     dataset = BlockDataset(blocks.with_features({"photo": ("mark", items)}))
-    features = dataset[np.array([2, 0])][0]["features"]["photo"]
+    features = dataset[np.array([2, 0])]["features"]["photo"]
     assert features["items"]["pooled"][:, 1].tolist() == [2, 0, 1]
     assert features["counts"].tolist() == [1, 2]
 
@@ -91,10 +101,10 @@ def test_features_come_in_place_of_what_they_were_made_of(blocks):
 def test_blocks_that_the_wide_part_is_asked_of_come_beside_their_features(blocks):
     records = np.zeros(5, dtype=[("pooled", np.float32, (2,))])
     blocks = blocks.with_features({"photo": ("mark", records), "title": ("mark", records)})
-    batch, _ = BlockDataset(blocks, asked=["title", "tabular"])[np.array([3, 1])]
+    batch = BlockDataset(blocks, raw=["title", "tabular"])[np.array([3, 1])]
     assert list(batch["blocks"]) == ["title", "tabular"]
     assert list(batch["features"]) == ["photo", "title"]
-    batch, _ = BlockDataset(blocks, asked=["title", "tabular"], said=torch.zeros(5, 3, 1))[np.array([3, 1])]
+    batch = BlockDataset(blocks, raw=["title", "tabular"], offsets=torch.zeros(5, 3, 1))[np.array([3, 1])]
     assert list(batch["blocks"]) == ["tabular"]
 
 
@@ -135,9 +145,9 @@ def cuda(monkeypatch):
 def test_batches_for_a_gpu_are_those_of_the_cpu(blocks, cuda):
     dataset = BlockDataset(blocks, torch.arange(5), torch.ones(5), trim=["title"])
     torch.manual_seed(0)
-    expected = [batch.pair for batch in BatchIterator(dataset, 2, shuffle=True)]
+    expected = [batch.data for batch in BatchIterator(dataset, 2, shuffle=True)]
     torch.manual_seed(0)
-    found = [batch.pair for batch in BatchIterator(dataset, 2, shuffle=True, device="cuda:1")]
+    found = [batch.data for batch in BatchIterator(dataset, 2, shuffle=True, device="cuda:1")]
     assert repr(found) == repr(expected)
     n_tensors = 2 * (5 + 2)  # photo, title, numbers, codes, present; target and weight; of two batches
     assert cuda.count("lock") == n_tensors
@@ -215,7 +225,7 @@ def test_rows_of_about_one_length_are_drawn_from_all(lengths):
     dataset = make_texts(lengths)
     torch.manual_seed(0)
     grouped = [batch.rows.tolist() for batch in BatchIterator(dataset, 8, shuffle=True)]
-    dataset.group = frozenset()
+    dataset = replace(dataset, group=())
     torch.manual_seed(0)
     assert grouped == [batch.rows.tolist() for batch in BatchIterator(dataset, 8, shuffle=True)]
 
@@ -238,9 +248,9 @@ def test_batches_have_memory_of_their_own():
     specs = {name: BlockSpec(kind="own", name=name, shape=(2,)) for name in arrays}
     features = {"plain": ("mark", np.ones(4, dtype=[("pooled", "<f4", (2,))]))}
     blocks = Blocks(arrays, specs, features=features)
-    target, said = torch.ones(4), torch.ones(4, 2, 1)
+    target, offsets = torch.ones(4), torch.ones(4, 2, 1)
     whole = Blocks(arrays, specs)
-    for dataset in (BlockDataset(blocks, target, target, said=said), BlockDataset(whole)):
+    for dataset in (BlockDataset(blocks, target, target, offsets=offsets), BlockDataset(whole)):
         for rows in (slice(0, 4), slice(1, 3), np.array([0, 2])):
             for tensor in tensors(dataset[rows]):
                 tensor.zero_() if tensor.dtype == torch.bool else tensor.fill_(7)
@@ -249,7 +259,7 @@ def test_batches_have_memory_of_their_own():
     assert blocks.present.all()
     assert not table["numbers"].any()
     assert (target == 1).all()
-    assert (said == 1).all()
+    assert (offsets == 1).all()
 
 
 def tensors(data):
