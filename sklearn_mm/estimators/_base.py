@@ -4,7 +4,6 @@ import math
 import time
 from contextlib import contextmanager
 from copy import copy
-from numbers import Real
 
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -12,15 +11,19 @@ from sklearn.utils import indexable
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mm.estimators._made_with import check_unchanged, parameters_of_network
+from sklearn_mm.estimators._parameters import (
+    FITTED_ATTRIBUTES,
+    InputParameters,
+    NetworkParameters,
+    RunParameters,
+    TrainingParameters,
+)
 from sklearn_mm.estimators._reading import ReadingMixin, check_weight, leave_out_weightless
 from sklearn_mm.estimators._rows import Rows
 from sklearn_mm.estimators._tasks import FitTasks
 from sklearn_mm.estimators._training import TrainingMixin
-from sklearn_mm.fusion import Fusion
-from sklearn_mm.networks._heads import Head
-from sklearn_mm.networks._network import BALANCING
-from sklearn_mm.networks.wide._wide_linear import WideLinear, resolve_wide
-from sklearn_mm.storage._store import MEMORY, resolve_store
+from sklearn_mm.networks.wide._wide_linear import resolve_wide
+from sklearn_mm.storage._store import resolve_store
 from sklearn_mm.training._dataset import BlockDataset
 from sklearn_mm.training._device import resolve_device
 from sklearn_mm.training._frozen import encode_frozen
@@ -31,7 +34,8 @@ from sklearn_mm.training._settings import own_settings
 from sklearn_mm.training._split import split_validation
 from sklearn_mm.utils._callbacks import CallbackSupportMixin
 from sklearn_mm.utils._learner import take_over
-from sklearn_mm.utils._validation import Interval, StrOptions, _fit_context
+from sklearn_mm.utils._parameters import with_parameters
+from sklearn_mm.utils._validation import _fit_context
 
 __all__ = ["BaseMultimodal"]
 
@@ -39,8 +43,17 @@ _FEWEST_TO_SPLIT = 30  # rows; of fewer, none are held out unasked
 _FEWEST_TO_VALIDATE = 50  # rows that are held out unasked, but no more than a third
 
 
+@with_parameters
 class BaseMultimodal(
-    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, TrainingMixin, ReadingMixin
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    TrainingMixin,
+    ReadingMixin,
+    RunParameters,  # in signatures the groups of parameters come from the last to the first, as in dataclasses
+    TrainingParameters,
+    NetworkParameters,
+    InputParameters,
 ):
     """Base of the estimators that learn from labelled rows.
 
@@ -49,15 +62,7 @@ class BaseMultimodal(
     ``_element_weight(target, sample_weight)``, what the loss gets.
     """
 
-    _parameter_constraints = {
-        "memory": MEMORY,
-        "fusion": [str, Fusion],
-        "head": [str, Head],
-        "wide": [str, WideLinear, None],
-        "modality_dropout": [Interval(Real, 0, 1, closed="left")],
-        "balancing": [StrOptions({"auto", *BALANCING}), None],
-        **TrainingMixin._parameter_constraints,
-    }
+    _doc_words = {"fitted_attributes": FITTED_ATTRIBUTES}
     _stratify = False
     _settles_share = False  # whether rows are held out unasked to tell how much is to be added to a wide part
     _share = 1.0  # of the deep part's outputs that is added where no such rows tell

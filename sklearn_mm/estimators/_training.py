@@ -4,7 +4,6 @@ import math
 import warnings
 from copy import copy, deepcopy
 from dataclasses import replace
-from numbers import Integral, Real
 
 import numpy as np
 import torch
@@ -20,14 +19,13 @@ from sklearn_mm.training._dataset import BlockDataset
 from sklearn_mm.training._device import on_cpu, resolve_device
 from sklearn_mm.training._frozen import encode_frozen
 from sklearn_mm.training._net import MultimodalNet
-from sklearn_mm.training._precision import PRECISIONS, resolve_precision
+from sklearn_mm.training._precision import resolve_precision
 from sklearn_mm.training._schedules import SCHEDULES, Schedule
 from sklearn_mm.training._seeding import seeded
 from sklearn_mm.training._settings import own_settings
 from sklearn_mm.training._time import TimeLimit
 from sklearn_mm.utils._fingerprint import copy_module
 from sklearn_mm.utils._learner import learnt_attributes
-from sklearn_mm.utils._validation import Interval, StrOptions
 
 __all__ = ["TrainingMixin"]
 
@@ -35,30 +33,7 @@ _OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torc
 
 
 class TrainingMixin:
-    """The parameters of training, and what `fit` and `partial_fit` do with them."""
-
-    _parameter_constraints = {
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "gradient_accumulation_steps": [Interval(Integral, 1, None, closed="left")],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "lr_schedule": [StrOptions(set(SCHEDULES)), callable],
-        "optimizer": [StrOptions(set(_OPTIMIZERS)), callable],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "weight_averaging": [StrOptions({"auto", "ema"}), None],
-        "warm_start": ["boolean"],
-        "early_stopping": [StrOptions({"auto"}), "boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "scoring": [str, callable],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "max_time": [Interval(Real, 0, None, closed="neither"), None],
-        "device": [str, torch.device],
-        "precision": [StrOptions({"auto", *PRECISIONS})],
-        "compile": ["boolean"],
-        "skorch_callbacks": [list, tuple, None],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
+    """What `fit` and `partial_fit` do with the parameters of training."""
 
     @own_settings()
     def _train(
