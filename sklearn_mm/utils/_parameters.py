@@ -40,7 +40,8 @@ def parameter(*, default, constraints=None, doc=None, kw_only=True, before=None)
     kw_only : bool, default=True
         Whether it can be passed by name only.
     before : str, default=None
-        The inherited parameter before which a new one comes. By default it comes after all of them.
+        The inherited parameter before which a new one comes. By default, and if there is none of this name, it comes
+        after all of them.
     """
     return _Parameter(default, constraints, doc, kw_only, before)
 
@@ -73,15 +74,13 @@ def _collect(cls):
     for base in reversed(cls.__mro__):
         for name, declared in vars(base).get("_own_parameters", {}).items():
             if name in parameters:
-                before = parameters[name]
-                constraints = before.constraints if declared.constraints is None else declared.constraints
-                parameters[name] = replace(declared, constraints=constraints, doc=declared.doc or before.doc)
-            elif declared.before is None:
-                parameters[name] = declared
+                inherited = parameters[name]
+                constraints = inherited.constraints if declared.constraints is None else declared.constraints
+                parameters[name] = replace(declared, constraints=constraints, doc=declared.doc or inherited.doc)
             else:
-                place = list(parameters).index(declared.before)
-                items = list(parameters.items())
-                parameters = dict([*items[:place], (name, declared), *items[place:]])
+                names = list(parameters)
+                names.insert(names.index(declared.before) if declared.before in names else len(names), name)
+                parameters = {name: parameters.get(name, declared) for name in names}
     return dict(sorted(parameters.items(), key=lambda item: item[1].kw_only))
 
 

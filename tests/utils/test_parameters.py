@@ -63,7 +63,7 @@ class Deeper(Model):
     """Predict better."""
 
     depth: int = parameter(default=9, doc="int\nDeep.")
-    extra: bool = parameter(default=False, constraints=["boolean"], doc="bool\nMore.")
+    extra: bool = parameter(default=False, constraints=["boolean"], before="absent", doc="bool\nMore.")
 
 
 class ByHand(Model):
