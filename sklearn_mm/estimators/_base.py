@@ -13,8 +13,8 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_mm.estimators._made_with import check_unchanged, parameters_of_network
 from sklearn_mm.estimators._parameters import (
     FITTED_ATTRIBUTES,
+    FusionParameters,
     InputParameters,
-    NetworkParameters,
     RunParameters,
     TrainingParameters,
 )
@@ -52,7 +52,7 @@ class BaseMultimodal(
     ReadingMixin,
     RunParameters,  # in signatures the groups of parameters come from the last to the first, as in dataclasses
     TrainingParameters,
-    NetworkParameters,
+    FusionParameters,
     InputParameters,
 ):
     """Base of the estimators that learn from labelled rows.

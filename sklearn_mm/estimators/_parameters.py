@@ -20,7 +20,7 @@ from sklearn_mm.training._schedules import SCHEDULES
 from sklearn_mm.utils._parameters import parameter, with_parameters
 from sklearn_mm.utils._validation import Interval, StrOptions
 
-__all__ = ["FITTED_ATTRIBUTES", "InputParameters", "NetworkParameters", "RunParameters", "TrainingParameters"]
+__all__ = ["FITTED_ATTRIBUTES", "FusionParameters", "InputParameters", "RunParameters", "TrainingParameters"]
 
 _COLUMNS = """"auto", None, str, int, list or Input
     Which columns hold pictures, texts, and numbers or categories: "auto" finds them, None ignores the modality, a
@@ -52,8 +52,8 @@ class InputParameters:
 
 
 @with_parameters
-class NetworkParameters:
-    """What becomes of the blocks, from their encoders to the outputs."""
+class FusionParameters:
+    """What makes outputs of the blocks, once they are encoded."""
 
     fusion: str | Fusion = parameter(
         default="auto",
@@ -75,13 +75,6 @@ class NetworkParameters:
         "linear" (which "auto" stands for) adds a linear model of n-grams, numbers, categories, edges and colours to
         the outputs of the rest (`WideLinear`), which learns to say what this model misses. None leaves it out.""",
     )
-    modality_dropout: float = parameter(
-        default=0.0,
-        constraints=[Interval(Real, 0, 1, closed="left")],
-        doc="""float
-        Probability that a block of a row is hidden in training. Larger makes the network cope better with rows that
-        lack a modality, and learn more slowly.""",
-    )
     balancing: str | None = parameter(
         default="auto",
         constraints=[StrOptions({"auto", *BALANCING}), None],
@@ -97,6 +90,14 @@ class NetworkParameters:
 class TrainingParameters:
     """How a network is trained."""
 
+    modality_dropout: float = parameter(
+        default=0.0,
+        constraints=[Interval(Real, 0, 1, closed="left")],
+        before="balancing",
+        doc="""float
+        Probability that a block of a row is hidden in training. Larger makes the network cope better with rows that
+        lack a modality, and learn more slowly.""",
+    )
     max_epochs: int = parameter(
         default=20,
         constraints=[Interval(Integral, 1, None, closed="left")],
