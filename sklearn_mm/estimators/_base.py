@@ -4,7 +4,6 @@ import math
 import time
 from contextlib import contextmanager
 from copy import copy
-from numbers import Integral, Real
 
 import numpy as np
 import torch
@@ -14,28 +13,38 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mm.estimators._made_with import check_unchanged, parameters_of_network
 from sklearn_mm.estimators._network import build_network, copied_network
+from sklearn_mm.estimators._parameters import FITTED_ATTRIBUTES, InputParameters, RunParameters, TrainingParameters
 from sklearn_mm.estimators._reader import Reader, check_rows, check_weight, leave_out_weightless
 from sklearn_mm.inputs import InputsMixin
 from sklearn_mm.inputs._mixin import MODALITIES
-from sklearn_mm.storage._store import MEMORY, resolve_store
+from sklearn_mm.storage._store import resolve_store
 from sklearn_mm.training._dataset import BlockDataset
 from sklearn_mm.training._device import resolve_device
 from sklearn_mm.training._frozen import encode_frozen
-from sklearn_mm.training._precision import PRECISIONS, resolve_precision
+from sklearn_mm.training._precision import resolve_precision
 from sklearn_mm.training._rows import Rows
-from sklearn_mm.training._schedules import SCHEDULES
 from sklearn_mm.training._seeding import draw_seed
 from sklearn_mm.training._settings import own_settings
 from sklearn_mm.training._tasks import FitTasks
-from sklearn_mm.training._trainer import OPTIMIZERS, Trainer
+from sklearn_mm.training._trainer import Trainer
 from sklearn_mm.utils._callbacks import CallbackSupportMixin
 from sklearn_mm.utils._learner import take_over
-from sklearn_mm.utils._validation import Interval, StrOptions, _fit_context
+from sklearn_mm.utils._parameters import with_parameters
+from sklearn_mm.utils._validation import _fit_context
 
 __all__ = ["BaseMultimodal"]
 
 
-class BaseMultimodal(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, InputsMixin):
+@with_parameters
+class BaseMultimodal(
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    InputsMixin,
+    RunParameters,  # in signatures the groups of parameters come from the last to the first, as in dataclasses
+    TrainingParameters,
+    InputParameters,
+):
     """Base of the estimators that learn from rows with pictures, texts, numbers and categories.
 
     An estimator is the sum of four parts: what reads tables (a ``Reader``), what a ``y`` is (a `Target`), what is
@@ -46,38 +55,10 @@ class BaseMultimodal(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tran
 
     Attributes
     ----------
-    transformer_ : ModalityTransformer or None
-        What reads the table; None if fitted on `Blocks`.
-    specs_ : dict of str to BlockSpec
-        What the network knows of each block.
-    net_ : skorch.NeuralNet
-        The fitted net.
+    {fitted_attributes}
     """
 
-    _parameter_constraints = {
-        "memory": MEMORY,
-        "modality_dropout": [Interval(Real, 0, 1, closed="left")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "gradient_accumulation_steps": [Interval(Integral, 1, None, closed="left")],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "lr_schedule": [StrOptions(set(SCHEDULES)), callable],
-        "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "weight_averaging": [StrOptions({"auto", "ema"}), None],
-        "warm_start": ["boolean"],
-        "early_stopping": [StrOptions({"auto"}), "boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "scoring": [str, callable],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "max_time": [Interval(Real, 0, None, closed="neither"), None],
-        "device": [str, torch.device],
-        "precision": [StrOptions({"auto", *PRECISIONS})],
-        "compile": ["boolean"],
-        "skorch_callbacks": [list, tuple, None],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
+    _doc_words = {"fitted_attributes": FITTED_ATTRIBUTES}
     _network_parameters = (*MODALITIES, "inputs")  # which can no longer act where training goes on
 
     @_fit_context(prefer_skip_nested_validation=False)

@@ -1,31 +1,24 @@
 """What classifier and regressor share: blocks are fused, and a loss compares outputs with a target."""
 
 from sklearn_mm.estimators._base import BaseMultimodal
-from sklearn_mm.fusion import Fusion
-from sklearn_mm.networks._heads import Head
+from sklearn_mm.estimators._parameters import FusionParameters
 from sklearn_mm.networks._objectives import Supervised
-from sklearn_mm.networks._tops import BALANCING
-from sklearn_mm.networks.wide import WideLinear, resolve_wide
+from sklearn_mm.networks.wide import resolve_wide
 from sklearn_mm.utils._component import checked_clone
-from sklearn_mm.utils._validation import StrOptions, _fit_context
+from sklearn_mm.utils._parameters import with_parameters
+from sklearn_mm.utils._validation import _fit_context
 
 __all__ = ["SupervisedMultimodal"]
 
 
-class SupervisedMultimodal(BaseMultimodal):
+@with_parameters
+class SupervisedMultimodal(FusionParameters, BaseMultimodal):
     """Base of the estimators that learn to predict a target.
 
     A subclass owes ``make_target()``, ``_resolve_loss`` (a registry's ``resolve``) and ``_build_loss(loss)``, which
     builds a loss for ``self._target``.
     """
 
-    _parameter_constraints = {
-        **BaseMultimodal._parameter_constraints,
-        "fusion": [str, Fusion],
-        "head": [str, Head],
-        "wide": [str, WideLinear, None],
-        "balancing": [StrOptions({"auto", *BALANCING}), None],
-    }
     _network_parameters = (*BaseMultimodal._network_parameters, "fusion", "head", "wide", "loss", "balancing")
 
     @_fit_context(prefer_skip_nested_validation=False)

@@ -1,0 +1,140 @@
+"""Parameters as declared fields, as in dataclasses, from which `__init__`, constraints and docstring are made."""
+
+import inspect
+import re
+from dataclasses import dataclass, replace
+from itertools import groupby
+from textwrap import indent
+from typing import Any, dataclass_transform
+
+import numpy as np
+
+__all__ = ["parameter", "with_parameters"]
+
+_SECTION = re.compile(r"^(\w.*)\n-{3,}$", re.MULTILINE)  # of a numpydoc docstring
+
+
+@dataclass(frozen=True)
+class _Parameter:
+    default: Any
+    constraints: list | None
+    doc: str | None
+    kw_only: bool
+    before: str | None
+
+
+def parameter(*, default, constraints=None, doc=None, kw_only=True, before=None) -> Any:
+    """Declare a parameter in the body of a class that `with_parameters` decorates, as ``name: type = parameter(...)``.
+
+    A class that declares a parameter of its bases anew keeps its place, and constraints and docstring if it gives none.
+
+    Parameters
+    ----------
+    default : object
+        Default value.
+    constraints : list, default=None
+        What scikit-learn's `_parameter_constraints` has for it; None if `fit` does not check it.
+    doc : str, default=None
+        Its entry in the docstring: the type, to which the default is added, and below it the paragraph. Neighbours with
+        one ``doc`` and one default share an entry.
+    kw_only : bool, default=True
+        Whether it can be passed by name only.
+    before : str, default=None
+        The inherited parameter before which a new one comes. By default, and if there is none of this name, it comes
+        after all of them.
+    """
+    return _Parameter(default, constraints, doc, kw_only, before)
+
+
+@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(parameter,))
+def with_parameters(cls):
+    """Give a class what follows from its declared parameters and those of its bases.
+
+    These are an ``__init__`` that stores them and does nothing else, ``_parameter_constraints``, and the section
+    "Parameters" of the docstring, unless the class has written one. As in dataclasses, parameters come in the reverse
+    order of the MRO, the last base's first, and of two that declare the same one the class that is earlier in the MRO
+    wins. Words in braces, in the docstring and in those of parameters, are what ``cls._doc_words`` has for them.
+    """
+    cls._own_parameters = {name: value for name, value in vars(cls).items() if isinstance(value, _Parameter)}
+    for name in cls._own_parameters:
+        delattr(cls, name)
+    parameters = _collect(cls)
+    _check_all_declared(cls, parameters)
+    cls.__init__ = _make_init(cls, parameters)
+    constraints = {name: p.constraints for name, p in parameters.items() if p.constraints is not None}
+    cls._parameter_constraints = {**getattr(cls, "_parameter_constraints", {}), **constraints}
+    if cls.__doc__ is not None:
+        cls.__doc__ = _complete(cls.__doc__, parameters, getattr(cls, "_doc_words", {}))
+    return cls
+
+
+def _collect(cls):
+    """Return the parameters of a class by name, those that can be passed by position first."""
+    parameters = {}
+    for base in reversed(cls.__mro__):
+        for name, declared in vars(base).get("_own_parameters", {}).items():
+            if name in parameters:
+                inherited = parameters[name]
+                constraints = inherited.constraints if declared.constraints is None else declared.constraints
+                parameters[name] = replace(declared, constraints=constraints, doc=declared.doc or inherited.doc)
+            else:
+                names = list(parameters)
+                names.insert(names.index(declared.before) if declared.before in names else len(names), name)
+                parameters = {name: parameters.get(name, declared) for name in names}
+    return dict(sorted(parameters.items(), key=lambda item: item[1].kw_only))
+
+
+def _check_all_declared(cls, parameters):
+    _, *arguments = inspect.signature(cls.__init__).parameters.values()
+    named = [p.name for p in arguments if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    undeclared = [name for name in named if name not in parameters]
+    if undeclared:
+        raise TypeError(
+            f"{cls.__name__} cannot get an __init__ of its declared parameters alone: one that is written by hand has "
+            f"{', '.join(undeclared)} as well. Declare these with parameter() too."
+        )
+
+
+def _make_init(cls, parameters):
+    positional = {name: p.default for name, p in parameters.items() if not p.kw_only}
+    keyword = {name: p.default for name, p in parameters.items() if p.kw_only}
+    signature = ", ".join(["self", *positional, *(["*", *keyword] if keyword else [])])
+    body = "".join(f"\n    self.{name} = {name}" for name in parameters) or "\n    pass"
+    namespace = {}
+    exec(f"def __init__({signature}):{body}", {"__name__": cls.__module__}, namespace)
+    init = namespace["__init__"]
+    init.__qualname__ = f"{cls.__qualname__}.__init__"
+    init.__defaults__, init.__kwdefaults__ = tuple(positional.values()), keyword
+    return init
+
+
+def _complete(docstring, parameters, words):
+    """Return a docstring with the section "Parameters" before its first other section, and all words filled in."""
+    docstring = inspect.cleandoc(docstring)
+    first = _SECTION.search(docstring)
+    if parameters and not (first and first[1] == "Parameters"):
+        start = first.start() if first else len(docstring)
+        sections = [docstring[:start].rstrip(), _parameters_section(parameters), docstring[start:]]
+        docstring = "\n\n".join(filter(None, sections))
+    for word, text in words.items():
+        docstring = docstring.replace("{" + word + "}", text)
+    return docstring
+
+
+def _parameters_section(parameters):
+    lines = ["Parameters", "----------"]
+    for (doc, default), group in groupby(parameters, lambda name: (parameters[name].doc, parameters[name].default)):
+        type_, _, paragraph = inspect.cleandoc(doc or "").partition("\n")
+        type_and_default = ", ".join(filter(None, [type_, f"default={_written(default)}"]))
+        lines.append(f"{', '.join(group)} : {type_and_default}")
+        lines.extend([indent(paragraph, "    ")] if paragraph else [])
+    return "\n".join(lines)
+
+
+def _written(default):
+    """Return a default as the docstrings write it: in double quotes, floats as short as may be."""
+    if isinstance(default, str):
+        return f'"{default}"'
+    if isinstance(default, float) and np.isfinite(default):
+        return min(np.format_float_scientific(default, trim="-", exp_digits=1), repr(default), key=len)
+    return repr(default)
