@@ -58,7 +58,13 @@ class BaseMultimodal(
     {fitted_attributes}
     """
 
-    _doc_words = {"fitted_attributes": FITTED_ATTRIBUTES}
+    _doc_words = {  # in docstrings of parameters, where tasks differ
+        "fitted_attributes": FITTED_ATTRIBUTES,
+        "kept": "target",
+        "stratified": "",
+        "scorer": "r2",
+        "losses": "",
+    }
     _network_parameters = (*MODALITIES, "inputs")  # which can no longer act where training goes on
 
     @_fit_context(prefer_skip_nested_validation=False)
