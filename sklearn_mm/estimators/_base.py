@@ -35,9 +35,6 @@ from sklearn_mm.utils._validation import Interval, StrOptions, _fit_context
 
 __all__ = ["BaseMultimodal"]
 
-_FEWEST_TO_SPLIT = 30  # rows; of fewer, none are held out unasked
-_FEWEST_TO_VALIDATE = 50  # rows that are held out unasked, but no more than a third
-
 
 class BaseMultimodal(
     CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, TrainingMixin, ReadingMixin
@@ -59,9 +56,6 @@ class BaseMultimodal(
         **TrainingMixin._parameter_constraints,
     }
     _stratify = False
-    _settles_share = False  # whether rows are held out unasked to tell how much is to be added to a wide part
-    _share = 1.0  # of the deep part's outputs that is added where no such rows tell
-    _text_dim = 32  # of the words of a text beside a wide part, which weighs them: as good as 128, in half the time
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
@@ -101,9 +95,10 @@ class BaseMultimodal(
         target = self._encode_target(y, "y", complete=True) if goes_on else self._fit_target(y)
         rows = self._read_rows(*leave_out_weightless(X, y, target, sample_weight), goes_on)
         seed = draw_seed(self.random_state)
-        early_stopping = self.early_stopping
+        early_stopping, fraction = self.early_stopping, self.validation_fraction
         if early_stopping == "auto":
-            early_stopping = X_val is not None or self._holds_out(len(rows.target))
+            unasked = self._fraction_held_out_unasked(len(rows.target))
+            early_stopping, fraction = X_val is not None or unasked > 0, max(fraction, unasked)
 
         validation, everything = None, rows
         if X_val is not None:
@@ -111,9 +106,6 @@ class BaseMultimodal(
             check_weight(sample_weight_val, target_val, "sample_weight_val")
             validation = self._read_rows(X_val, y_val, target_val, sample_weight_val, True)
         elif early_stopping:
-            fraction = self.validation_fraction
-            if self.early_stopping == "auto":
-                fraction = max(fraction, min(1 / 3, _FEWEST_TO_VALIDATE / len(rows.target)))
             kept, held_out = split_validation(rows.target, fraction, seed, stratify=self._stratify)
             rows = rows.with_views()  # or most pictures would be in memory twice
             validation, rows = rows.take(held_out), rows.take(kept)
@@ -157,9 +149,9 @@ class BaseMultimodal(
             raise
         take_over(self, learner)
 
-    def _holds_out(self, n_rows):
-        has_wide = resolve_wide(self.wide, self.specs_) is not None
-        return self._settles_share and has_wide and n_rows >= _FEWEST_TO_SPLIT
+    def _fraction_held_out_unasked(self, n_rows):
+        wide = resolve_wide(self.wide, self.specs_)
+        return 0.0 if wide is None else wide.held_out_fraction(n_rows, self._loss)
 
     def _learn_more(self, tasks, X, y, target, sample_weight):
         """Go once through rows whose target is encoded; the first call learns how to read them."""

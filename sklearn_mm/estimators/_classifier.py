@@ -163,7 +163,6 @@ class MultimodalClassifier(ClassifierMixin, BaseMultimodal):
     array(['night', 'night'], dtype='<U5')
     """
 
-    _share = 0.25  # what is surer of its training rows than of others counts less
     _parameter_constraints = {
         **BaseMultimodal._parameter_constraints,
         "loss": [str, ClassifierLoss],

@@ -12,10 +12,11 @@ from sklearn_mm.training._augment import resolve_augment
 __all__ = ["build_network", "checked_clone"]
 
 
-def build_network(specs, fusion, head, wide, n_outputs, levels, modality_dropout, balancing, text_dim):
+def build_network(specs, fusion, head, wide, n_outputs, modality_dropout, balancing, text_dim):
     """Return a `MultimodalNetwork` built from clones of the components that specs and parameters name.
 
-    For "auto", a text beside a wide part is read by a bag of embeddings of ``text_dim`` dimensions.
+    The wide part is built already. For "auto", a text beside it is read by a bag of embeddings of ``text_dim``
+    dimensions.
     """
     encoders = {}
     for spec in specs.values():
@@ -30,8 +31,7 @@ def build_network(specs, fusion, head, wide, n_outputs, levels, modality_dropout
         checked_clone(resolve_fusion(fusion)),
         checked_clone(resolve_head(head)),
         n_outputs,
-        wide=None if wide is None else checked_clone(wide),
-        levels=levels,
+        wide=wide,
         modality_dropout=modality_dropout,
         balancing=balancing,
     )

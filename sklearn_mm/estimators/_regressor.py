@@ -153,8 +153,6 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, BaseMultimodal):
     (2,)
     """
 
-    _settles_share = True  # half of what is missing would be as wrong as all of it
-    _text_dim = 2  # numbers are noisy: with more, rows are known by their words before anything else is learnt
     _parameter_constraints = {**BaseMultimodal._parameter_constraints, "loss": [str, RegressorLoss]}
 
     def __init__(

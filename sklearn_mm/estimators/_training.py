@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from sklearn_mm.encoders import TabularEncoder
-from sklearn_mm.estimators._network import build_network
+from sklearn_mm.estimators._network import build_network, checked_clone
 from sklearn_mm.networks.wide._wide_linear import resolve_wide
 from sklearn_mm.storage._store import resolve_store
 from sklearn_mm.training._averaging import WeightAveraging
@@ -99,7 +99,7 @@ class TrainingMixin:
                 with on_cpu(network.wide, self._loss):
                     dataset.said = self._said(network.wide, dataset, generator, goes_on, end)
                     if validation is not None:
-                        dataset_val.said = network.wide.says(dataset_val.select(network.wide.names))
+                        dataset_val.said = network.wide.predict(dataset_val.select(network.wide.block_names))
             if self.compile:
                 compile_network(network.to(device), type(self).__name__)
             self.net_ = self._make_net(network, len(rows.weight), device, stopping, score, end, partial)
@@ -137,28 +137,31 @@ class TrainingMixin:
 
     def _start_network(self, rows, generator, partial):
         balancing = None if self.balancing == "auto" else self.balancing
+        wide = None if partial else resolve_wide(self.wide, self.specs_)  # which needs all rows at once
+        if wide is not None:
+            wide = checked_clone(wide).build(self.specs_, self._loss, self._loss_target(rows.target))
         network = build_network(
             self.specs_,
             self.fusion,
             self.head,
-            None if partial else resolve_wide(self.wide, self.specs_),  # which needs all rows at once
+            wide,
             self._loss.n_outputs,
-            self._loss.levels(self._loss_target(rows.target)),
             self.modality_dropout,
             balancing,
-            self._text_dim,
+            None if wide is None else wide.resolved_text_width(self._loss),
         )
-        network.share = self._share
+        if wide is not None:
+            network.share = wide.initial_share(self._loss)
         network.start(rows.blocks, self._loss_target(rows.target), rows.weight, generator)
         return network
 
     def _said(self, wide, dataset, generator, goes_on, end):
         """Fit the wide part to the training rows, and return what it says of them out of fold."""
-        seen = dataset.select(wide.names)
+        seen = dataset.select(wide.block_names)
         if not goes_on:
-            return wide.start(seen, self._loss, generator, end)
-        wide.refit(seen, self._loss, end)  # it may know rows that are now held out
-        return wide.says_out_of_fold(seen, self._loss, generator, end)
+            return wide.fit(seen, self._loss, generator, end)
+        # it may know rows that are now held out
+        return wide.cross_predict(seen, self._loss, generator, end, refit=True)
 
     @own_settings()
     def _refit_wide(self, rows, end):
@@ -166,7 +169,7 @@ class TrainingMixin:
         network = self.net_.module_
         if network.wide is not None:
             with on_cpu(network.wide, self._loss):
-                network.wide.refit(self._dataset(network, rows).select(network.wide.names), self._loss, end)
+                network.wide.refit(self._dataset(network, rows).select(network.wide.block_names), self._loss, end)
 
     def _make_net(self, network, n_rows, device, stopping, score, end, partial):
         time_limit = None if end == math.inf else TimeLimit(end)

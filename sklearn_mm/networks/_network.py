@@ -20,7 +20,7 @@ class MultimodalNetwork(nn.Module):
     says whether the row has something in the block. A block that a row lacks is not encoded: a learnt vector stands
     in for it. The tensors of a block whose rows hold several items are a dict of ``items`` (n_items, ...) of all rows,
     and ``counts`` (batch,), how many each row has: the encoder sees the items, and their vectors are pooled by row.
-    With ``said`` (batch, n_names + 1, n_said) a batch brings along what the wide part says of its rows, which
+    With ``said`` (batch, n_names + 1, n_scores) a batch brings along what the wide part says of its rows, which
     otherwise is asked.
     What a frozen encoder made of a block before is under ``features`` instead of ``blocks``: a dict of ``pooled`` and,
     if they are wanted, ``tokens`` and ``mask``.
@@ -38,9 +38,7 @@ class MultimodalNetwork(nn.Module):
     n_outputs : int
         Width of the outputs.
     wide : WideLinear or None, default=None
-        Not built. Its outputs are added to those of the rest, of which ``share`` counts in prediction.
-    levels : ndarray of shape (n_levels,), default=None
-        The only values of the one output that the wide part weighs.
+        Built. Its outputs are added to those of the rest, of which ``share`` counts in prediction.
     modality_dropout : float, default=0.0
         Probability that a block of a row is treated as absent in training. A row keeps at least one block.
     balancing : {"heads", "modulation"} or None, default=None
@@ -57,7 +55,6 @@ class MultimodalNetwork(nn.Module):
         n_outputs,
         *,
         wide=None,
-        levels=None,
         modality_dropout=0.0,
         balancing=None,
     ):
@@ -80,9 +77,9 @@ class MultimodalNetwork(nn.Module):
         token_widths = {name: (self.pooling(name) or self.encoder(name)).token_features for name in self.names}
         self.stand_ins = nn.ParameterList([nn.Parameter(torch.zeros(width)) for width in widths.values()])
         self.fusion = fusion.build(widths, n_outputs, token_widths)
-        self.wide = None if wide is None else wide.build(specs, n_outputs, levels)
-        n_said = 0 if wide is None else len(wide.names) * wide.n_said
-        self.head = None if fusion.gives_outputs else head.build(fusion.out_features + n_said, widths, n_outputs)
+        self.wide = wide
+        n_scores = 0 if wide is None else len(wide.block_names) * wide.n_scores
+        self.head = None if fusion.gives_outputs else head.build(fusion.out_features + n_scores, widths, n_outputs)
         self.share = 1.0  # of the deep part's outputs that is added to the wide part's in prediction
         alone = balancing is None or len(specs) == 1
         self.unimodal = None if alone else BALANCING[balancing](widths, n_outputs)
@@ -122,7 +119,7 @@ class MultimodalNetwork(nn.Module):
 
     def asked_blocks(self):
         """Return the names of the blocks that the wide part sees, as they are and not as features."""
-        return [] if self.wide is None else self.wide.names
+        return [] if self.wide is None else self.wide.block_names
 
     def reads_tokens(self, name):
         """Return whether the tokens that the encoder of a block makes of a row may change the outputs."""
@@ -182,7 +179,7 @@ class MultimodalNetwork(nn.Module):
         if self.wide is None:
             return fused if self.head is None else self.head(fused, features, present)
         said = batch["said"] if "said" in batch else self.wide(batch)
-        said = self.wide.of_present(said, present)
+        said = self.wide.mask_absent(said, present)
         if self.head is not None:  # it may say more where it knows what has been said
             fused = self.head(torch.cat([fused, said[:, :-1].flatten(1)], 1), features, present)
         share = 1.0 if self.training else self.share

@@ -30,7 +30,7 @@ class BlockDataset(Dataset):
         Blocks of padded ids (n_rows, length) that are cut to the longest row, or item, of a batch.
     group : collection of str, default=()
         Blocks of padded ids by whose length rows may be put together in training.
-    said : torch.Tensor of shape (n_rows, n_names + 1, n_said), default=None
+    said : torch.Tensor of shape (n_rows, n_names + 1, n_scores), default=None
         What the wide part of the network says of the rows, if it is not to be asked.
     asked : collection of str, default=()
         Blocks that the wide part sees: where it is asked, they are read even if there are features of them.

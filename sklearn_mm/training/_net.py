@@ -9,6 +9,7 @@ from skorch import NeuralNet
 from skorch.callbacks import EpochTimer, PassthroughScoring
 from skorch.utils import to_tensor
 
+from sklearn_mm.networks.wide import settle_share
 from sklearn_mm.training._averaging import WeightAveraging
 from sklearn_mm.training._callbacks import BestWeights, DivergenceGuard, LearningRate, Progress
 from sklearn_mm.training._dataset import BatchIterator
@@ -23,7 +24,6 @@ __all__ = ["MultimodalNet", "parameter_groups"]
 keep_forks_alive()
 
 _OWN_CALLBACKS = {BestWeights, DivergenceGuard, EpochTimer, LearningRate, PassthroughScoring, Progress, WeightAveraging}
-_SHARES = [step / 20 for step in range(21)]
 
 
 class _Stop(KeyboardInterrupt):
@@ -118,7 +118,8 @@ class MultimodalNet(NeuralNet):
                 tasks.begin_epoch()
             self.notify("on_epoch_begin", **datasets)
             self.run_single_epoch(self._in_time(batches), training=True, prefix="train", step_fn=self.train_step)
-            if validation is not None and self.module_.wide is not None:
+            wide = self.module_.wide
+            if validation is not None and wide is not None and wide.settles_share(self.criterion_):
                 self._settle_share(validation)
             self.run_single_epoch(batches_val, training=False, prefix="valid", step_fn=self.validation_step)
             with turns.given():
@@ -135,30 +136,17 @@ class MultimodalNet(NeuralNet):
                 break
 
     def _settle_share(self, validation):
-        """Let validation rows say how much of the deep part is added to the wide part in prediction.
-
-        A share must lower their loss by more than a standard error: few rows would else believe in chance.
-        """
+        """Let validation rows say how much of the deep part is added to the wide part in prediction."""
         network, criterion = self.module_, self.criterion_
         for _, callback in self.callbacks_:
             if isinstance(callback, WeightAveraging):
                 callback.hold(self, averaged=True)  # these are what is validated next, and predicts
         present = torch.from_numpy(validation.blocks.present)
-        wide = network.wide.outputs(network.wide.of_present(validation.said, present))
+        wide = network.wide.outputs(network.wide.mask_absent(validation.said, present))
         network.share = 1.0
         deep = torch.from_numpy(self.map(network, validation)) - wide
-
-        counted = validation.weight.reshape(len(validation), -1).any(1)
-
-        def losses(share):
-            loss = criterion(wide + share * deep, validation.target) * validation.weight
-            return loss.reshape(len(loss), -1).sum(1)[counted]
-
         with on_cpu(criterion):
-            alone = losses(0.0)
-            gains = [alone - losses(share) for share in _SHARES]  # each (n_rows,)
-        sure = [gain.mean() - gain.std(correction=0) / len(gain) ** 0.5 for gain in gains]
-        network.share = _SHARES[int(torch.stack(sure).argmax())]
+            network.share = settle_share(wide, deep, validation.target, validation.weight, criterion)
 
     def _time_is_up(self):
         return self.time_limit is not None and self.time_limit.share() >= 1

@@ -28,7 +28,7 @@ def test_components(fitted, Estimator):
     kinds = {name: type(network.encoder(name)) for name in network.names}
     assert kinds == {"photo": ResNetEncoder, "title": BagEncoder, "tabular": MLPEncoder}
     assert (type(network.fusion), type(network.head), type(network.wide)) == (ConcatFusion, MLPHead, WideLinear)
-    assert network.wide.names == ["photo", "title", "tabular"]
+    assert network.wide.block_names == ["photo", "title", "tabular"]
     assert network.head.hidden_layer_sizes
 
 
@@ -49,7 +49,7 @@ def test_width_of_texts(fitted, Estimator, wide, width):
 def test_a_frozen_picture_is_neither_augmented_nor_seen_by_the_wide_part(fitted):
     frozen = ModuleEncoder(nn.Conv2d(3, 4, 3), trainable="none")
     network = fitted(MultimodalClassifier, image=ImageInput(encoder=frozen))
-    assert network.wide.names == ["title", "tabular"]
+    assert network.wide.block_names == ["title", "tabular"]
     assert not list(network.augment[network.names.index("photo")].modules())[1:]
 
 

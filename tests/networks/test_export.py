@@ -9,7 +9,7 @@ from sklearn_mm import ImageInput, ModalityTransformer, TextInput
 from sklearn_mm.encoders._registry import ENCODERS
 from sklearn_mm.estimators._network import build_network
 from sklearn_mm.fusion._registry import fusions
-from sklearn_mm.networks.wide._wide_linear import WideLinear
+from sklearn_mm.networks import SquaredErrorLoss, WideLinear
 from sklearn_mm.preprocessing import ImageTransformer
 from sklearn_mm.training._dataset import BlockDataset
 
@@ -36,7 +36,9 @@ def test_export(table, kind, encoder, fusion):
     image = ImageInput("photo", transformer=ImageTransformer(size=16), encoder=named["image"])
     reader = ModalityTransformer(image=image, text=TextInput("title", encoder=named["text"]), tabular="size")
     blocks = reader.fit_transform(table)
-    network = build_network(blocks.specs, fusion, "mlp", WideLinear(), 2, None, 0.0, None, 8).eval()
+    loss = SquaredErrorLoss().build(2)
+    wide = WideLinear().build(blocks.specs, loss, np.zeros((8, 2)))
+    network = build_network(blocks.specs, fusion, "mlp", wide, 2, 0.0, None, 8).eval()
     batch, _ = BlockDataset(blocks, asked=network.asked_blocks())[slice(0, 8)]
     with torch.no_grad():
         exported = torch.export.export(network, (batch,)).module()
