@@ -61,9 +61,9 @@ def linear_part(X, y, X_test):
     blocks = transformer.fit_transform(X)
     loss = CrossEntropyLoss().build(np.unique(y))
     target = torch.from_numpy(loss.encode(y))
-    wide = WideLinear().build(blocks.specs, loss.n_outputs)
-    wide.start(BlockDataset(blocks, target, torch.ones(target.shape)), loss, torch.Generator().manual_seed(0))
-    return loss.predict_proba(wide.says(BlockDataset(transformer.transform(X_test))).sum(1).numpy()).argmax(1)
+    wide = WideLinear().build(blocks.specs, loss, target.numpy())
+    wide.fit(BlockDataset(blocks, target, torch.ones(target.shape)), loss, torch.Generator().manual_seed(0))
+    return loss.predict_proba(wide.predict(BlockDataset(transformer.transform(X_test))).sum(1).numpy()).argmax(1)
 
 
 def logistic(X, y, X_test, search):

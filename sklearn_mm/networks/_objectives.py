@@ -143,8 +143,8 @@ class Supervised(Objective):
             dataset = dataset.select(wide.block_names)
             if not goes_on:
                 return wide.fit(dataset, self.criterion, generator, end)
-            wide.refit(dataset, self.criterion, end)  # it may know rows that are now held out
-            return wide.cross_predict(dataset, self.criterion, generator, end)
+            # it may know rows that are now held out
+            return wide.cross_predict(dataset, self.criterion, generator, end, refit=True)
 
     def offsets(self, network, dataset):
         """Return the predictions of the linear model."""
@@ -157,7 +157,7 @@ class Supervised(Objective):
     def end_epoch(self, net, validation):
         """Settle how much of the deep part's outputs is added to those of the linear model in prediction."""
         top = net.module_.top
-        if top.wide is None:
+        if top.wide is None or not top.wide.settles_share(self.criterion):
             return
         present = torch.from_numpy(validation.blocks.present)
         wide = top.wide.outputs(top.wide.mask_absent(validation.offsets, present))

@@ -62,7 +62,7 @@ def test_outputs_are_the_share_of_the_deep_part_and_the_wide_part(table):
     network.top.share = 0.25
     np.testing.assert_allclose(clf.decision_function(X), wide + 0.25 * (both - wide), atol=1e-5)
     rows = BlockDataset(clf.transformer_.transform(X))
-    np.testing.assert_allclose(wide, network.top.wide.says(rows).sum(1), atol=1e-5)
+    np.testing.assert_allclose(wide, network.top.wide.predict(rows).sum(1), atol=1e-5)
 
 
 def test_the_weights_of_the_best_epoch_come_with_their_share():
@@ -89,7 +89,7 @@ def test_rows_that_were_held_out_are_known_to_the_wide_part_in_the_end(linear):
     # all rows of the fit, once more: the search goes on from where it ended
     objective.refit(reg.net_.module_, known.dataset(reg._target, objective))
     np.testing.assert_allclose(reg.predict(X), before, atol=1e-3)
-    assert wide.names == list(rows)
+    assert wide.block_names == list(rows)
 
 
 @pytest.mark.parametrize("Estimator", [MultimodalClassifier, MultimodalRegressor])
@@ -140,9 +140,9 @@ def test_few_rows_are_not_held_out(table, numeric_target):
 def test_training_goes_on_beside_the_same_wide_part(table):
     X, y = table
     clf = MultimodalClassifier(**SHORT, warm_start=True).fit(X, y)
-    weight = clf.net_.module_.top.wide.parts[0].weight.clone()
+    weight = clf.net_.module_.top.wide.models[0].weight.clone()
     clf.fit(X, y)
-    np.testing.assert_allclose(clf.net_.module_.top.wide.parts[0].weight, weight, atol=2e-3)
+    np.testing.assert_allclose(clf.net_.module_.top.wide.models[0].weight, weight, atol=2e-3)
     assert clf.n_epochs_ > 3
 
 
@@ -193,7 +193,7 @@ def test_ratings_are_told_apart_by_the_wide_part():
     y = np.clip(3 + 2 * (words == "good").sum(1) - 2 * (words == "bad").sum(1), 1, 5).astype(float)
     X = [[" ".join(row)] for row in words]
     reg = MultimodalRegressor(text=[0], **SHORT).fit(X[:400], y[:400])
-    assert reg.net_.module_.top.wide.n_said == len(np.unique(y))
+    assert reg.net_.module_.top.wide.n_scores == len(np.unique(y))
     reg.net_.module_.top.share = 0.0
     predicted = reg.predict(X[400:])
     assert 1 <= predicted.min() <= predicted.max() <= 5
@@ -207,7 +207,7 @@ def test_ratings_are_told_apart_by_the_wide_part():
 def test_few_rows_of_a_number_are_no_ratings(n_rows):
     X = np.arange(n_rows, dtype=float).reshape(-1, 1)
     reg = MultimodalRegressor(random_state=0).fit(X, 3 * X[:, 0])
-    assert reg.net_.module_.top.wide.n_said == 1
+    assert reg.net_.module_.top.wide.n_scores == 1
     assert np.abs(reg.predict(X) - 3 * X[:, 0]).max() < 1
     if n_rows > 10:  # between the rows, and beyond them
         assert np.abs(reg.predict(X + 0.5) - 3 * (X[:, 0] + 0.5)).max() < 1.5
@@ -217,12 +217,52 @@ def test_a_rating_of_five_values_needs_two_hundred_rows_at_most():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(200, 3))
     y = np.clip(np.round(3 + X[:, 0] + 0.5 * rng.normal(size=200)), 1, 5)
-    assert MultimodalRegressor(max_epochs=1, random_state=0).fit(X, y).net_.module_.top.wide.n_said == 5
+    assert MultimodalRegressor(max_epochs=1, random_state=0).fit(X, y).net_.module_.top.wide.n_scores == 5
 
 
 def test_training_goes_on_with_ratings_that_were_not_there_before():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(120, 3)), rng.integers(1, 4, size=120).astype(float)
     reg = MultimodalRegressor(warm_start=True, **SHORT).fit(X, y)
-    assert reg.net_.module_.top.wide.n_said == 3
+    assert reg.net_.module_.top.wide.n_scores == 3
     assert np.isfinite(reg.fit(X, y + 2).predict(X)).all()
+
+
+def test_the_share_of_the_deep_part_and_the_width_of_texts_can_be_fixed(table, numeric_target):
+    X, y = table
+    fixed = WideLinear(deep_share=0.6, text_width=5)
+    clf = MultimodalClassifier(**SHORT, wide=fixed).fit(X[:70], y[:70], X_val=X[70:], y_val=y[70:])
+    assert clf.net_.module_.top.share == 0.6  # whatever validation rows say
+    assert clf.net_.module_.encoders["title"].embedding_dim == 5
+    reg = MultimodalRegressor(**SHORT, wide=fixed).fit(X, numeric_target)
+    assert reg.net_.module_.top.share == 0.6
+    assert "valid_loss" not in reg.history_[0]  # there is nothing to settle
+
+
+def test_how_many_rows_are_held_out_is_a_parameter(linear):
+    X, y = linear
+
+    def n_held_out(n_rows, **parameters):
+        held_out = []
+
+        def note(estimator, X, y):
+            held_out.append(len(y))
+            return 0.0
+
+        reg = MultimodalRegressor(max_epochs=1, scoring=note, wide=WideLinear(**parameters), random_state=0)
+        reg.fit(X[:n_rows], y[:n_rows])
+        return held_out[-1] if held_out else 0
+
+    assert [n_held_out(n_rows) for n_rows in (29, 30, 60, 200, 360)] == [0, 10, 20, 50, 50]
+    assert [n_held_out(n_rows, min_rows_split=61) for n_rows in (60, 61)] == [0, 21]
+    assert n_held_out(200, min_rows_held_out=40) == 40
+    assert n_held_out(200, min_rows_held_out=5) == 20  # by validation_fraction
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("deep_share", 1.5), ("deep_share", "some"), ("text_width", 0), ("min_rows_split", 1), ("min_rows_held_out", "a")],
+)
+def test_parameters_of_the_wide_part_are_checked_before_rows_are_held_out(table, numeric_target, name, value):
+    with pytest.raises(ValueError, match=f"The '{name}' parameter of WideLinear must be"):
+        MultimodalRegressor(**SHORT, wide=WideLinear(**{name: value})).fit(table[0], numeric_target)

@@ -1,85 +1,83 @@
-"""The terms of rows, side by side, and what a linear model multiplies by them."""
+"""The design matrix of a linear model, one matrix per block, and products with it."""
 
 import numpy as np
 import torch
 from scipy import sparse
 
-__all__ = ["Design"]
+__all__ = ["DesignMatrix"]
 
-_LIGHTER = 0.25  # what a part that misleads is multiplied by
-_TOGETHER = 256  # columns of products that are made at once
-_SPARSE_COSTS = 15  # times what a dense value costs, in a product
+_SHRINKAGE = 0.25  # what a block that misleads is multiplied by
+_GRAM_COLUMNS = 256  # that are made at once
+_SPARSE_COST = 15  # times what a dense value costs, in a product
 
 
-class Design:
-    """The terms of rows, side by side in parts.
+class DesignMatrix:
+    """Matrices of the same rows side by side, one per block, each times a factor.
 
     Parameters
     ----------
-    parts : list of scipy.sparse.csr_array or ndarray of shape (n_rows, any)
+    blocks : list of scipy.sparse.csr_array or ndarray of shape (n_rows, any)
         Numbers, taken in float32.
     factors : tuple of float, default=None
-        What each part counts multiplied by; 1 by default.
+        What each block is multiplied by; 1 by default.
     """
 
-    def __init__(self, parts, factors=None):
-        self.parts = [part.astype(np.float32, copy=False) for part in parts]
-        self.factors = (1.0,) * len(parts) if factors is None else factors
-        self.n_rows = parts[0].shape[0]
-        self.widths = [part.shape[1] for part in parts]
+    def __init__(self, blocks, factors=None):
+        self.blocks = [block.astype(np.float32, copy=False) for block in blocks]
+        self.factors = (1.0,) * len(blocks) if factors is None else factors
+        self.n_rows = blocks[0].shape[0]
+        self.widths = [block.shape[1] for block in blocks]
         self.n_terms = sum(self.widths)
-        self.cost = sum(_SPARSE_COSTS * part.nnz if sparse.issparse(part) else part.size for part in parts)
+        self.cost = sum(_SPARSE_COST * block.nnz if sparse.issparse(block) else block.size for block in blocks)
 
-    def lighter(self, place):
-        """Return the design with one part that counts less."""
+    def shrunk(self, place):
+        """Return the design matrix with one block at a quarter of its factor."""
         factors = list(self.factors)
-        factors[place] *= _LIGHTER
-        return Design(self.parts, tuple(factors))
+        factors[place] *= _SHRINKAGE
+        return DesignMatrix(self.blocks, tuple(factors))
 
-    def scale(self, coefs):
-        """Return ``coefs`` (n_terms, n) multiplied by the factors of the parts."""
-        return torch.cat([f * of_part for f, of_part in zip(self.factors, coefs.split(self.widths), strict=True)])
+    def times_factors(self, coefs):
+        """Return ``coefs`` (n_terms, n) multiplied by the factors of their blocks."""
+        return torch.cat([f * of_block for f, of_block in zip(self.factors, coefs.split(self.widths), strict=True)])
 
-    def said(self, coefs, rows=slice(None)):
-        """Return what coefficients (n_terms, n) make of each part of some rows, a tensor (n_rows, n) for each."""
-        shares = coefs.split(self.widths)
-        return [f * _product(p[rows], c) for f, p, c in zip(self.factors, self.parts, shares, strict=True)]
+    def matmat_by_block(self, coefs, rows=slice(None)):
+        """Return the product of some rows of each block with its coefs (n_terms, n): a tensor (n_rows, n) for each."""
+        by_block = zip(self.factors, self.blocks, coefs.split(self.widths), strict=True)
+        return [f * _product(block[rows], of_block) for f, block, of_block in by_block]
 
-    def outputs(self, coefs):
-        """Return what coefficients (n_terms, n) make of all rows, (n_rows, n)."""
-        return sum(self.said(coefs))
+    def matmat(self, coefs):
+        """Return the product with ``coefs`` (n_terms, n), (n_rows, n)."""
+        return sum(self.matmat_by_block(coefs))
 
-    def gradient(self, slopes):
-        """Return the slopes by the coefficients (n_terms, n), from those by the outputs (n_rows, n)."""
-        return torch.cat([f * _product(part.T, slopes) for f, part in zip(self.factors, self.parts, strict=True)])
+    def rmatmat(self, array):
+        """Return the product of the transposed matrix with an array (n_rows, n), (n_terms, n)."""
+        return torch.cat([f * _product(block.T, array) for f, block in zip(self.factors, self.blocks, strict=True)])
 
-    def products(self, of_rows):
+    def gram(self, of_rows):
         """Return the products of all rows with all rows, (n_rows, n_rows), or of all terms with all terms."""
-        ones = torch.eye(self.n_rows if of_rows else self.n_terms).split(_TOGETHER, dim=1)
+        units = torch.eye(self.n_rows if of_rows else self.n_terms).split(_GRAM_COLUMNS, dim=1)
         if of_rows:
-            return torch.cat([self.outputs(self.gradient(some)) for some in ones], 1)
-        return torch.cat([self.gradient(self.outputs(some)) for some in ones], 1)
+            return torch.cat([self.matmat(self.rmatmat(unit)) for unit in units], 1)
+        return torch.cat([self.rmatmat(self.matmat(unit)) for unit in units], 1)
 
-    def marks(self):
-        """Return a number for each row, equal only for equal rows."""
+    def row_hashes(self):
+        """Return a number for each row, equal only for equal rows: a random projection."""
         weights = np.split(np.random.default_rng(0).standard_normal(self.n_terms), np.cumsum(self.widths)[:-1])
-        marks = np.zeros(self.n_rows)
-        for part, weight in zip(self.parts, weights, strict=True):
+        hashes = np.zeros(self.n_rows)
+        for block, weight in zip(self.blocks, weights, strict=True):
             # not by a BLAS, whose last digits may differ between equal rows
-            marks += part @ weight if sparse.issparse(part) else np.einsum("ij,j->i", part, weight)
-        return np.round(marks, 9)
+            hashes += block @ weight if sparse.issparse(block) else np.einsum("ij,j->i", block, weight)
+        return np.round(hashes, 9)
 
     def mean_squares(self):
         """Return the mean square of each term, (n_terms,)."""
-        squares = [
-            (part * part).sum(0) if sparse.issparse(part) else np.einsum("ij,ij->j", part, part) for part in self.parts
-        ]
-        squares = torch.from_numpy(np.concatenate(squares)).unsqueeze(1)
-        return self.scale(self.scale(squares)).squeeze(1) / self.n_rows
+        sums = [(b * b).sum(0) if sparse.issparse(b) else np.einsum("ij,ij->j", b, b) for b in self.blocks]
+        sums = torch.from_numpy(np.concatenate(sums)).unsqueeze(1)
+        return self.times_factors(self.times_factors(sums)).squeeze(1) / self.n_rows
 
 
-def _product(part, array):
-    """Return ``part @ array``, by torch where both are dense."""
-    if sparse.issparse(part):
-        return torch.from_numpy(part @ array.numpy())
-    return torch.from_numpy(part) @ array
+def _product(block, array):
+    """Return ``block @ array``, by torch where both are dense."""
+    if sparse.issparse(block):
+        return torch.from_numpy(block @ array.numpy())
+    return torch.from_numpy(block) @ array

@@ -9,15 +9,16 @@ import torch
 __all__ = ["minimize"]
 
 _N_PAIRS = 6  # steps that are remembered
-_MOST_STEPS = 300
-_ENOUGH = 1e-4  # of the decrease that the slope promises (Armijo)
-_SHORTEST = 1e-8  # step, of the whole one: below it, the rounding of the objective decides
+_MAX_STEPS = 300
+_ARMIJO = 1e-4  # share of the decrease that the slope promises
+_MIN_LENGTH = 1e-8  # step, of the whole one: below it, the rounding of the objective decides
 
 
 def minimize(objective, point, tolerance, end=math.inf):
     """Return a point of no higher value from which a step gains next to nothing.
 
-    SciPy's L-BFGS-B copies and sorts for its bounds; of millions of coordinates, that takes longer than the objective.
+    SciPy's L-BFGS-B and ``torch.optim.LBFGS`` find as good a point, and spend several times as long beside the
+    objective, which here is evaluated about once a step.
 
     Pairs of steps and changes of the slope without positive curvature are forgotten, so that each direction goes
     downhill even where the objective is not convex, and from any start the slopes tend to zero (Li and Fukushima).
@@ -46,26 +47,26 @@ def minimize(objective, point, tolerance, end=math.inf):
     """
     value, slope = objective(point)
     pairs = deque(maxlen=_N_PAIRS)
-    for _ in range(_MOST_STEPS):
+    for _ in range(_MAX_STEPS):
         direction = _direction(slope, pairs)
         promised = torch.dot(direction, slope).item()
         length = 1.0
         while True:
-            there = torch.add(point, direction, alpha=length)
-            value_there, slope_there = objective(there)
-            if value_there <= value + _ENOUGH * length * promised:
+            new_point = torch.add(point, direction, alpha=length)
+            new_value, new_slope = objective(new_point)
+            if new_value <= value + _ARMIJO * length * promised:
                 break
-            if not length > _SHORTEST:
+            if not length > _MIN_LENGTH:
                 return point
             # to the minimum of the parabola through both values and the slope, which is far off where there is none
-            bend = value_there - value - length * promised
+            bend = new_value - value - length * promised
             length *= min(max(-promised * length / (2 * bend), 0.1), 0.5) if math.isfinite(bend) else 0.1
-        gain = value - value_there
-        step, change = there - point, slope_there - slope
+        gain = value - new_value
+        step, change = new_point - point, new_slope - slope
         curvature = torch.dot(step, change).item()
         if curvature > 1e-6 * torch.dot(step, step).item():
             pairs.append((step, change, curvature))
-        point, value, slope = there, value_there, slope_there
+        point, value, slope = new_point, new_value, new_slope
         if gain <= tolerance or time.perf_counter() > end:
             break
     return point
@@ -73,13 +74,13 @@ def minimize(objective, point, tolerance, end=math.inf):
 
 def _direction(slope, pairs):
     """Return minus the slope times the inverse of the curvature that the pairs tell of (the two-loop recursion)."""
-    direction, shares = -slope, []
+    direction, projections = -slope, []
     for step, change, curvature in reversed(pairs):
-        shares.append(torch.dot(step, direction).item() / curvature)
-        direction.sub_(change, alpha=shares[-1])
+        projections.append(torch.dot(step, direction).item() / curvature)
+        direction.sub_(change, alpha=projections[-1])
     if pairs:
         _, change, curvature = pairs[-1]
         direction.mul_(curvature / torch.dot(change, change).item())
-    for (step, change, curvature), share in zip(pairs, reversed(shares), strict=True):
-        direction.add_(step, alpha=share - torch.dot(change, direction).item() / curvature)
+    for (step, change, curvature), projection in zip(pairs, reversed(projections), strict=True):
+        direction.add_(step, alpha=projection - torch.dot(change, direction).item() / curvature)
     return direction

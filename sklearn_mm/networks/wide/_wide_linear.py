@@ -1,26 +1,24 @@
-"""The wide part of a network: a linear model of what is plain to see, on which the deep part improves."""
+"""The wide part of a network: a linear model whose out-of-fold predictions are the offset of the rest (stacking)."""
 
 import math
-from numbers import Integral
+from numbers import Integral, Real
 
-import numpy as np
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
-from scipy import sparse
 
 from sklearn_mm.networks.losses._base import ClassifierLoss
-from sklearn_mm.networks.wide._cross_fitting import cross_fit, deal_folds, fit
-from sklearn_mm.networks.wide._design_matrix import Design
-from sklearn_mm.networks.wide._terms import has_terms, make_terms
+from sklearn_mm.networks.wide._block_model import BlockModel, batches, has_model
+from sklearn_mm.networks.wide._cross_fitting import cross_fit, fit
+from sklearn_mm.networks.wide._design_matrix import DesignMatrix
+from sklearn_mm.networks.wide._folds import deal_folds
 from sklearn_mm.utils._component import Component
 from sklearn_mm.utils._registry import Registry
-from sklearn_mm.utils._validation import Interval
+from sklearn_mm.utils._validation import Interval, StrOptions
 
 __all__ = ["WideLinear", "resolve_wide"]
 
-_MOST_WEIGHTS = 10_000_000  # of a text; the search for them holds some twenty copies
-_CHUNK = 64  # rows whose terms are made at once; of large pictures more would take more memory than all else
+_MAX_WEIGHTS = 10_000_000  # of a text; the search for them holds some twenty copies
 
 
 class WideLinear(Component):
@@ -45,189 +43,170 @@ class WideLinear(Component):
     ----------
     n_folds : int, default=5
         In how many parts the training rows are left out. Fewer is faster; more fits each model with more of the rows.
+    deep_share : float or "auto", default="auto"
+        How much of the deep part's outputs is added in prediction, in [0, 1]. For "auto", validation rows settle it
+        after each epoch, where there are any. Where there are none, it is 0.25 for classes, since the deep part is
+        surer of its training rows than of others, and 1 for numbers, where a quarter of what is missing would be as
+        wrong as all of it. Larger trusts the deep part more.
+    text_width : int or "auto", default="auto"
+        In how many dimensions the deep part reads texts that name no encoder, and whose words the linear part weighs.
+        "auto" is 32 for classes, which is as good as 128 in half the time, and 2 for numbers, which are noisy: with
+        more, rows are known by their words before anything else is learnt.
+    min_rows_split : int, default=30
+        Fewest rows of which a regressor that is not asked for validation holds some out to settle ``deep_share``.
+    min_rows_held_out : int, default=50
+        Fewest rows that it then holds out, but no more than a third. More tell the share better, and leave fewer to
+        train with.
 
     References
     ----------
     Cheng et al.: Wide & Deep Learning for Recommender Systems. DLRS 2016.
 
     Breiman: Stacked Regressions. Machine Learning 24, 1996.
+
+    Examples
+    --------
+    >>> from sklearn_mm import MultimodalRegressor
+    >>> from sklearn_mm.networks import WideLinear
+    >>> reg = MultimodalRegressor(wide=WideLinear(n_folds=3, deep_share=0.5))
     """
 
-    _parameter_constraints = {"n_folds": [Interval(Integral, 2, None, closed="left")]}
+    _parameter_constraints = {
+        "n_folds": [Interval(Integral, 2, None, closed="left")],
+        "deep_share": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="both")],
+        "text_width": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "min_rows_split": [Interval(Integral, 2, None, closed="left")],
+        "min_rows_held_out": [Interval(Integral, 1, None, closed="left")],
+    }
 
-    def __init__(self, n_folds=5):
+    def __init__(self, n_folds=5, *, deep_share="auto", text_width="auto", min_rows_split=30, min_rows_held_out=50):
         self.n_folds = n_folds
+        self.deep_share = deep_share
+        self.text_width = text_width
+        self.min_rows_split = min_rows_split
+        self.min_rows_held_out = min_rows_held_out
+
+    def resolved_text_width(self, loss):
+        """Return in how many dimensions texts that name no encoder are read beside this."""
+        if self.text_width != "auto":
+            return self.text_width
+        return 32 if isinstance(loss, ClassifierLoss) else 2
+
+    def initial_share(self, loss):
+        """Return how much of the deep part's outputs is added unless validation rows settle it."""
+        if self.deep_share != "auto":
+            return self.deep_share
+        return 0.25 if isinstance(loss, ClassifierLoss) else 1.0
+
+    def settles_share(self, loss):
+        """Return whether validation rows, where there are any, settle how much is added; so it is for every loss."""
+        return self.deep_share == "auto"
+
+    def held_out_fraction(self, n_rows, loss):
+        """Return the least fraction of rows that are held out unasked, to settle the share; 0 for none."""
+        if isinstance(loss, ClassifierLoss) or not self.settles_share(loss) or n_rows < self.min_rows_split:
+            return 0.0
+        return min(1 / 3, self.min_rows_held_out / n_rows)
 
     def build(self, specs, loss, target):
-        """Make the weights, zero until `start`, for the blocks that ``specs`` describe; returns ``self``.
+        """Make the weights, zero until `fit`, for the blocks that ``specs`` describe; returns ``self``.
 
-        With ``levels``, all values that the one output has in training, there is a score for each. The attribute
-        ``names`` says which blocks the model sees, ``n_said`` how many numbers each block gives.
+        ``target`` is the encoded target of the training rows. Where ``loss`` names all values (levels) that it has,
+        there is a score for each. The attribute ``block_names`` says which blocks the model sees, ``n_scores`` how many
+        scores each of them gives.
         """
         levels = loss.levels(target)
         self.n_scores = loss.n_outputs if levels is None else len(levels)
         self.register_buffer("levels", None if levels is None else torch.from_numpy(levels))
-        most = max(_MOST_WEIGHTS // self.n_scores, 2)
-        self.block_names = [name for name, spec in specs.items() if has_terms(spec)]
-        self.parts = nn.ModuleList(_Part(make_terms(specs[name], most), self.n_scores) for name in self.block_names)
-        self.columns = [list(specs).index(name) for name in self.block_names]
+        max_terms = max(_MAX_WEIGHTS // self.n_scores, 2)
+        self.block_names = [name for name, spec in specs.items() if has_model(spec)]
+        self.columns = [list(specs).index(name) for name in self.block_names]  # in ``present``
+        self.models = nn.ModuleList(BlockModel(specs[name], max_terms, self.n_scores) for name in self.block_names)
         self.register_buffer("intercept", torch.zeros(self.n_scores))
         self.settings = None
         return self
 
     def forward(self, batch):
-        """Map a batch to what each block of ``names`` says, and the intercept: (batch, n_names + 1, n_said)."""
-        said = [part(batch["blocks"][name]) for name, part in zip(self.block_names, self.parts, strict=True)]
-        return torch.stack([*said, self.intercept.expand(len(batch["present"]), -1)], 1)
+        """Map a batch to the scores by each block of ``block_names``, and the intercept: (batch, n + 1, n_scores)."""
+        scores = [model(batch["blocks"][name]) for name, model in zip(self.block_names, self.models, strict=True)]
+        return torch.stack([*scores, self.intercept.expand(len(batch["present"]), -1)], 1)
 
-    def mask_absent(self, said, present):
-        """Return what is said, but zero for blocks that are absent."""
-        return said * F.pad(present[:, self.columns], (0, 1), value=True).unsqueeze(2)
+    def mask_absent(self, scores, present):
+        """Return scores (batch, n + 1, n_scores) that are zero for the blocks which are absent."""
+        return scores * F.pad(present[:, self.columns], (0, 1), value=True).unsqueeze(2)
 
-    def outputs(self, said):
-        """Return the outputs (batch, n_outputs) that follow from what is said."""
-        scores = said.sum(1)
+    def outputs(self, scores):
+        """Return the outputs (batch, n_outputs) that follow from scores (batch, n + 1, n_scores)."""
+        scores = scores.sum(1)
         return scores if self.levels is None else scores.softmax(1) @ self.levels.to(scores).unsqueeze(1)
 
     @torch.no_grad()
     def predict(self, dataset):
         """Return what `forward` gives for all rows of a ``BlockDataset``."""
-        return torch.cat([self(batch) for batch in _batches(dataset)])
+        return torch.cat([self(batch) for batch in batches(dataset)])
 
-    def fit(self, dataset, criterion, generator, end=math.inf):
-        """Fit the model to the rows of a ``BlockDataset`` of ``names``, and return what it says of them out of fold.
+    def fit(self, dataset, loss, generator, end=math.inf):
+        """Fit the model to the rows of a ``BlockDataset`` of ``block_names``, and return their scores out of fold.
 
-        ``end`` is when to be done, by ``time.perf_counter``, as far as that can be.
+        The scores are like those of `forward`. ``end`` is when to be done, by ``time.perf_counter``, as far as that can
+        be.
         """
-        for part, name in zip(self.parts, self.block_names, strict=True):
-            part.terms.start(_of_present(x, present) for x, present in _chunks(dataset, name))
-        coef, said, self.settings = self._cross_fit(dataset, criterion, generator, end)
-        self._take(coef)
-        return said
+        design = DesignMatrix([model.fit_design(dataset, name) for name, model in self._models()])
+        coef, out_of_fold, self.settings = self._cross_fit(design, dataset, loss, generator, end)
+        self._set_coef(coef)
+        return out_of_fold
 
-    def cross_predict(self, dataset, criterion, generator, end=math.inf):
-        """Return what `start` gives, and leave the weights as they are."""
-        return self._cross_fit(dataset, criterion, generator, end)[1]
-
-    def _cross_fit(self, dataset, criterion, generator, end):
-        """Return coefficients (1 + n_terms, n_said), what is said out of fold, and how they were fitted."""
+    def cross_predict(self, dataset, loss, generator, end=math.inf, refit=False):
+        """Return the scores out of fold that `fit` gives, and leave the weights as they are, or `refit` them before."""
         design = self._design(dataset)
-        folds = deal_folds(design, dataset.target, self.n_folds, generator)
-        if folds.max() < 1:  # all rows are equal, or each is a class of its own
-            said = torch.zeros(len(dataset), len(self.block_names) + 1, self.n_scores)
-            return torch.zeros(1 + design.n_terms, self.n_scores), said, None
+        if refit:
+            self._refit(design, dataset, loss, end)
+        return self._cross_fit(design, dataset, loss, generator, end)[1]
 
-        def judge(scores, rows):  # the penalty is to be good for the means, not for telling levels apart
-            return criterion(self.outputs(scores.unsqueeze(1)), dataset.target[rows]) * dataset.weight[rows]
-
-        judge = None if self.levels is None else judge
-        return cross_fit(design, *self._learns(dataset, criterion), self.n_scores, folds, judge, end)
-
-    def refit(self, dataset, criterion, end=math.inf):
+    def refit(self, dataset, loss, end=math.inf):
         """Fit the weights to other rows, with the terms and the settings that were found before."""
         if self.settings is not None:
-            learns, coef = self._learns(dataset, criterion), self._coef()
-            self._take(fit(self._design(dataset), *learns, self.n_scores, self.settings, coef, end))
+            self._refit(self._design(dataset), dataset, loss, end)
 
-    def resolved_text_width(self, loss):
-        return 32 if isinstance(loss, ClassifierLoss) else 2
+    def _refit(self, design, dataset, loss, end):
+        if self.settings is not None:
+            problem = self._classes_or_numbers(dataset, loss)
+            self._set_coef(fit(design, *problem, self.n_scores, self.settings, self._coef(), end))
 
-    def initial_share(self, loss):
-        return 0.25 if isinstance(loss, ClassifierLoss) else 1.0
+    def _cross_fit(self, design, dataset, loss, generator, end):
+        """Return coefficients (1 + n_terms, n_scores), scores out of fold, and the settings of the fit."""
+        folds = deal_folds(design, dataset.target, self.n_folds, generator)
+        if folds.max() < 1:  # all rows are equal, or each is a class of its own
+            out_of_fold = torch.zeros(len(dataset), len(self.block_names) + 1, self.n_scores)
+            return torch.zeros(1 + design.n_terms, self.n_scores), out_of_fold, None
 
-    def held_out_fraction(self, n_rows, loss):
-        return 0.0 if isinstance(loss, ClassifierLoss) or n_rows < 30 else min(1 / 3, 50 / n_rows)
+        def losses(scores, rows):  # the penalty is to be good for the means, not for telling levels apart
+            return loss(self.outputs(scores.unsqueeze(1)), dataset.target[rows]) * dataset.weight[rows]
 
-    def _learns(self, dataset, criterion):
-        """Return target, weight and loss of the linear model."""
+        losses = None if self.levels is None else losses
+        return cross_fit(design, *self._classes_or_numbers(dataset, loss), self.n_scores, folds, losses, end)
+
+    def _classes_or_numbers(self, dataset, loss):
+        """Return target, weight and loss of the linear model: levels are classes to it."""
         if self.levels is None:
-            return dataset.target, dataset.weight, criterion
+            return dataset.target, dataset.weight, loss
         nearest = (dataset.target - self.levels).abs().argmin(1)
         return nearest, dataset.weight[:, 0], nn.CrossEntropyLoss(reduction="none")
 
+    def _models(self):
+        return zip(self.block_names, self.models, strict=True)
+
     def _design(self, dataset):
-        """Return the terms of all rows, a part for each block."""
-        return Design([part.matrix(dataset, name) for name, part in zip(self.block_names, self.parts, strict=True)])
+        return DesignMatrix([model.design(dataset, name) for name, model in self._models()])
 
     def _coef(self):
-        return torch.cat([self.intercept.unsqueeze(0), *(part.weight for part in self.parts)]).float().cpu()
+        return torch.cat([self.intercept.unsqueeze(0), *(model.weight for model in self.models)]).float().cpu()
 
-    def _take(self, coef):
-        intercept, *weights = coef.split([1, *(len(part.weight) for part in self.parts)])
+    def _set_coef(self, coef):
+        intercept, *weights = coef.split([1, *(len(model.weight) for model in self.models)])
         self.intercept.copy_(intercept.squeeze(0))
-        for part, weight in zip(self.parts, weights, strict=True):
-            part.weight.copy_(weight)
-
-
-class _Part(nn.Module):
-    """The linear model of one block."""
-
-    def __init__(self, terms, n_outputs):
-        super().__init__()
-        self.terms = terms
-        self.register_buffer("weight", torch.zeros(terms.n_terms, n_outputs))
-
-    def forward(self, x):
-        """Map rows of a block to (batch, n_outputs); of rows of several items to the mean over these."""
-        items = _items(x)
-        terms, values = self.terms(items)
-        # not by "@", which is less precise under autocast than what was fitted
-        outputs = F.embedding_bag(terms, self.weight, per_sample_weights=values.to(self.weight.dtype), mode="sum")
-        if items is x:
-            return outputs
-        counts = x["counts"]
-        rows = torch.arange(len(counts), device=counts.device).repeat_interleave(counts)
-        means = outputs.new_zeros(len(counts), outputs.shape[1]).index_add(0, rows, outputs)
-        return means / counts.clamp(min=1).unsqueeze(1)
-
-    def matrix(self, dataset, name):
-        """Return all rows of a block of a data set as a matrix (n_rows, n_terms) that `forward` multiplies by weights.
-
-        It is sparse unless each row has all terms. Rows that lack the block are zero.
-        """
-        parts = [self._rows(x, present) for x, present in _chunks(dataset, name)]
-        return sparse.vstack(parts, format="csr") if sparse.issparse(parts[0]) else np.concatenate(parts)
-
-    def _rows(self, x, present):
-        items = _items(x)
-        terms, values = self.terms(items)
-        if self.terms.has_all:
-            matrix = values.numpy()
-        else:
-            starts = np.arange(len(terms) + 1) * terms.shape[1]
-            values = values.numpy().ravel()
-            matrix = sparse.csr_array((values, terms.numpy().ravel(), starts), shape=(len(terms), len(self.weight)))
-            matrix.eliminate_zeros()
-        if items is not x:
-            counts = x["counts"].numpy()
-            ends = np.concatenate([[0], counts.cumsum()])
-            shares = np.repeat(1 / np.maximum(counts, 1), counts).astype(matrix.dtype)
-            matrix = sparse.csr_array((shares, np.arange(len(shares)), ends), shape=(len(counts), len(shares))) @ matrix
-        matrix = sparse.diags_array(present.numpy().astype(matrix.dtype)) @ matrix
-        if sparse.issparse(matrix):
-            matrix.sort_indices()  # rows that are equal then have equal sums
-        return matrix
-
-
-def _batches(dataset):
-    """Yield the rows of a ``BlockDataset`` as batches."""
-    for start in range(0, len(dataset), _CHUNK):
-        yield dataset[slice(start, start + _CHUNK)]
-
-
-def _chunks(dataset, name):
-    """Yield the rows of one block of a ``BlockDataset``, and whether they are there."""
-    for batch in _batches(dataset.select([name])):
-        yield batch["blocks"][name], batch["present"][:, 0]
-
-
-def _items(x):
-    return x["items"] if isinstance(x, dict) and "items" in x else x
-
-
-def _of_present(x, present):
-    """Return the items of the rows that have any."""
-    return x[present] if torch.is_tensor(x) else _items(x)
+        for model, weight in zip(self.models, weights, strict=True):
+            model.weight.copy_(weight)
 
 
 wides = Registry("wide part", WideLinear)
@@ -236,8 +215,11 @@ wides.register("linear", WideLinear)
 
 
 def resolve_wide(wide, specs):
-    """Return the wide part for blocks, or None if it would see none of them."""
+    """Return the wide part for blocks, its parameters checked, or None if it would see none of them."""
     if wide is None:
         return None
     wide = wides.resolve(wide)
-    return wide if any(map(has_terms, specs.values())) else None
+    if not any(map(has_model, specs.values())):
+        return None
+    wide._validate_params()
+    return wide

@@ -9,9 +9,9 @@ from scipy import sparse
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from sklearn_mm.networks import CrossEntropyLoss, SquaredErrorLoss
-from sklearn_mm.networks.wide._cross_fitting import Settings, _weights, cross_fit, deal_folds, fit
-from sklearn_mm.networks.wide._design_matrix import Design
-from sklearn_mm.networks.wide._linear_problem import LinearProblem
+from sklearn_mm.networks.wide._cross_fitting import Settings, cross_fit, fit
+from sklearn_mm.networks.wide._design_matrix import DesignMatrix
+from sklearn_mm.networks.wide._folds import deal_folds
 
 
 @pytest.fixture(params=[(60, 300), (300, 20)], ids=["wide", "tall"])
@@ -19,10 +19,10 @@ def design(request):
     return sparse.csr_array(sparse.random(*request.param, density=0.3, random_state=0))
 
 
-def in_parts(matrix, factors=None):
-    """Return a matrix as a design whose last third is dense."""
+def in_blocks(matrix, factors=None):
+    """Return a matrix as a design whose last third is a block of its own, and dense."""
     cut = 2 * matrix.shape[1] // 3
-    return Design([matrix[:, :cut], matrix[:, cut:].toarray().astype(np.float32)], factors)
+    return DesignMatrix([matrix[:, :cut], matrix[:, cut:].toarray().astype(np.float32)], factors)
 
 
 def settings(alpha, n_outputs):
@@ -33,7 +33,7 @@ def test_squared_error_gives_ridge_regression(design):
     rng = np.random.default_rng(0)
     y, weight = rng.normal(size=(design.shape[0], 2)), rng.uniform(0.5, 2, size=design.shape[0])
     weights = torch.from_numpy(np.repeat(weight[:, np.newaxis], 2, axis=1))
-    coef = fit(in_parts(design), torch.from_numpy(y), weights, SquaredErrorLoss(), 2, settings(0.02, 2))
+    coef = fit(in_blocks(design), torch.from_numpy(y), weights, SquaredErrorLoss(), 2, settings(0.02, 2))
     ridge = Ridge(alpha=0.02 / 2 * weight.sum(), tol=1e-8).fit(design, y, sample_weight=weight)
     np.testing.assert_allclose(design @ coef[1:].numpy() + coef[0].numpy(), ridge.predict(design), atol=0.02)
 
@@ -41,7 +41,7 @@ def test_squared_error_gives_ridge_regression(design):
 def test_cross_entropy_gives_logistic_regression(design):
     y = np.random.default_rng(0).integers(3, size=design.shape[0])
     loss = CrossEntropyLoss().build([0, 1, 2])
-    coef = fit(in_parts(design), torch.from_numpy(y), torch.ones(len(y)), loss, 3, settings(0.01, 3))
+    coef = fit(in_blocks(design), torch.from_numpy(y), torch.ones(len(y)), loss, 3, settings(0.01, 3))
     logistic = LogisticRegression(C=1 / (0.01 * len(y)), tol=1e-6, max_iter=1000).fit(design, y)
     scores = design @ coef[1:].numpy() + coef[0].numpy()
     centred = scores - scores.mean(1, keepdims=True)
@@ -53,8 +53,10 @@ def test_noise_is_not_followed(noise, least, most):
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(200, 40))
     y = torch.from_numpy(rows @ rng.normal(size=(40, 1)) / 6 + noise * rng.normal(size=(200, 1)))
-    _, said, _ = cross_fit(Design([rows]), y, torch.ones(200, 1), SquaredErrorLoss(), 1, np.arange(200) % 5)
-    assert least < 1 - (said.sum(1) - y).var() / y.var() < most
+    _, out_of_fold, _ = cross_fit(
+        DesignMatrix([rows]), y, torch.ones(200, 1), SquaredErrorLoss(), 1, np.arange(200) % 5
+    )
+    assert least < 1 - (out_of_fold.sum(1) - y).var() / y.var() < most
 
 
 def test_a_fit_that_is_too_sure_is_scaled_and_shifted():
@@ -63,16 +65,17 @@ def test_a_fit_that_is_too_sure_is_scaled_and_shifted():
     y = torch.from_numpy(rows[:, :5].sum(1, keepdims=True) + rng.normal(size=(300, 1)) > 3).double()
     loss, weight = CrossEntropyLoss().build([0, 1]), torch.where(y == 1, 4.0, 1.0)
 
-    def out_of_fold():
-        _, said, found = cross_fit(Design([rows]), y, weight, loss, 1, np.arange(300) % 5)
-        return (loss(said.sum(1).double(), y) * weight).mean().item(), found
+    def loss_out_of_fold():
+        _, out_of_fold, found = cross_fit(DesignMatrix([rows]), y, weight, loss, 1, np.arange(300) % 5)
+        return (loss(out_of_fold.sum(1).double(), y) * weight).mean().item(), found
 
-    calibrated, found = out_of_fold()
+    calibrated, found = loss_out_of_fold()
     assert 0 < found.scale < 0.5
     with mock.patch(
-        "sklearn_mm.networks.wide._cross_fitting._calibrate", lambda said, judge: (judge(said).mean().item(), 1, 0)
+        "sklearn_mm.networks.wide._cross_fitting.calibrate",
+        lambda outputs, losses: (losses(outputs).mean().item(), 1, 0),
     ):
-        as_it_is, _ = out_of_fold()
+        as_it_is, _ = loss_out_of_fold()
     assert calibrated < 0.95 * as_it_is
 
 
@@ -80,38 +83,42 @@ def test_rows_that_are_told_apart_without_a_mistake_are_not_made_surer():
     rows = np.random.default_rng(0).normal(size=(100, 2))
     rows[:, 0] += np.sign(rows[:, 0])
     y, weight = torch.from_numpy(rows[:, :1] > 0).double(), torch.ones(100, 1)
-    _, said, found = cross_fit(Design([rows]), y, weight, CrossEntropyLoss().build([0, 1]), 1, np.arange(100) % 5)
-    assert ((said.sum(1).numpy() > 0) == (rows[:, :1] > 0)).all()
+    _, out_of_fold, found = cross_fit(
+        DesignMatrix([rows]), y, weight, CrossEntropyLoss().build([0, 1]), 1, np.arange(100) % 5
+    )
+    assert ((out_of_fold.sum(1).numpy() > 0) == (rows[:, :1] > 0)).all()
     assert found.scale == pytest.approx(1)
 
 
 @pytest.mark.parametrize("n_rows", [100, 800], ids=["rotated", "as it is"])
-def test_a_part_that_misleads_counts_less(n_rows):
+def test_a_block_that_misleads_counts_less(n_rows):
     rng = np.random.default_rng(0)
     tells, misleads = rng.normal(size=(2, n_rows, 30))
     y = torch.from_numpy(tells @ rng.normal(size=(30, 1)) / 5 + 0.5 * rng.normal(size=(n_rows, 1)))
-    design, folds = Design([tells, misleads, misleads[:, :0]]), np.arange(n_rows) % 5
+    design, folds = DesignMatrix([tells, misleads, misleads[:, :0]]), np.arange(n_rows) % 5
     *_, found = cross_fit(design, y, torch.ones(n_rows, 1), SquaredErrorLoss(), 1, folds)
     assert found.factors[:2] == (1, 0.25)
 
 
 @pytest.mark.parametrize("together", [1, 100, 1000])
-def test_what_is_said_of_a_row_does_not_know_it(together):
+def test_the_prediction_of_a_row_does_not_know_it(together):
     rng = np.random.default_rng(0)
     rows, weight = rng.normal(size=(50, 8)), torch.ones(50, 1)
     y = torch.from_numpy(rows.sum(1, keepdims=True) / 3 + rng.normal(size=(50, 1)))
     folds = np.arange(50) % 5
-    with mock.patch("sklearn_mm.networks.wide._cross_fitting._MOST_TOGETHER", together):
-        _, said, found = cross_fit(Design([rows[:, :3], rows[:, 3:]]), y, weight, SquaredErrorLoss(), 1, folds)
+    with mock.patch("sklearn_mm.networks.wide._cross_fitting._MAX_TOGETHER", together):
+        _, out_of_fold, found = cross_fit(
+            DesignMatrix([rows[:, :3], rows[:, 3:]]), y, weight, SquaredErrorLoss(), 1, folds
+        )
     assert found.factors == (1, 1)
     found = found._replace(factors=(1,))
     for fold in range(5):
         others = folds != fold
-        coef = fit(Design([rows[others]]), y[others], weight[others], SquaredErrorLoss(), 1, found)
+        coef = fit(DesignMatrix([rows[others]]), y[others], weight[others], SquaredErrorLoss(), 1, found)
         coef = coef.squeeze(1).numpy()
         expected = np.stack([rows[~others, :3] @ coef[1:4], rows[~others, 3:] @ coef[4:]], axis=1)
-        np.testing.assert_allclose(said[~others, :-1, 0], expected, atol=0.03)
-        np.testing.assert_allclose(said[~others, -1, 0], coef[0], atol=0.03)
+        np.testing.assert_allclose(out_of_fold[~others, :-1, 0], expected, atol=0.03)
+        np.testing.assert_allclose(out_of_fold[~others, -1, 0], coef[0], atol=0.03)
 
 
 @pytest.mark.parametrize("noise", [0.01, 0.5, 5.0])
@@ -122,10 +129,10 @@ def test_the_penalty_is_the_best_of_all(noise):
     folds = np.arange(100) % 5
 
     def loss(least, most):
-        limits = {"_LEAST_ALPHA": least, "_MOST_ALPHA": most}
-        with mock.patch.multiple("sklearn_mm.networks.wide._cross_fitting", **limits, _NEAR=1e-8):
-            _, said, *_ = cross_fit(Design([rows]), y, torch.ones(100, 1), SquaredErrorLoss(), 1, folds)
-        return (said.sum(1) - y).square().sum().item()
+        limits = {"_MIN_ALPHA": least, "_MAX_ALPHA": most}
+        with mock.patch.multiple("sklearn_mm.networks.wide._cross_fitting", **limits, _TOLERANCE=1e-8):
+            _, out_of_fold, *_ = cross_fit(DesignMatrix([rows]), y, torch.ones(100, 1), SquaredErrorLoss(), 1, folds)
+        return (out_of_fold.sum(1) - y).square().sum().item()
 
     least = loss(4.0**-20, 4.0**6)
     losses = [loss(4.0**place, 4.0**place) for place in range(-10, 3)]
@@ -137,7 +144,7 @@ def test_a_fit_ends_in_time():
     rows, folds = rng.normal(size=(100, 30)) @ rng.normal(size=(30, 30)), np.arange(100) % 5
     y = torch.from_numpy(rows @ rng.normal(size=(30, 1)) + 3 * rng.normal(size=(100, 1)) > 0).float()
     loss = CrossEntropyLoss().build([0, 1])
-    problem = Design([rows[:, :20], rows[:, 20:]]), y, torch.ones(100, 1), loss, 1
+    problem = DesignMatrix([rows[:, :20], rows[:, 20:]]), y, torch.ones(100, 1), loss, 1
     losses, looks = {}, {}
     for end in (-math.inf, 50, 1e9, math.inf):
         clock = mock.Mock(perf_counter=mock.Mock(side_effect=itertools.count()))  # goes on at each look
@@ -145,57 +152,19 @@ def test_a_fit_ends_in_time():
             mock.patch("sklearn_mm.networks.wide._cross_fitting.time", clock),
             mock.patch("sklearn_mm.networks.wide._lbfgs.time", clock),
         ):
-            coef, said, found = cross_fit(*problem, folds, end=end)
+            coef, out_of_fold, found = cross_fit(*problem, folds, end=end)
             in_the_end = fit(*problem, found, coef, end=end)
         assert in_the_end.isfinite().all()
-        losses[end] = loss(said.sum(1), y).sum().item()
+        losses[end] = loss(out_of_fold.sum(1), y).sum().item()
         looks[end] = clock.perf_counter.call_count
     assert looks[-math.inf] < 10 < looks[50] < 60 < looks[math.inf]
     assert losses[-math.inf] > losses[50] > losses[math.inf] == losses[1e9]
 
 
-def test_equal_rows_share_a_fold_and_classes_are_dealt_evenly():
-    rng = np.random.default_rng(0)
-    different = sparse.csr_array(rng.normal(size=(60, 7)))
-    target = torch.from_numpy(np.repeat([0, 1], [40, 20]))
-    which = np.concatenate([np.arange(60), rng.integers(60, size=40)])
-    folds = deal_folds(in_parts(different[which]), target[which], 5, torch.Generator().manual_seed(0))
-    assert all(len(np.unique(folds[which == row])) == 1 for row in range(60))
-    counts = np.array([np.bincount(folds[:60][target == label], minlength=5) for label in (0, 1)])
-    assert counts.tolist() == [[8] * 5, [4] * 5]
-
-
-def test_one_row_many_times_is_one_fold():
-    folds = deal_folds(Design([np.ones((6, 3))]), torch.arange(6.0), 5, torch.Generator().manual_seed(0))
-    assert folds.tolist() == [0] * 6
-
-
-def test_a_row_that_alone_has_its_class_is_left_out_by_no_fold():
-    rng = np.random.default_rng(0)
-    target = torch.tensor([0, 1, 2, 2, 3, 3, 3, 4])
-    folds = deal_folds(Design([rng.normal(size=(8, 3))]), target, 5, torch.Generator().manual_seed(0))
-    assert (folds == -1).tolist() == [True, True, False, False, False, False, False, True]
-    assert folds[2] != folds[3]
-    assert len(set(folds[4:7])) == 3
-
-
-def test_each_class_weighs_in_each_fold_what_it_weighs_in_all_rows():
-    rng = np.random.default_rng(0)
-    target, weight = torch.from_numpy(np.arange(40) % 12), torch.from_numpy(rng.uniform(0.5, 2, size=40)).float()
-    design = Design([rng.normal(size=(40, 3))])
-    folds = torch.from_numpy(deal_folds(design, target, 5, torch.Generator().manual_seed(0)))
-    problem = LinearProblem(design, target, weight, CrossEntropyLoss().build(range(12)), 12, 5)
-    weights = _weights(folds, 5, problem)
-    for fold in range(5):
-        assert not weights[folds == fold, fold].any()
-        of_classes = np.bincount(target, weight * weights[:, fold])
-        np.testing.assert_allclose(of_classes, np.bincount(target, weight), rtol=1e-5)
-
-
 def make_many_classes(n_classes, n_rows):
     rng = np.random.default_rng(0)
     classes = np.arange(n_rows) % n_classes
-    return Design([rng.normal(size=(n_classes, 10))[classes] + 0.2 * rng.normal(size=(n_rows, 10))]), classes
+    return DesignMatrix([rng.normal(size=(n_classes, 10))[classes] + 0.2 * rng.normal(size=(n_rows, 10))]), classes
 
 
 @pytest.mark.parametrize("judged", [1, 10**9], ids=["by one fold", "by all folds"])
@@ -203,39 +172,39 @@ def test_two_rows_of_each_of_many_classes_tell_the_class(judged):
     design, classes = make_many_classes(150, 300)
     target, loss = torch.from_numpy(classes), CrossEntropyLoss().build(range(150))
     folds = deal_folds(design, target, 5, torch.Generator().manual_seed(0))
-    with mock.patch("sklearn_mm.networks.wide._cross_fitting._MOST_JUDGED", judged):
-        coef, said, found = cross_fit(design, target, torch.ones(300), loss, 150, folds)
-    assert (said.sum(1).argmax(1) == target).float().mean() > 0.8  # by one other row of its class
+    with mock.patch("sklearn_mm.networks.wide._cross_fitting._MAX_COMPARED", judged):
+        coef, out_of_fold, found = cross_fit(design, target, torch.ones(300), loss, 150, folds)
+    assert (out_of_fold.sum(1).argmax(1) == target).float().mean() > 0.8  # by one other row of its class
     assert found.scale > 0.5
     others, _ = make_many_classes(150, 450)
-    outputs = others.outputs(coef[1:])[300:] + coef[0]
+    outputs = others.matmat(coef[1:])[300:] + coef[0]
     assert (outputs.argmax(1).numpy() == classes[:150]).mean() > 0.9
 
 
 def test_two_rows_of_each_class_that_tell_little_are_not_given_up():
     rng = np.random.default_rng(0)
     classes = np.arange(400) % 200
-    design = Design([rng.normal(size=(200, 50))[classes] + 1.5 * rng.normal(size=(400, 50))])
+    design = DesignMatrix([rng.normal(size=(200, 50))[classes] + 1.5 * rng.normal(size=(400, 50))])
     target, loss = torch.from_numpy(classes), CrossEntropyLoss().build(range(200))
     folds = deal_folds(design, target, 5, torch.Generator().manual_seed(0))
-    _, said, found = cross_fit(design, target, torch.ones(400), loss, 200, folds)
+    _, out_of_fold, found = cross_fit(design, target, torch.ones(400), loss, 200, folds)
     assert found.scale > 0.85  # and 0.71 where they are compared with classes that have lost no row
-    assert (said.sum(1).argmax(1) == target).float().mean() > 10 / 200
+    assert (out_of_fold.sum(1).argmax(1) == target).float().mean() > 10 / 200
 
 
 @pytest.mark.parametrize("n_terms", [20, 300])
 def test_folds_that_no_penalty_is_judged_by_know_no_more_than_the_others(n_terms):
     rng = np.random.default_rng(0)
     target = torch.from_numpy(rng.integers(10, size=300))  # noise
-    design = Design([rng.normal(size=(300, n_terms))])
+    design = DesignMatrix([rng.normal(size=(300, n_terms))])
     folds = deal_folds(design, target, 5, torch.Generator().manual_seed(0))
     loss = CrossEntropyLoss().build(range(10))
     with mock.patch.multiple(
-        "sklearn_mm.networks.wide._cross_fitting", _MOST_JUDGED=1, _GAIN=-1.0, _LEAST_ALPHA=4.0**-10
+        "sklearn_mm.networks.wide._cross_fitting", _MAX_COMPARED=1, _MIN_GAIN=-1.0, _MIN_ALPHA=4.0**-10
     ):
-        _, said, found = cross_fit(design, target, torch.ones(300), loss, 10, folds)
+        _, out_of_fold, found = cross_fit(design, target, torch.ones(300), loss, 10, folds)
     assert found.alpha <= 4.0**-9  # where a fit knows its own rows by heart
-    assert (said.sum(1).argmax(1) == target).float().mean() < 0.2
+    assert (out_of_fold.sum(1).argmax(1) == target).float().mean() < 0.2
 
 
 @pytest.mark.parametrize("place", [1, -1, -3])
@@ -246,7 +215,7 @@ def test_the_penalty_is_about_the_one_that_is_known_to_be_best(place):
     # The mean of Bayesian regression is ridge regression with the variance of the noise over that of coefficients.
     y = torch.from_numpy(rows @ true + np.sqrt(alpha * n_rows / 2) * rng.normal(size=(n_rows, 1)))
     y = (y - y.mean()) / y.std()
-    *_, found = cross_fit(Design([rows]), y, torch.ones(n_rows, 1), SquaredErrorLoss(), 1, np.arange(n_rows) % 5)
+    *_, found = cross_fit(DesignMatrix([rows]), y, torch.ones(n_rows, 1), SquaredErrorLoss(), 1, np.arange(n_rows) % 5)
     assert alpha / 17 < found.alpha < alpha * 17
 
 

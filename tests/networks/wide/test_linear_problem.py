@@ -7,29 +7,29 @@ from scipy import sparse
 from sklearn.linear_model import Ridge
 
 from sklearn_mm.networks import CrossEntropyLoss, FocalLoss, OrdinalLoss, SquaredErrorLoss
-from sklearn_mm.networks.wide._design_matrix import Design
+from sklearn_mm.networks.wide._design_matrix import DesignMatrix
 from sklearn_mm.networks.wide._linear_problem import LinearProblem
 
 
 @pytest.mark.parametrize(
-    ("shape", "n_fits", "has_basis"),
+    ("shape", "n_fits", "has_components"),
     [((60, 300), 2, True), ((2000, 20), 2, True), ((800, 900), 2, False)],
     ids=["of the rows", "of the terms", "as it is"],
 )
-def test_outputs_and_coefficients_are_those_of_the_terms(shape, n_fits, has_basis):
+def test_outputs_and_coefficients_are_those_of_the_terms(shape, n_fits, has_components):
     rng = np.random.default_rng(0)
     matrix = sparse.csr_array(sparse.random(*shape, density=0.05 if shape[0] == 800 else 0.9, random_state=0))
     cut = 2 * shape[1] // 3
-    design = Design([matrix[:, :cut], matrix[:, cut:].toarray()], (0.25, 1))
+    design = DesignMatrix([matrix[:, :cut], matrix[:, cut:].toarray()], (0.25, 1))
     y = torch.from_numpy(rng.normal(size=(shape[0], 2)))
     problem = LinearProblem(design, y, torch.ones(y.shape), SquaredErrorLoss(), 2, n_fits)
-    assert (problem.basis is not None) == has_basis
+    assert (problem.components is not None) == has_components
     weights = torch.stack([torch.ones(shape[0]), torch.linspace(0, 1, shape[0])], 1)
     coefs = problem.fit(problem.zeros(2), weights, 0.1, 1e-8, math.inf)
-    outer = problem.outer(coefs)
-    outputs = Design(design.parts).outputs(outer[1:, 0]) + outer[0, 0]
+    of_terms = problem.to_terms(coefs)
+    outputs = DesignMatrix(design.blocks).matmat(of_terms[1:, 0]) + of_terms[0, 0]
     torch.testing.assert_close(outputs, problem.outputs(coefs)[:, 0], atol=1e-4, rtol=0)
-    torch.testing.assert_close(problem.inner(outer), coefs, atol=1e-4, rtol=0)
+    torch.testing.assert_close(problem.from_terms(of_terms), coefs, atol=1e-4, rtol=0)
     whole = matrix.toarray() * np.repeat([0.25, 1], [cut, shape[1] - cut])
     for of_fit, weight in zip(problem.outputs(coefs).unbind(1), weights.T.numpy(), strict=True):
         ridge = Ridge(alpha=0.1 / 2 * weight.sum()).fit(whole, y.numpy(), sample_weight=weight)
@@ -42,7 +42,7 @@ def make_classes(n_rows=120, n_classes=4, wrong=0.2):
     rows = rng.normal(size=(n_rows, 12))
     classes = np.digitize(rows[:, 0] + 0.3 * rng.normal(size=n_rows), [-0.7, 0, 0.7][: n_classes - 1])
     classes[: int(wrong * n_rows)] = rng.integers(n_classes, size=int(wrong * n_rows))
-    return Design([rows]), torch.from_numpy(classes)
+    return DesignMatrix([rows]), torch.from_numpy(classes)
 
 
 def losses():

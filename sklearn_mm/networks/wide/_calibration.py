@@ -1,0 +1,37 @@
+"""Calibration of outputs by rows that a fit has not seen (Platt scaling)."""
+
+import numpy as np
+import torch
+from scipy.optimize import minimize
+
+__all__ = ["calibrate"]
+
+_TOLERANCE = 1e-5
+_SHIFT_COST = 10.0  # for the square of what outputs are shifted by, beside the sum of the losses of all rows
+
+
+def calibrate(outputs, losses):
+    """Return the least mean loss of outputs (n, n_outputs) that are scaled down and shifted, the scale and the shift.
+
+    ``losses`` maps outputs to the losses of their rows, by torch. Of few rows, what a class is to be shifted by is
+    mostly chance: that their fold lacks it.
+
+    References
+    ----------
+    Platt: Probabilistic Outputs for Support Vector Machines and Comparisons to Regularized Likelihood Methods. Advances
+    in Large Margin Classifiers, 1999.
+    """
+
+    def objective(flat):
+        flat = torch.from_numpy(flat).float().requires_grad_()
+        scale, shift = flat[0], flat[1:]
+        total = losses(scale * outputs + shift).sum(dtype=torch.float64) + _SHIFT_COST * shift.square().sum()
+        mean = total / len(outputs)
+        mean.backward()
+        return mean.item(), flat.grad.double().numpy()
+
+    start = np.append(1.0, np.zeros(outputs.shape[1]))
+    # Rows that are told apart without a mistake would have the scale grow without end.
+    bounds = [(0, 1)] + [(None, None)] * outputs.shape[1]
+    found = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": _TOLERANCE})
+    return found.fun, float(found.x[0]), torch.from_numpy(found.x[1:]).float()

@@ -1,0 +1,48 @@
+import numpy as np
+import torch
+from scipy import sparse
+
+from sklearn_mm.networks.wide._design_matrix import DesignMatrix
+from sklearn_mm.networks.wide._folds import deal_folds, fold_weights
+
+
+def test_equal_rows_share_a_fold_and_classes_are_dealt_evenly():
+    rng = np.random.default_rng(0)
+    different = sparse.csr_array(rng.normal(size=(60, 7)))
+    target = torch.from_numpy(np.repeat([0, 1], [40, 20]))
+    which = np.concatenate([np.arange(60), rng.integers(60, size=40)])
+    folds = deal_folds(
+        DesignMatrix([different[which][:, :4], different[which][:, 4:].toarray()]),
+        target[which],
+        5,
+        torch.Generator().manual_seed(0),
+    )
+    assert all(len(np.unique(folds[which == row])) == 1 for row in range(60))
+    counts = np.array([np.bincount(folds[:60][target == label], minlength=5) for label in (0, 1)])
+    assert counts.tolist() == [[8] * 5, [4] * 5]
+
+
+def test_one_row_many_times_is_one_fold():
+    folds = deal_folds(DesignMatrix([np.ones((6, 3))]), torch.arange(6.0), 5, torch.Generator().manual_seed(0))
+    assert folds.tolist() == [0] * 6
+
+
+def test_a_row_that_alone_has_its_class_is_left_out_by_no_fold():
+    rng = np.random.default_rng(0)
+    target = torch.tensor([0, 1, 2, 2, 3, 3, 3, 4])
+    folds = deal_folds(DesignMatrix([rng.normal(size=(8, 3))]), target, 5, torch.Generator().manual_seed(0))
+    assert (folds == -1).tolist() == [True, True, False, False, False, False, False, True]
+    assert folds[2] != folds[3]
+    assert len(set(folds[4:7])) == 3
+
+
+def test_each_class_weighs_in_each_fold_what_it_weighs_in_all_rows():
+    rng = np.random.default_rng(0)
+    target, weight = torch.from_numpy(np.arange(40) % 12), torch.from_numpy(rng.uniform(0.5, 2, size=40)).float()
+    design = DesignMatrix([rng.normal(size=(40, 3))])
+    folds = torch.from_numpy(deal_folds(design, target, 5, torch.Generator().manual_seed(0)))
+    weights = fold_weights(folds, 5, target, weight)
+    for fold in range(5):
+        assert not weights[folds == fold, fold].any()
+        of_classes = np.bincount(target, weight * weights[:, fold])
+        np.testing.assert_allclose(of_classes, np.bincount(target, weight), rtol=1e-5)
