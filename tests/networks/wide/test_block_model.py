@@ -37,7 +37,7 @@ def make_block(kind, lists, n_absent=0):
 def in_two_steps(dataset, spec):
     """Return a basis that is fitted to the rows which have the block, all at once."""
     basis = BlockModel(spec, 100, 1).basis
-    batch, _ = dataset[slice(None)]
+    batch = dataset[slice(None)]
     x, present = batch["blocks"]["block"], batch["present"][:, 0]
     items = x[present] if torch.is_tensor(x) else x.get("items", x)
     basis.fit([basis.raw(items)])

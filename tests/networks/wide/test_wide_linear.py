@@ -70,7 +70,7 @@ def test_it_finds_what_is_linear_and_predicts_it_out_of_fold():
 
 def test_out_of_fold_it_knows_nothing_of_noise():
     rows = make_rows(100)
-    rows.target = torch.randn(rows.target.shape, generator=torch.Generator().manual_seed(0))
+    rows = replace(rows, target=torch.randn(rows.target.shape, generator=torch.Generator().manual_seed(0)))
     wide, scores = fitted(rows)
     assert explained(outputs(wide, scores, rows), rows.target) < 0.1
 
