@@ -49,29 +49,29 @@ class MixupNet(MultimodalNet):
         self.partner = torch.randperm(len(fused))
         return network.top.head(self.share * fused + (1 - self.share) * fused[self.partner], features, present)
 
-    def get_loss(self, y_pred, y_true, X=None, training=False):
+    def _loss(self, outputs, data):
         """Return the mean of both rows' losses, in their shares."""
-        loss = super().get_loss(y_pred, y_true, X, training)
-        if not training:
+        loss = super()._loss(outputs, data)
+        if not self.module_.training:
             return loss
-        target, weight = y_true
-        other = (self.criterion_(y_pred, target[self.partner]) * weight[self.partner]).mean()
+        target, weight = data["target"], data["weight"]
+        other = (self.criterion_.criterion(outputs, target[self.partner]) * weight[self.partner]).mean()
         return self.share * loss + (1 - self.share) * other
 
 
 class AgreementHeads(UnimodalHeads):
     """Pull the blocks' own predictions towards each other, by the other's confidence (after MBSD)."""
 
-    def loss(self, outputs, present, criterion, target, weight):
+    def losses(self, outputs, present, criterion, target):
         """Return the blocks' own losses and, over the rows that have both blocks, their divergence."""
-        loss = super().loss(outputs, present, criterion, target, weight)
+        losses = super().losses(outputs, present, criterion, target)
         both = present.all(1)
         first, second = outputs.log_softmax(2)[both].unbind(1)
         for mine, other in ((first, second), (second, first)):
             confidence = other.exp().gather(1, target[both, None])[:, 0].detach()
             divergence = F.kl_div(mine, other.detach(), reduction="none", log_target=True).sum(1)
-            loss = loss + (confidence * divergence).mean()
-        return loss
+            losses = losses + (confidence * divergence).mean()
+        return losses
 
 
 class ShareGradient(torch.autograd.Function):

@@ -19,11 +19,11 @@ import torch
 from sklearn_mm import MultimodalClassifier, TextInput
 from sklearn_mm.datasets import load_emoji
 from sklearn_mm.encoders import RNNEncoder
-from sklearn_mm.networks._network import MultimodalNetwork
+from sklearn_mm.networks import BlockEncoders
 
 PLAIN = mock.patch.object(torch, "channels_last", torch.contiguous_format)
-UNTRIMMED = mock.patch.object(MultimodalNetwork, "trimmed_blocks", return_value=[])
-UNGROUPED = mock.patch.object(MultimodalNetwork, "grouped_blocks", return_value=[])
+UNTRIMMED = mock.patch.object(BlockEncoders, "trimmed_blocks", return_value=[])
+UNGROUPED = mock.patch.object(BlockEncoders, "grouped_blocks", return_value=[])
 
 
 def not_fused(groups, lr):

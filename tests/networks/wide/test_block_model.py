@@ -60,7 +60,7 @@ def test_a_basis_that_is_fitted_on_the_way_to_the_design_is_the_same(kind, lists
     assert not (difference.nnz if sparse.issparse(difference) else difference.any())
     assert not abs(again[:n_absent]).sum()
     model.weight.copy_(torch.randn(model.weight.shape, generator=torch.Generator().manual_seed(0)))
-    scores = model(dataset[slice(None)][0]["blocks"]["block"])
+    scores = model(dataset[slice(None)]["blocks"]["block"])
     np.testing.assert_allclose((again @ model.weight.numpy())[n_absent:], scores[n_absent:], atol=1e-5)
 
 
