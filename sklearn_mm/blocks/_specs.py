@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 __all__ = ["BlockSpec", "ImageSpec", "TabularSpec", "TextSpec"]
 
 
@@ -53,6 +55,21 @@ class BlockSpec:
     group: str | None = None
     pool: str | None = None
 
+    def example_rows(self, n_rows):
+        """Return made-up rows (dummy data) as such a block stores them, for dry runs and checks.
+
+        Parameters
+        ----------
+        n_rows : int
+            How many.
+
+        Returns
+        -------
+        rows : ndarray of shape (n_rows, *shape) or None
+            The same ones each time. None where nothing is known of what the block holds, as of this base.
+        """
+        return None
+
 
 @dataclass(frozen=True, kw_only=True)
 class ImageSpec(BlockSpec):
@@ -70,6 +87,10 @@ class ImageSpec(BlockSpec):
     kind: str = "image"
     mean: tuple
     std: tuple
+
+    def example_rows(self, n_rows):
+        """Return pictures of noise."""
+        return np.random.default_rng(0).integers(256, size=(n_rows, *self.shape), dtype=np.uint8)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +120,14 @@ class TextSpec(BlockSpec):
     n_word_ids: int | None = None
     tokenizer_is_auto: bool = False
 
+    def example_rows(self, n_rows):
+        """Return random ids: the first of several rows is empty, the last one of full length."""
+        rng = np.random.default_rng(0)
+        ids = rng.integers(min(1, self.vocab_size - 1), self.vocab_size, size=(n_rows, *self.shape), dtype=np.int32)
+        lengths = rng.integers(1, self.shape[0] + 1, size=(n_rows, 1))
+        lengths[0], lengths[-1] = 0, self.shape[0]
+        return ids * (np.arange(self.shape[0], dtype=np.int32) < lengths)
+
 
 @dataclass(frozen=True, kw_only=True)
 class TabularSpec(BlockSpec):
@@ -118,3 +147,12 @@ class TabularSpec(BlockSpec):
     kind: str = "tabular"
     n_numbers: int
     cardinalities: tuple = ()
+
+    def example_rows(self, n_rows):
+        """Return normal numbers and random codes."""
+        rng = np.random.default_rng(0)
+        n_codes = len(self.cardinalities)
+        rows = np.zeros(n_rows, dtype=[("numbers", np.float32, (self.n_numbers,)), ("codes", np.int32, (n_codes,))])
+        rows["numbers"] = rng.normal(size=(n_rows, self.n_numbers))
+        rows["codes"] = rng.integers(self.cardinalities, size=(n_rows, n_codes))
+        return rows

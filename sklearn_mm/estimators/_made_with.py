@@ -2,11 +2,11 @@
 
 from sklearn.base import BaseEstimator
 
-from sklearn_mm.inputs._inputs import same_parameters
+from sklearn_mm.inputs._base import same_parameters
 
 __all__ = ["check_unchanged", "parameters_of_network"]
 
-_NAMES = {"image", "text", "tabular", "inputs", "fusion", "head", "wide", "loss", "balancing"}
+_NAMES = {"inputs", "fusion", "head", "wide", "loss", "balancing"}
 
 
 def parameters_of_network(estimator):
@@ -15,7 +15,8 @@ def parameters_of_network(estimator):
     Left out are those that take effect at any time, such as the folder of pictures (``reading_parameters`` of a
     transformer).
     """
-    params = {key: value for key, value in estimator.get_params().items() if key.partition("__")[0] in _NAMES}
+    names = _NAMES.union(estimator.modalities)
+    params = {key: value for key, value in estimator.get_params().items() if key.partition("__")[0] in names}
     owners = {key: params.get(key.rpartition("__")[0]) for key in params}
     return {
         key: value

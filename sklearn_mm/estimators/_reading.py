@@ -9,7 +9,6 @@ from sklearn.utils.validation import check_consistent_length
 
 from sklearn_mm.blocks import Blocks
 from sklearn_mm.inputs import InputsMixin, ModalityTransformer, respecify
-from sklearn_mm.inputs._mixin import MODALITIES
 from sklearn_mm.preprocessing.containers._tables import check_is_table
 from sklearn_mm.utils._validation import _check_sample_weight, _num_samples
 
@@ -38,19 +37,11 @@ class ReadingMixin(InputsMixin):
         """Return the `Blocks` of training rows, and learn how to read more of them."""
         if isinstance(X, Blocks):
             self.transformer_ = None
-            blocks = respecify(X, self._resolved_inputs(), type(self).__name__)
+            blocks = respecify(X, self._resolved_inputs(), type(self).__name__, self.modalities)
             for attribute in ("n_features_in_", "feature_names_in_"):  # of an earlier fit on a table
                 vars(self).pop(attribute, None)
         else:
-            self.transformer_ = ModalityTransformer(
-                image=self.image,
-                text=self.text,
-                tabular=self.tabular,
-                inputs=self.inputs,
-                memory=self.memory,
-                verbose=self.verbose,
-            )
-            self.transformer_._owner = type(self).__name__
+            self.transformer_ = ModalityTransformer._of(self)
             blocks = self.transformer_.fit_transform(X, y)
             self.n_features_in_ = self.transformer_.n_features_in_
             if hasattr(self.transformer_, "feature_names_in_"):
@@ -67,10 +58,7 @@ class ReadingMixin(InputsMixin):
                     f"{name} was fitted on Blocks, got {type(X).__name__}. Pass the rows through the same "
                     "ModalityTransformer first, or put both into a Pipeline."
                 )
-            reader = copy(self.transformer_)
-            for parameter in (*MODALITIES, "inputs", "memory"):  # which may have been set after fit
-                setattr(reader, parameter, getattr(self, parameter))
-            return reader.transform(X)
+            return copy(self.transformer_)._follow(self).transform(X)  # parameters may have been set after fit
         missing = [block for block in self.specs_ if block not in X]
         if missing:
             raise ValueError(f"{name} was fitted on the blocks {list(self.specs_)}; missing: {missing}, got {list(X)}.")

@@ -9,9 +9,9 @@ from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mm.blocks import Blocks
+from sklearn_mm.inputs._base import same_parameters
 from sklearn_mm.inputs._column_assignment import claim_columns
 from sklearn_mm.inputs._ignored import warn_of_ignored
-from sklearn_mm.inputs._inputs import same_parameters
 from sklearn_mm.inputs._mixin import InputsMixin
 from sklearn_mm.preprocessing.cells._content_keys import hash_rows
 from sklearn_mm.preprocessing.containers._frame import as_frame
@@ -198,6 +198,20 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
         """
         return self
 
+    @classmethod
+    def _of(cls, estimator):
+        """Return the transformer that reads tables for an estimator with Inputs, and under its name."""
+        transformer = cls(verbose=estimator.verbose)
+        transformer._owner = type(estimator).__name__
+        transformer.modalities = estimator.modalities
+        return transformer._follow(estimator)
+
+    def _follow(self, estimator):
+        """Take over the Inputs and the memory of an estimator as they are now; returns ``self``."""
+        for name in (*self.modalities, "inputs", "memory"):
+            setattr(self, name, getattr(estimator, name))
+        return self
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.string = True
@@ -209,8 +223,8 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
         frame, self._has_labels = as_frame(X, who)
         self._check_labels(frame)
         inputs = {name: input_ for name, input_ in self._resolved_inputs().items() if input_ is not None}
-        claims, detected = claim_columns(frame, self._has_labels, inputs, who)
-        warn_of_ignored(frame, detected, inputs, who)
+        claims, detected = claim_columns(frame, self._has_labels, inputs, who, self.modalities)
+        warn_of_ignored(frame, detected, inputs, who, self.modalities)
         self.inputs_ = {name: inputs[name].set_params(columns=labels) for name, labels in claims.items()}
         self.column_kinds_ = {label: kind for label, (kind, _) in detected.items()}
         self.column_reasons_ = {label: reason for label, (_, reason) in detected.items()}
