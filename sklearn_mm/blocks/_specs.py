@@ -1,6 +1,6 @@
 """What a network must know of a block before it sees a row of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -31,6 +31,10 @@ class BlockSpec:
     pool : {"mean", "max", "attention"} or None, default=None
         How the vectors of a row's items become one, where the block's array is a `Ragged`, whose rows hold several
         items. None where each row is one item, as usual.
+    reading : dict of str to tuple, default=None
+        Parameters of the transformer that are not as by default: the value, made comparable, and whether it was chosen
+        for the encoder that was known then, and not by the user. None where this is not known. Specs are equal whatever
+        it is.
 
     Attributes
     ----------
@@ -54,6 +58,7 @@ class BlockSpec:
     augment: object = None
     group: str | None = None
     pool: str | None = None
+    reading: dict | None = field(default=None, compare=False, repr=False)
 
     def example_rows(self, n_rows):
         """Return made-up rows (dummy data) as such a block stores them, for dry runs and checks.
@@ -119,6 +124,10 @@ class TextSpec(BlockSpec):
     tokenizer: str
     n_word_ids: int | None = None
     tokenizer_is_auto: bool = False
+
+    def __post_init__(self):
+        if self.tokenizer_is_auto and self.reading is None:
+            object.__setattr__(self, "reading", {"tokenizer": (self.tokenizer, True)})
 
     def example_rows(self, n_rows):
         """Return random ids: the first of several rows is empty, the last one of full length."""

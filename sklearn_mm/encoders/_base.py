@@ -42,9 +42,16 @@ class Encoder(Component):
         Width of ``Features.tokens``, set by `build`.
     frozen : bool
         Whether no weight is trained, so that what the encoder says of a row, in ``eval`` mode, is computed once.
+    reading : dict
+        How it wants its block read (preprocessing): parameters of the transformer of its modality, such as
+        ``{"size": 224, "mean": (0.5, 0.5, 0.5)}``. An Input sets them where the user has set nothing else.
+    required_reading : tuple of str
+        Those of them with another value of which the encoder cannot be used, which is then an error.
     """
 
     frozen = False
+    reading = {}
+    required_reading = ()
     kind = None  # the modality that the encoder reads; None: any
     fixed_length = False  # whether the layers depend on the length of a row, so that padding must not be trimmed
     length_costs = True  # whether long rows take much longer than short ones, so that they had better not share batches
@@ -117,6 +124,11 @@ class TextEncoder(Encoder):
 
     kind = "text"
     tokenizer = "word"  # the tokenizer that `TextInput(transformer="auto")` reads with for this encoder
+
+    @property
+    def reading(self):
+        """The tokenizer."""
+        return {"tokenizer": self.tokenizer}
 
     def prepare(self, x):
         """Turn int32 ids into the int64 that embedding layers take."""

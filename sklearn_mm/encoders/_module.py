@@ -66,7 +66,6 @@ class ModuleEncoder(Encoder):
     """
 
     fixed_length = True  # nothing is known of the module
-    tokenizer = "word"
 
     _parameter_constraints = {
         "module": [nn.Module],

@@ -41,7 +41,8 @@ class ReadingMixin(InputsMixin):
             for attribute in ("n_features_in_", "feature_names_in_"):  # of an earlier fit on a table
                 vars(self).pop(attribute, None)
         else:
-            self.transformer_ = ModalityTransformer._of(self)
+            parameters = {name: getattr(self, name) for name in (*self.modalities, "inputs", "memory", "verbose")}
+            self.transformer_ = ModalityTransformer._of(parameters, type(self).__name__, self.modalities)
             blocks = self.transformer_.fit_transform(X, y)
             self.n_features_in_ = self.transformer_.n_features_in_
             if hasattr(self.transformer_, "feature_names_in_"):
@@ -58,7 +59,10 @@ class ReadingMixin(InputsMixin):
                     f"{name} was fitted on Blocks, got {type(X).__name__}. Pass the rows through the same "
                     "ModalityTransformer first, or put both into a Pipeline."
                 )
-            return copy(self.transformer_)._follow(self).transform(X)  # parameters may have been set after fit
+            reader = copy(self.transformer_)
+            for parameter in (*self.modalities, "inputs", "memory"):  # which may have been set after fit
+                setattr(reader, parameter, getattr(self, parameter))
+            return reader.transform(X)
         missing = [block for block in self.specs_ if block not in X]
         if missing:
             raise ValueError(f"{name} was fitted on the blocks {list(self.specs_)}; missing: {missing}, got {list(X)}.")

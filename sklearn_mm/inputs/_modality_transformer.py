@@ -199,18 +199,13 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
         return self
 
     @classmethod
-    def _of(cls, estimator):
-        """Return the transformer that reads tables for an estimator with Inputs, and under its name."""
-        transformer = cls(verbose=estimator.verbose)
-        transformer._owner = type(estimator).__name__
-        transformer.modalities = estimator.modalities
-        return transformer._follow(estimator)
-
-    def _follow(self, estimator):
-        """Take over the Inputs and the memory of an estimator as they are now; returns ``self``."""
-        for name in (*self.modalities, "inputs", "memory"):
-            setattr(self, name, getattr(estimator, name))
-        return self
+    def _of(cls, parameters, owner, modalities):
+        """Return the transformer that reads tables for an estimator, of whose modalities it may have no parameter."""
+        transformer = cls()
+        transformer._owner, transformer.modalities = owner, modalities
+        for name, value in parameters.items():
+            setattr(transformer, name, value)
+        return transformer
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

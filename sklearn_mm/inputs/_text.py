@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 from sklearn_mm.blocks import TextSpec
-from sklearn_mm.encoders._registry import resolve_encoder
 from sklearn_mm.inputs._base import Input, is_auto
 from sklearn_mm.preprocessing import TextTransformer
 
@@ -55,20 +54,3 @@ class TextInput(Input):
     def make_spec(self, spec, name, block, columns):
         spec = super().make_spec(spec, name, block, columns)
         return replace(spec, tokenizer_is_auto=True) if is_auto(self.transformer) else spec
-
-    def check_spec(self, spec, who):
-        wanted = _tokenizer(spec.encoder)
-        if getattr(spec, "tokenizer_is_auto", False) and spec.tokenizer != wanted:
-            encoder = type(resolve_encoder(spec.encoder, "text")).__name__
-            raise ValueError(
-                f"{who} cannot use {encoder} for block {spec.name!r}: it reads tokens of tokenizer={wanted!r}, and the "
-                f"block was read with {spec.tokenizer!r} for another encoder. Name the encoder where the block is "
-                f"read: ModalityTransformer(text=TextInput(encoder={spec.encoder!r}))."
-            )
-
-    def _auto_transformer(self):
-        return TextTransformer(tokenizer=_tokenizer(self.encoder))
-
-
-def _tokenizer(encoder):
-    return getattr(resolve_encoder(encoder, "text"), "tokenizer", "word")
