@@ -2,7 +2,7 @@
 
 from sklearn.base import BaseEstimator
 
-from sklearn_mm.inputs._base import same_parameters
+from sklearn_mm.inputs._parameters import same_parameters
 
 __all__ = ["check_unchanged", "parameters_of_network"]
 

@@ -4,16 +4,16 @@ import inspect
 from dataclasses import replace
 from numbers import Integral
 
-import numpy as np
 import torch.nn as nn
 from sklearn.base import BaseEstimator, clone
 
 from sklearn_mm.encoders._registry import auto_encoder, has_auto_encoder, resolve_encoder
-from sklearn_mm.inputs._reading import alike, described
+from sklearn_mm.inputs._parameters import is_auto, same_parameters
+from sklearn_mm.inputs._reading import Reading, find_misread
 from sklearn_mm.preprocessing import BlockTransformer
 from sklearn_mm.utils._validation import StrOptions, validate_parameter_constraints
 
-__all__ = ["Input", "is_auto", "own", "same_parameters"]
+__all__ = ["Input", "own"]
 
 
 class Input(BaseEstimator):
@@ -63,9 +63,9 @@ class Input(BaseEstimator):
         """Raise where a parameter is invalid, or the encoder is one for blocks of another kind, or read otherwise."""
         name = type(self).__name__
         validate_parameter_constraints(self._parameter_constraints, self.get_params(deep=False), name)
-        if is_auto(self.transformer) and self._auto_transformer() is None:
+        if is_auto(self.transformer) and self.auto_transformer() is None:
             raise ValueError(f"{name} has no default transformer. Hand one in: {name}(transformer=...).")
-        self._check_required_reading()
+        self._reading.check(name)
 
     def recognise(self, cells):
         """Return why some cells are of this modality.
@@ -92,6 +92,19 @@ class Input(BaseEstimator):
         """
         return []
 
+    def auto_transformer(self):
+        """Return the transformer that "auto" stands for, before the encoder is asked how it is to read.
+
+        Returns
+        -------
+        transformer : BlockTransformer or None
+            A new one; None if there is no default.
+        """
+        if self.default_transformer is not None:
+            return self.default_transformer()
+        default = self._signature_default()
+        return clone(default) if isinstance(default, BaseEstimator) else None
+
     def make_transformer(self, columns):
         """Return the unfitted transformer that reads some columns.
 
@@ -105,8 +118,8 @@ class Input(BaseEstimator):
         transformer : BlockTransformer
             A new one. It is handed a Series, or a DataFrame if ``together``.
         """
-        transformer = self._auto_transformer() if is_auto(self.transformer) else clone(self.transformer)
-        transformer.set_params(**self._asked_parameters())
+        transformer = self.auto_transformer() if is_auto(self.transformer) else clone(self.transformer)
+        transformer.set_params(**self._reading.asked)
         if self.pool != "auto" and getattr(transformer, "lists", None) == "auto":
             transformer.set_params(lists=True)  # whoever says how to pool has lists, even if there are none in `fit`
         return transformer
@@ -144,7 +157,7 @@ class Input(BaseEstimator):
             encoder=encoder,
             augment=self.augment,
             group=group,
-            reading=self._known_reading(),
+            reading=self._reading.noted(),
         )
         return spec if self.pool == "auto" else replace(spec, pool=self.pool)
 
@@ -156,11 +169,15 @@ class Input(BaseEstimator):
         is_default : bool
             True also where the class has no default.
         """
-        default = self._auto_transformer()
+        default = self.auto_transformer()
         if is_auto(self.transformer) or default is None:
             return True
-        transformer = clone(self.transformer).set_params(**self._asked_parameters())
-        return same_parameters(transformer, default.set_params(**self._reading_of(self.encoder)))
+        if type(self.transformer) is not type(default):
+            return False
+        encoder = self._resolve(self.encoder)
+        default.set_params(**({} if encoder is None else encoder.reading))
+        parameters = {**self.transformer.get_params(deep=False), **self._reading.asked}
+        return all(same_parameters(value, getattr(default, name)) for name, value in parameters.items())
 
     def check_spec(self, spec, who):
         """Raise ValueError where a block was read otherwise than its encoder needs.
@@ -172,73 +189,20 @@ class Input(BaseEstimator):
         who : str
             Whose encoder it is, for error messages.
         """
-        if spec.reading is None:
-            return
-        encoder, wishes = self._resolve(spec.encoder), self._reading_of(spec.encoder)
-        default = self._auto_transformer()
+        encoder, default = self._resolve(spec.encoder), self.auto_transformer()
         defaults = {} if default is None else default.get_params(deep=False)
-        for_others = [name for name, (_, was_auto) in spec.reading.items() if was_auto]
-        for name in dict.fromkeys((*wishes, *for_others)):
-            if name not in spec.reading and name not in defaults:  # read by a transformer of another class
-                continue
-            wanted = described(wishes.get(name, defaults.get(name)))
-            used, was_auto = spec.reading.get(name, (described(defaults.get(name)), True))
-            if alike(wanted, used) or not (was_auto or name in encoder.required_reading):
-                continue
+        misread = None if encoder is None else find_misread(spec, encoder, defaults)
+        if misread is not None:
+            name, wanted, used, was_auto = misread
             raise ValueError(
                 f"{who} cannot use {type(encoder).__name__} for block {spec.name!r}: it reads {name}={wanted!r}, and "
                 f"the block was read with {used!r}{' for another encoder' if was_auto else ''}. Name the encoder where "
                 f"the block is read: ModalityTransformer({self.kind}={type(self).__name__}(encoder={spec.encoder!r}))."
             )
 
-    def _check_required_reading(self):
-        """Raise ValueError where the user has chosen what the encoder cannot do with."""
-        encoder, wishes, chosen = self._resolve(self.encoder), self._reading_of(self.encoder), self._chosen_parameters()
-        for name in () if encoder is None else encoder.required_reading:
-            if name in chosen and not alike(described(wishes[name]), described(chosen[name])):
-                raise ValueError(
-                    f"{type(self).__name__}: {type(encoder).__name__} needs {name}={wishes[name]!r}, but the "
-                    f"{type(self.transformer).__name__} has {name}={chosen[name]!r}. Leave that out, or take another "
-                    f"encoder."
-                )
-
-    def _chosen_parameters(self):
-        """Return the parameters of the transformer that the user chose, by name.
-
-        These are the ones that differ from the default instance of the signature. Of a transformer of another class, or
-        where the default is "auto", they are all.
-        """
-        if is_auto(self.transformer):
-            return {}
-        parameters, default = self.transformer.get_params(deep=False), self._signature_default()
-        if type(self.transformer) is not type(default):
-            return parameters
-        return {name: v for name, v in parameters.items() if not same_parameters(v, getattr(default, name))}
-
-    def _asked_parameters(self):
-        """Return the parameters that the encoder asks for and the user has left open, by name."""
-        if not is_auto(self.transformer) and type(self.transformer) is not type(self._signature_default()):
-            return {}
-        chosen = self._chosen_parameters()
-        return {name: value for name, value in self._reading_of(self.encoder).items() if name not in chosen}
-
-    def _known_reading(self):
-        """Return ``reading`` of the spec."""
-        if not (is_auto(self.transformer) or isinstance(self.transformer, BlockTransformer)):
-            return None
-        unimportant = getattr(self.transformer, "reading_parameters", ())
-        chosen = {name: v for name, v in self._chosen_parameters().items() if name not in unimportant}
-        return {
-            **{name: (described(value), False) for name, value in chosen.items()},
-            **{name: (described(value), True) for name, value in self._asked_parameters().items()},
-        }
-
-    def _auto_transformer(self):
-        """Return a new transformer that "auto" stands for, or None."""
-        if self.default_transformer is not None:
-            return self.default_transformer()
-        default = self._signature_default()
-        return clone(default) if isinstance(default, BaseEstimator) else None
+    @property
+    def _reading(self):
+        return Reading(self.transformer, self._signature_default(), self._resolve(self.encoder))
 
     def _signature_default(self):
         return inspect.signature(type(self)).parameters["transformer"].default
@@ -250,10 +214,6 @@ class Input(BaseEstimator):
         if self.default_encoder is not None:
             return self.default_encoder()
         return auto_encoder(self.kind) if has_auto_encoder(self.kind) else None
-
-    def _reading_of(self, encoder):
-        encoder = self._resolve(encoder)
-        return {} if encoder is None else dict(encoder.reading)
 
     def set_params(self, **params):
         """Set parameters of this Input, or below its transformer and encoder (``encoder__cell``).
@@ -282,25 +242,10 @@ class Input(BaseEstimator):
         if name == "encoder":
             encoder = self._resolve(value)
             return "..." if encoder is None else f"{type(encoder).__name__}(...)"
-        transformer = self._auto_transformer() if name == "transformer" else None
+        transformer = self.auto_transformer() if name == "transformer" else None
         return "..." if transformer is None else f"{type(transformer).__name__}(...)"
-
-
-def is_auto(value):
-    """Return whether a parameter is "auto"."""
-    return isinstance(value, str) and value == "auto"
 
 
 def own(estimator, default):
     """Return a transformer of an Input's own: a clone where it is the default of a signature, which all would share."""
     return clone(estimator) if estimator is default else estimator
-
-
-def same_parameters(first, second):
-    """Whether two parameters, or all parameters of two estimators, are equal."""
-    if isinstance(first, BaseEstimator):
-        if type(first) is not type(second):
-            return False
-        others = second.get_params(deep=False)
-        return all(same_parameters(value, others[name]) for name, value in first.get_params(deep=False).items())
-    return first is second or np.array_equal(first, second)

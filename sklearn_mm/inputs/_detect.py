@@ -108,6 +108,9 @@ def detect_kinds(frame, who="detect_kinds"):
     missing in it is left out, and an empty one is missing. Lists are lists of texts if their strings are: tags of one
     word each must be named in an Input.
 
+    Within an estimator or a `ModalityTransformer`, Inputs of your own that ``recognise`` cells are asked before vectors
+    are looked for, of columns that may hold strings or objects.
+
     In Chinese, Japanese, Thai and other scripts without spaces, two characters count as a word. The rules for
     strings see the cells that are looked at, so that they do not depend on how many more rows there are.
 

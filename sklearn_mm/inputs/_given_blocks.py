@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from sklearn_mm.blocks import Blocks
-from sklearn_mm.inputs._base import is_auto
 from sklearn_mm.inputs._column_assignment import as_list, looks
 from sklearn_mm.inputs._modalities import MODALITIES
+from sklearn_mm.inputs._parameters import is_auto
 from sklearn_mm.utils._registry import did_you_mean
 
 __all__ = ["respecify"]

@@ -9,10 +9,11 @@ from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mm.blocks import Blocks
-from sklearn_mm.inputs._base import same_parameters
 from sklearn_mm.inputs._column_assignment import claim_columns
+from sklearn_mm.inputs._explanation import blocks_of, explain
 from sklearn_mm.inputs._ignored import warn_of_ignored
 from sklearn_mm.inputs._mixin import InputsMixin
+from sklearn_mm.inputs._parameters import same_parameters
 from sklearn_mm.preprocessing.cells._content_keys import hash_rows
 from sklearn_mm.preprocessing.containers._frame import as_frame
 from sklearn_mm.preprocessing.text._truncation import warn_of_cut_texts
@@ -161,7 +162,7 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
         frame = self._select(X)
         parts = {}
         for name, input_ in self.inputs_.items():
-            for block, labels in _blocks_of(name, input_):
+            for block, labels in blocks_of(name, input_):
                 cells, transformer = _cells_of(frame, labels, input_), self._as_it_reads_now(name, block)
                 keys = self._content_keys(transformer, cells)
                 parts[block] = keys, *_with_memory(transformer, self.memory).read(cells)
@@ -200,11 +201,9 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
 
     @classmethod
     def _of(cls, parameters, owner, modalities):
-        """Return the transformer that reads tables for an estimator, of whose modalities it may have no parameter."""
+        """Return what reads tables for an estimator, which may have parameters of modalities that this class lacks."""
         transformer = cls()
-        transformer._owner, transformer.modalities = owner, modalities
-        for name, value in parameters.items():
-            setattr(transformer, name, value)
+        vars(transformer).update(parameters, _owner=owner, modalities=modalities)
         return transformer
 
     def __sklearn_tags__(self):
@@ -224,7 +223,7 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
         self.column_kinds_ = {label: kind for label, (kind, _) in detected.items()}
         self.column_reasons_ = {label: reason for label, (_, reason) in detected.items()}
         if self.verbose:
-            print(self._explanation())
+            print(explain(self._labels, self.inputs_, detected, who))
 
         self.transformers_, self.specs_, parts = {}, {}, {}
         for name, input_ in self.inputs_.items():
@@ -291,7 +290,7 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
 
     def _fit_input(self, name, input_, frame, y):
         """Fit one transformer per block, or one for all; yield block, labels, transformer, keys, array and presence."""
-        blocks = _blocks_of(name, input_)
+        blocks = blocks_of(name, input_)
         if input_.shared and not input_.together:
             transformer = input_.make_transformer(frame[input_.columns])
             cells = np.concatenate([frame[label].to_numpy(dtype=object) for label in input_.columns])
@@ -359,28 +358,6 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
             )
         _check_unique([label for label in frame.columns if label in needed], self._who)
 
-    def _explanation(self):
-        """What each column was taken for, as a text table."""
-        blocks = {
-            label: (input_, name, block)
-            for name, input_ in self.inputs_.items()
-            for block, labels in _blocks_of(name, input_)
-            for label in labels
-        }
-        rows = []
-        for label in self._labels:
-            input_, name, block = blocks.get(label, (None, None, "-"))
-            kind = self.column_kinds_.get(label, input_.kind if input_ else "-")
-            reason = self.column_reasons_.get(label, f"named in `{name}`" if input_ else "named in no Input")
-            rows.append((str(label), kind, block, reason))
-        n_blocks = len({block for _, _, block in blocks.values()})
-        widths = [max(len(row[i]) for row in [*rows, ("column", "kind", "block")]) for i in range(3)]
-        lines = [
-            "  ".join([*(cell.ljust(width) for cell, width in zip(row[:3], widths, strict=True)), row[3]])
-            for row in [("column", "kind", "block", "why"), *rows]
-        ]
-        return "\n".join([f"{self._who} reads {len(blocks)} of {len(rows)} columns into {n_blocks} block(s).", *lines])
-
 
 def _check_unique(labels, who):
     labels = pd.Index(labels)
@@ -389,11 +366,6 @@ def _check_unique(labels, who):
             f"{who} finds columns by name, but X has several of the name "
             f"{labels[labels.duplicated()].unique().tolist()}. Rename them."
         )
-
-
-def _blocks_of(name, input_):
-    """Pairs of a block's name and its columns' labels."""
-    return [(name, input_.columns)] if input_.together else [(str(label), [label]) for label in input_.columns]
 
 
 def _take(frame, labels):

@@ -1,31 +1,93 @@
-"""How a block was read (the preprocessing that an encoder asks for): parameters of transformers, made comparable."""
+"""How a block is read for its encoder (the preprocessing that goes with a model): asked for, chosen, contradicted."""
 
-from numbers import Number
+from sklearn_mm.inputs._parameters import alike, described, is_auto, same_parameters
+from sklearn_mm.preprocessing import BlockTransformer
 
-import numpy as np
-
-from sklearn_mm.utils._fingerprint import digest
-
-__all__ = ["alike", "described"]
+__all__ = ["Reading", "find_misread"]
 
 
-def described(value):
-    """Return a parameter's value in a form that can be compared and pickled.
+class Reading:
+    """What the transformer of an Input is set to, by whom.
 
-    Plain values and sequences of these stay as they are; of functions and objects it is their name and a hash of what
-    they hold and do.
+    Parameters
+    ----------
+    transformer : transformer or "auto"
+        What the user handed in.
+    default : transformer or "auto"
+        The default of the Input. A transformer of another class was chosen as a whole; of one like the default, the
+        parameters that differ were.
+    encoder : Encoder or None
+        What the block is read for, if that is known.
+
+    Attributes
+    ----------
+    chosen : dict
+        Parameters of the transformer that the user chose, by name.
+    asked : dict
+        Parameters that the encoder asks for, and the user left open.
     """
-    if value is None or isinstance(value, str | Number):
-        return value
-    if isinstance(value, list | tuple | np.ndarray):
-        return tuple(map(described, value))
-    return f"<{getattr(value, '__qualname__', type(value).__qualname__)} {digest(value)}>"
+
+    def __init__(self, transformer, default, encoder):
+        self.transformer = transformer
+        self.encoder = encoder
+        wishes = {} if encoder is None else encoder.reading
+        if is_auto(transformer):
+            self.chosen, self.asked = {}, dict(wishes)
+            return
+        self.chosen, self.asked = transformer.get_params(deep=False), {}
+        if type(transformer) is type(default):
+            defaults = default.get_params(deep=False)
+            self.chosen = {name: v for name, v in self.chosen.items() if not same_parameters(v, defaults[name])}
+            self.asked = {name: value for name, value in wishes.items() if name not in self.chosen}
+
+    def check(self, who):
+        """Raise ValueError where the user chose what the encoder cannot do with."""
+        for name in () if self.encoder is None else self.encoder.required_reading:
+            needed = self.encoder.reading[name]
+            if name in self.chosen and not alike(described(needed), described(self.chosen[name])):
+                raise ValueError(
+                    f"{who}: {type(self.encoder).__name__} needs {name}={needed!r}, but the "
+                    f"{type(self.transformer).__name__} has {name}={self.chosen[name]!r}. Leave that out, or take "
+                    f"another encoder."
+                )
+
+    def noted(self):
+        """Return what is worth noting in the ``reading`` of a spec, or None where it would say nothing to encoders."""
+        if not (is_auto(self.transformer) or isinstance(self.transformer, BlockTransformer)):
+            return None
+        passing = getattr(self.transformer, "reading_parameters", ())
+        chosen = {name: (described(value), False) for name, value in self.chosen.items() if name not in passing}
+        return chosen | {name: (described(value), True) for name, value in self.asked.items()}
 
 
-def alike(first, second):
-    """Return whether two described values mean the same; a number stands for a sequence of it, as in sizes."""
-    if isinstance(first, Number) and isinstance(second, tuple):
-        first = (first,) * len(second)
-    elif isinstance(second, Number) and isinstance(first, tuple):
-        second = (second,) * len(first)
-    return first == second
+def find_misread(spec, encoder, defaults):
+    """Return the first parameter of a transformer that makes a block one that an encoder cannot use, or None.
+
+    That is one that was left open and would have been chosen otherwise for this encoder, or one that it requires.
+
+    Parameters
+    ----------
+    spec : BlockSpec
+        What is known of the block.
+    encoder : Encoder
+        The encoder.
+    defaults : dict
+        The parameters of the transformer by default.
+
+    Returns
+    -------
+    misread : tuple (name, wanted, used, was_auto) or None
+        The parameter, what the encoder wants, what the block was read with, and whether the user had left it open.
+    """
+    if spec.reading is None:
+        return None
+    for_another = [name for name, (_, was_auto) in spec.reading.items() if was_auto]
+    for name in dict.fromkeys((*encoder.reading, *for_another)):
+        if name not in spec.reading and name not in defaults:  # it was read by a transformer of another class
+            continue
+        default = defaults.get(name)
+        wanted = described(encoder.reading.get(name, default))
+        used, was_auto = spec.reading.get(name, (described(default), True))
+        if not alike(wanted, used) and (was_auto or name in encoder.required_reading):
+            return name, wanted, used, was_auto
+    return None

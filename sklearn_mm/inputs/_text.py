@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from sklearn_mm.blocks import TextSpec
-from sklearn_mm.inputs._base import Input, is_auto
+from sklearn_mm.inputs._base import Input
+from sklearn_mm.inputs._parameters import is_auto
 from sklearn_mm.preprocessing import TextTransformer
 
 __all__ = ["TextInput"]

@@ -320,6 +320,17 @@ def check_features(case):
             _require(part.isfinite().all(), case, f"`{name}` is not finite.")
 
 
+def check_reading(case):
+    """What the encoder asks of the transformer of its block are parameters that this has."""
+    encoder = case.component
+    for name in encoder.required_reading:
+        _require(name in encoder.reading, case, f"`required_reading` names {name!r}, which is not in `reading`.")
+    if case.spec.kind in MODALITIES:
+        known = MODALITIES[case.spec.kind]().auto_transformer().get_params(deep=False)
+        for name in encoder.reading:
+            _require(name in known, case, f"`reading` names {name!r}; the transformer has {sorted(known)}.")
+
+
 def check_empty_rows(case):
     """Rows of zeros, which is how rows without anything in the block are stored, give finite features."""
     built = _built(case)
@@ -431,7 +442,7 @@ _STATE_CHECKS = (
     check_gradients,
     check_it_learns,
 )
-_ENCODER_CHECKS = (*_PARAMETER_CHECKS, check_features, check_empty_rows, *_STATE_CHECKS, check_padding)
+_ENCODER_CHECKS = (*_PARAMETER_CHECKS, check_reading, check_features, check_empty_rows, *_STATE_CHECKS, check_padding)
 _FUSION_CHECKS = (
     *_PARAMETER_CHECKS,
     check_fused_vector,

@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn_mm import ImageInput, ModalityTransformer, MultimodalClassifier, TabularInput, TextInput
 from sklearn_mm.encoders import Features, ImageEncoder, MLPEncoder, TextEncoder
 from sklearn_mm.inputs import respecify
-from sklearn_mm.inputs._reading import alike, described
+from sklearn_mm.inputs._parameters import alike, described
 from sklearn_mm.preprocessing import ImageTransformer, TabularTransformer, TextTransformer
 
 
@@ -151,6 +151,7 @@ def test_tables_are_read_as_the_encoder_asks(X):
 def test_an_encoder_that_asks_for_what_no_transformer_does(X):
     class Misspelt(FixedEncoder):
         reading = {"siez": 24}
+        required_reading = ("siez",)
 
     with pytest.raises(ValueError, match="Invalid parameter 'siez' for estimator ImageTransformer"):
         picture_spec(X, encoder=Misspelt())
