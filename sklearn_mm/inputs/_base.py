@@ -82,6 +82,21 @@ class Input(BaseEstimator):
         """
         return None
 
+    def takes(self, cell):
+        """Return whether a container among the cells of a column that was recognised is left to the transformer.
+
+        Parameters
+        ----------
+        cell : object
+            An array, a list, a dict and the like.
+
+        Returns
+        -------
+        is_taken : bool
+            By default True. Others are a TypeError.
+        """
+        return True
+
     def told_columns(self):
         """Return columns that belong to this Input even where ``columns="auto"``.
 

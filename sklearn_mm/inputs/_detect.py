@@ -24,7 +24,6 @@ _FLAT = (str, *_BYTES)  # what can be iterated, but is one thing
 _LISTS = {list, tuple, np.ndarray}
 _MANY = 30  # distinct values, above which a column of single words is no longer a list of categories
 _TABLE = ("numeric", "categorical", "datetime")
-_RULED = (*_TABLE, "vector", "image", "text", "ignored")
 _REPEATS = 10  # cells per distinct value, from which on even sentences are categories
 
 _DIGIT = re.compile(r"\d")
@@ -167,11 +166,13 @@ def detect_kind(column, label, who, inputs):
         has_lists = holds_objects(column) and not _LISTS.isdisjoint(map(type, column.to_numpy(dtype=object)))
         detected = _detect_objects(cells, has_lists, inputs)
         if detected is not None:
-            _check_no_containers(column, label, who, detected.kind)
+            takes = {input_.kind: input_.takes for input_ in inputs} | _TAKES
+            _check_no_containers(column, label, who, detected.kind, takes.get(detected.kind, looks_like_picture))
             return detected
     detected = _detect_scalars(column, cells)
     # A text of single strings has no lists of strings, or it had been found as one.
-    _check_no_containers(column, label, who, None if detected.kind == "text" else detected.kind)
+    takes = looks_like_picture if detected.kind == "text" else _TAKES.get(detected.kind, looks_like_picture)
+    _check_no_containers(column, label, who, detected.kind, takes)
     return detected
 
 
@@ -185,19 +186,18 @@ def _detect_scalars(column, cells):
     return _detect_words([cell for cell in cells if isinstance(cell, str)], len(cells))
 
 
-def _check_no_containers(column, label, who, kind=None):
-    """Raise TypeError, in scikit-learn's wording, where a cell is a container that no one reads.
+def _check_no_containers(column, label, who, kind, takes):
+    """Raise TypeError, in scikit-learn's wording, where a cell is a container that no one ``takes``.
 
-    Vectors and lists are read in columns of these kinds, and a few odd ones as missing in others of the table.
+    In columns of the table, a few odd ones are read as missing.
     """
-    if not holds_objects(column) or kind not in (None, *_RULED):  # an Input that recognises cells knows what it reads
+    if not holds_objects(column):
         return
     cells = column.to_numpy(dtype=object)
-    is_read = _READS.get(kind, looks_like_picture)
     suspects = {kind for kind in set(map(type, cells)) if hasattr(kind, "__iter__") and not issubclass(kind, _FLAT)}
     if not suspects:
         return
-    bad = [row for row, cell in enumerate(cells) if type(cell) in suspects and not is_read(cell)]
+    bad = [row for row, cell in enumerate(cells) if type(cell) in suspects and not takes(cell)]
     if not bad or (kind in _TABLE and can_be_missing(cells[bad], column.notna().sum())):
         return
     cell = cells[bad[0]]
@@ -290,8 +290,7 @@ def _share(n, cells):
     return f"{n} of {len(cells)} cells looked at"
 
 
-_READS = {  # which containers the transformer of a kind of columns reads, or complains of more precisely
+_TAKES = {  # which containers the transformer of a kind of columns reads, or complains of more precisely
     "vector": lambda cell: is_vector(cell) or holds_nothing(cell),
-    "image": lambda cell: is_list(cell) or looks_like_picture(cell) or holds_nothing(cell),
     "text": is_list,
 }

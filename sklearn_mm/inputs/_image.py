@@ -5,7 +5,7 @@ from sklearn_mm.inputs._base import Input, own
 from sklearn_mm.inputs._columns import filled
 from sklearn_mm.inputs._picture_files import lead_to_pictures
 from sklearn_mm.preprocessing import ImageTransformer
-from sklearn_mm.preprocessing.cells._lists import is_list
+from sklearn_mm.preprocessing.cells._lists import holds_nothing, is_list
 from sklearn_mm.preprocessing.image._picture_cells import looks_like_picture
 
 __all__ = ["ImageInput"]
@@ -97,6 +97,10 @@ class ImageInput(Input):
             return f"{n_pictures} of {len(cells)} cells looked at are pictures or paths of pictures{listed}"
         root = getattr(self.transformer, "root", None)
         return "paths that lead to pictures" if lead_to_pictures(cells, root) else None
+
+    def takes(self, cell):
+        """Return whether a cell is a picture, a list, or empty."""
+        return is_list(cell) or looks_like_picture(cell) or holds_nothing(cell)
 
 
 def _are_pictures(cell):

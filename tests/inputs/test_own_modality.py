@@ -78,6 +78,9 @@ class SignalInput(Input):
         n_signals = sum(isinstance(cell, np.ndarray) and cell.ndim == 1 and len(cell) >= 12 for cell in cells)
         return f"{n_signals} of {len(cells)} cells are signals" if 2 * n_signals > len(cells) else None
 
+    def takes(self, cell):
+        return isinstance(cell, np.ndarray)
+
 
 class SignalClassifier(MultimodalClassifier):
     modalities = {**MultimodalClassifier.modalities, "signal": SignalInput}
@@ -193,6 +196,13 @@ def test_without_the_input_the_rules_of_the_package_hold(patients):
     assert ModalityTransformer().fit(X).column_kinds_["signal"] == "vector"
     assert SignalReader().fit(X).column_kinds_["signal"] == "signal"
     assert ModalityTransformer(inputs=[("waves", SignalInput())]).fit(X).column_kinds_["signal"] == "signal"
+
+
+def test_a_container_that_the_input_does_not_take(patients):
+    X, _ = patients
+    X.at[3, "signal"] = {"samples": X.at[3, "signal"]}
+    with pytest.raises(TypeError, match=r"SignalReader cannot read column 'signal': .* not 'dict' \(row 3\)"):
+        SignalReader().fit(X)
 
 
 def test_the_short_parameter_is_searched_and_cloned(patients, short):
