@@ -60,8 +60,8 @@ class Encoder(Component):
         """Make the layers for a block that ``spec`` describes; returns ``self``."""
         raise NotImplementedError
 
-    def keep(self, spec):
-        """Keep what the methods below need of a block's spec; for `build`."""
+    def register_statistics(self, spec):
+        """Register what the methods below need of a block's spec, as buffers; for `build`."""
 
     def prepare(self, x):
         """Turn the block's tensor as stored into the one that augmentation and `forward` take."""
@@ -97,11 +97,11 @@ class ImageEncoder(Encoder):
 
     def build(self, spec):
         """Keep the block's mean and standard deviation; subclasses add their layers."""
-        self.keep(spec)
+        self.register_statistics(spec)
         return self
 
-    def keep(self, spec):
-        """Keep the block's mean and standard deviation."""
+    def register_statistics(self, spec):
+        """Register the block's mean and standard deviation."""
         self.register_buffer("mean", torch.tensor(spec.mean, dtype=torch.float32).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(spec.std, dtype=torch.float32).view(1, -1, 1, 1))
 

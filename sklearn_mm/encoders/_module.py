@@ -86,7 +86,7 @@ class ModuleEncoder(Encoder):
                 f"Pass it as it is: encoder={name}(...)."
             )
         self.kind = spec.kind
-        base_encoder(self.kind).keep(self, spec)
+        base_encoder(self.kind).register_statistics(self, spec)
         if self.frozen:
             fingerprint(self.module, anew=True)  # once, and not of each copy
         self.layers = copy_module(self.module)

@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, clone
 
 from sklearn_mm.encoders._registry import auto_encoder, has_auto_encoder, resolve_encoder
 from sklearn_mm.inputs._parameters import is_auto, same_parameters
-from sklearn_mm.inputs._reading import Reading, find_misread
+from sklearn_mm.inputs._reading import Reading, find_mismatch
 from sklearn_mm.preprocessing import BlockTransformer
 from sklearn_mm.utils._validation import StrOptions, validate_parameter_constraints
 
@@ -134,7 +134,7 @@ class Input(BaseEstimator):
             A new one. It is handed a Series, or a DataFrame if ``together``.
         """
         transformer = self.auto_transformer() if is_auto(self.transformer) else clone(self.transformer)
-        transformer.set_params(**self._reading.asked)
+        transformer.set_params(**self._reading.from_encoder)
         if self.pool != "auto" and getattr(transformer, "lists", None) == "auto":
             transformer.set_params(lists=True)  # whoever says how to pool has lists, even if there are none in `fit`
         return transformer
@@ -172,7 +172,7 @@ class Input(BaseEstimator):
             encoder=encoder,
             augment=self.augment,
             group=group,
-            reading=self._reading.noted(),
+            reading=self._reading.record(),
         )
         return spec if self.pool == "auto" else replace(spec, pool=self.pool)
 
@@ -191,7 +191,7 @@ class Input(BaseEstimator):
             return False
         encoder = self._resolve(self.encoder)
         default.set_params(**({} if encoder is None else encoder.reading))
-        parameters = {**self.transformer.get_params(deep=False), **self._reading.asked}
+        parameters = {**self.transformer.get_params(deep=False), **self._reading.from_encoder}
         return all(same_parameters(value, getattr(default, name)) for name, value in parameters.items())
 
     def check_spec(self, spec, who):
@@ -206,9 +206,9 @@ class Input(BaseEstimator):
         """
         encoder, default = self._resolve(spec.encoder), self.auto_transformer()
         defaults = {} if default is None else default.get_params(deep=False)
-        misread = None if encoder is None else find_misread(spec, encoder, defaults)
-        if misread is not None:
-            name, wanted, used, was_auto = misread
+        mismatch = None if encoder is None else find_mismatch(spec, encoder, defaults)
+        if mismatch is not None:
+            name, wanted, used, was_auto = mismatch
             raise ValueError(
                 f"{who} cannot use {type(encoder).__name__} for block {spec.name!r}: it reads {name}={wanted!r}, and "
                 f"the block was read with {used!r}{' for another encoder' if was_auto else ''}. Name the encoder where "

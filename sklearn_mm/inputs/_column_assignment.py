@@ -39,8 +39,7 @@ def claim_columns(frame, has_labels, inputs, who, modalities):
     finder = find_by_kind(inputs, who)
     owner = {}
     for name, input_ in inputs.items():
-        told = input_.told_columns() if looks(input_) else as_list(input_.columns)
-        for column in told:
+        for column in input_.told_columns() if looks(input_) else as_list(input_.columns):
             label = _find(column, frame, has_labels, name, who)
             if label in owner:
                 by = f"`{owner[label]}` and `{name}`" if owner[label] != name else f"`{name}`, which names it twice"

@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator
 
 from sklearn_mm.utils._fingerprint import digest
 
-__all__ = ["alike", "described", "is_auto", "same_parameters"]
+__all__ = ["comparable", "equivalent", "is_auto", "same_parameters"]
 
 
 def is_auto(value):
@@ -25,7 +25,7 @@ def same_parameters(first, second):
     return first is second or np.array_equal(first, second)
 
 
-def described(value):
+def comparable(value):
     """Return a parameter's value in a form that can be compared and pickled.
 
     Plain values and sequences of these stay as they are; of functions and objects it is their name and a hash of what
@@ -34,12 +34,12 @@ def described(value):
     if value is None or isinstance(value, str | Number):
         return value
     if isinstance(value, list | tuple | np.ndarray):
-        return tuple(map(described, value))
+        return tuple(map(comparable, value))
     return f"<{getattr(value, '__qualname__', type(value).__qualname__)} {digest(value)}>"
 
 
-def alike(first, second):
-    """Return whether two described values mean the same; a number stands for a sequence of it, as in sizes."""
+def equivalent(first, second):
+    """Return whether two comparable values mean the same; a number stands for a sequence of it, as in sizes."""
     if isinstance(first, Number) and isinstance(second, tuple):
         first = (first,) * len(second)
     elif isinstance(second, Number) and isinstance(first, tuple):

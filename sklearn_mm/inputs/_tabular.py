@@ -69,7 +69,7 @@ class TabularInput(Input):
     def make_transformer(self, columns):
         transformer = super().make_transformer(columns)
         if isinstance(transformer, TabularTransformer):
-            told = transformer.kinds if isinstance(transformer.kinds, dict) else {}
-            found = {label: detect_table_kind(column) for label, column in columns.items() if label not in told}
-            return transformer.set_params(kinds={**found, **told})
+            named = transformer.kinds if isinstance(transformer.kinds, dict) else {}
+            detected = {label: detect_table_kind(column) for label, column in columns.items() if label not in named}
+            return transformer.set_params(kinds={**detected, **named})
         return transformer if isinstance(transformer, BlockTransformer) else NumbersTransformer(transformer)

@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn_mm import ImageInput, ModalityTransformer, MultimodalClassifier, TabularInput, TextInput
 from sklearn_mm.encoders import Features, ImageEncoder, MLPEncoder, TextEncoder
 from sklearn_mm.inputs import respecify
-from sklearn_mm.inputs._parameters import alike, described
+from sklearn_mm.inputs._parameters import comparable, equivalent
 from sklearn_mm.preprocessing import ImageTransformer, TabularTransformer, TextTransformer
 
 
@@ -259,10 +259,10 @@ def test_specs_are_equal_whoever_chose_how_they_were_read(X):
 
 
 def test_values_are_made_comparable():
-    assert described(np.array([[1.5, 2]])) == ((1.5, 2),)
-    assert described(split_at_spaces) == described(pickle.loads(pickle.dumps(split_at_spaces)))
-    assert described(split_at_spaces) != described(str.split)
-    assert alike(0.5, (0.5, 0.5))
-    assert alike((24, 24), 24)
-    assert not alike((24, 32), 24)
-    assert not alike("auto", 24)
+    assert comparable(np.array([[1.5, 2]])) == ((1.5, 2),)
+    assert comparable(split_at_spaces) == comparable(pickle.loads(pickle.dumps(split_at_spaces)))
+    assert comparable(split_at_spaces) != comparable(str.split)
+    assert equivalent(0.5, (0.5, 0.5))
+    assert equivalent((24, 24), 24)
+    assert not equivalent((24, 32), 24)
+    assert not equivalent("auto", 24)
