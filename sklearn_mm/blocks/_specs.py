@@ -1,7 +1,9 @@
 """What a network must know of a block before it sees a row of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
+
+import numpy as np
 
 __all__ = ["BlockSpec", "ImageSpec", "TabularSpec", "TextSpec"]
 
@@ -29,6 +31,10 @@ class BlockSpec:
     pool : {"mean", "max", "attention"} or None, default=None
         How the vectors of a row's items become one, where the block's array is a `Ragged`, whose rows hold several
         items. None where each row is one item, as usual.
+    reading : dict of str to tuple, default=None
+        Parameters of the transformer that are not as by default: the value, made comparable, and whether it was chosen
+        for the encoder that was known then, and not by the user. None where this is not known. Specs are equal whatever
+        it is.
 
     Attributes
     ----------
@@ -52,6 +58,22 @@ class BlockSpec:
     augment: object = None
     group: str | None = None
     pool: str | None = None
+    reading: dict | None = field(default=None, compare=False, repr=False)
+
+    def example_rows(self, n_rows):
+        """Return made-up rows (dummy data) as such a block stores them, for dry runs and checks.
+
+        Parameters
+        ----------
+        n_rows : int
+            How many.
+
+        Returns
+        -------
+        rows : ndarray of shape (n_rows, *shape) or None
+            The same ones each time. None where nothing is known of what the block holds, as of this base.
+        """
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +92,10 @@ class ImageSpec(BlockSpec):
     kind: str = "image"
     mean: tuple
     std: tuple
+
+    def example_rows(self, n_rows):
+        """Return pictures of noise."""
+        return np.random.default_rng(0).integers(256, size=(n_rows, *self.shape), dtype=np.uint8)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +125,18 @@ class TextSpec(BlockSpec):
     n_word_ids: int | None = None
     tokenizer_is_auto: bool = False
 
+    def __post_init__(self):
+        if self.tokenizer_is_auto and self.reading is None:
+            object.__setattr__(self, "reading", {"tokenizer": (self.tokenizer, True)})
+
+    def example_rows(self, n_rows):
+        """Return random ids: the first of several rows is empty, the last one of full length."""
+        rng = np.random.default_rng(0)
+        ids = rng.integers(min(1, self.vocab_size - 1), self.vocab_size, size=(n_rows, *self.shape), dtype=np.int32)
+        lengths = rng.integers(1, self.shape[0] + 1, size=(n_rows, 1))
+        lengths[0], lengths[-1] = 0, self.shape[0]
+        return ids * (np.arange(self.shape[0], dtype=np.int32) < lengths)
+
 
 @dataclass(frozen=True, kw_only=True)
 class TabularSpec(BlockSpec):
@@ -118,3 +156,12 @@ class TabularSpec(BlockSpec):
     kind: str = "tabular"
     n_numbers: int
     cardinalities: tuple = ()
+
+    def example_rows(self, n_rows):
+        """Return normal numbers and random codes."""
+        rng = np.random.default_rng(0)
+        n_codes = len(self.cardinalities)
+        rows = np.zeros(n_rows, dtype=[("numbers", np.float32, (self.n_numbers,)), ("codes", np.int32, (n_codes,))])
+        rows["numbers"] = rng.normal(size=(n_rows, self.n_numbers))
+        rows["codes"] = rng.integers(self.cardinalities, size=(n_rows, n_codes))
+        return rows

@@ -6,7 +6,7 @@ import torch
 
 from sklearn_mm.utils._component import Component
 
-__all__ = ["Encoder", "Features", "ImageEncoder", "TabularEncoder", "TextEncoder"]
+__all__ = ["Encoder", "Features", "ImageEncoder", "TabularEncoder", "TextEncoder", "base_encoder"]
 
 
 class Features(NamedTuple):
@@ -42,9 +42,16 @@ class Encoder(Component):
         Width of ``Features.tokens``, set by `build`.
     frozen : bool
         Whether no weight is trained, so that what the encoder says of a row, in ``eval`` mode, is computed once.
+    reading : dict
+        How it wants its block read (preprocessing): parameters of the transformer of its modality, such as
+        ``{"size": 224, "mean": (0.5, 0.5, 0.5)}``. An Input sets them where the user has set nothing else.
+    required_reading : tuple of str
+        Those of them with another value of which the encoder cannot be used, which is then an error.
     """
 
     frozen = False
+    reading = {}
+    required_reading = ()
     kind = None  # the modality that the encoder reads; None: any
     fixed_length = False  # whether the layers depend on the length of a row, so that padding must not be trimmed
     length_costs = True  # whether long rows take much longer than short ones, so that they had better not share batches
@@ -53,11 +60,36 @@ class Encoder(Component):
         """Make the layers for a block that ``spec`` describes; returns ``self``."""
         raise NotImplementedError
 
+    def register_statistics(self, spec):
+        """Register what the methods below need of a block's spec, as buffers; for `build`."""
+
     def prepare(self, x):
         """Turn the block's tensor as stored into the one that augmentation and `forward` take."""
         return x
 
+    def module_arguments(self, x):
+        """Return what a torch module that is no `Encoder` is called with, as a tuple, of what `prepare` returned."""
+        return (x,)
 
+    def token_mask(self, x):
+        """Return which entries of ``x``, as `prepare` returned it, are no padding; None where none is padding."""
+        return None
+
+
+_BASES = {}
+
+
+def base_encoder(kind):
+    """Return the class that says how tensors of blocks of a kind are prepared: `Encoder` itself for kinds without."""
+    return _BASES.get(kind, Encoder)
+
+
+def _is_base_of_its_kind(cls):
+    _BASES[cls.kind] = cls
+    return cls
+
+
+@_is_base_of_its_kind
 class ImageEncoder(Encoder):
     """Base of encoders that read pictures: `forward` gets float32 (batch, channels, height, width) in [0, 1]."""
 
@@ -65,9 +97,13 @@ class ImageEncoder(Encoder):
 
     def build(self, spec):
         """Keep the block's mean and standard deviation; subclasses add their layers."""
+        self.register_statistics(spec)
+        return self
+
+    def register_statistics(self, spec):
+        """Register the block's mean and standard deviation."""
         self.register_buffer("mean", torch.tensor(spec.mean, dtype=torch.float32).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(spec.std, dtype=torch.float32).view(1, -1, 1, 1))
-        return self
 
     def prepare(self, x):
         """Turn uint8 (batch, height, width, channels) into float32 (batch, channels, height, width) in [0, 1]."""
@@ -77,18 +113,33 @@ class ImageEncoder(Encoder):
         """Subtract the block's mean and divide by its standard deviation, channel by channel."""
         return (x - self.mean) / self.std
 
+    def module_arguments(self, x):
+        """Return the normalised pictures."""
+        return (ImageEncoder.normalise(self, x),)
 
+
+@_is_base_of_its_kind
 class TextEncoder(Encoder):
     """Base of encoders that read token ids: `forward` gets int64 (batch, length), 0 for padding."""
 
     kind = "text"
     tokenizer = "word"  # the tokenizer that `TextInput(transformer="auto")` reads with for this encoder
 
+    @property
+    def reading(self):
+        """The tokenizer."""
+        return {"tokenizer": self.tokenizer}
+
     def prepare(self, x):
         """Turn int32 ids into the int64 that embedding layers take."""
         return x.long()
 
+    def token_mask(self, x):
+        """Return where there are ids."""
+        return x != 0
 
+
+@_is_base_of_its_kind
 class TabularEncoder(Encoder):
     """Base of encoders that read tables: `forward` gets a dict of ``numbers`` and ``codes``.
 
@@ -102,3 +153,7 @@ class TabularEncoder(Encoder):
         """Turn int32 codes into the int64 that embedding layers take, and numbers into the dtype of the weights."""
         weight = next(self.parameters(), x["numbers"])
         return {"numbers": x["numbers"].to(weight.dtype), "codes": x["codes"].long()}
+
+    def module_arguments(self, x):
+        """Return the numbers, and the codes where there are any."""
+        return (x["numbers"], x["codes"]) if x["codes"].shape[1] else (x["numbers"],)

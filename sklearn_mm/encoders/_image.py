@@ -9,6 +9,7 @@ import torch.nn as nn
 from sklearn_mm.encoders._base import Features, ImageEncoder
 from sklearn_mm.encoders._norm import BatchNorm2d
 from sklearn_mm.encoders._places import places
+from sklearn_mm.encoders._registry import register_encoder
 from sklearn_mm.utils._validation import Interval, StrOptions, TupleOf
 
 __all__ = ["CNNEncoder", "ResNetEncoder"]
@@ -246,3 +247,7 @@ class _ResidualBlock(nn.Module):
 def _conv_norm(width, n_filters, kernel_size, stride):
     convolution = nn.Conv2d(width, n_filters, kernel_size, stride, padding=kernel_size // 2, bias=False)
     return nn.Sequential(convolution, BatchNorm2d(n_filters))
+
+
+register_encoder("image", "cnn", CNNEncoder)
+register_encoder("image", "resnet", ResNetEncoder, default=True)

@@ -5,15 +5,14 @@ from numbers import Integral
 import torch
 import torch.nn as nn
 
-from sklearn_mm.encoders._base import Encoder, Features, ImageEncoder, TabularEncoder, TextEncoder
+from sklearn_mm.encoders._base import Encoder, Features, base_encoder
 from sklearn_mm.encoders._places import places
 from sklearn_mm.utils._fingerprint import copy_module, fingerprint
+from sklearn_mm.utils._tensors import as_tensors
 from sklearn_mm.utils._token_pooling import masked_mean
 from sklearn_mm.utils._validation import Interval, StrOptions
 
 __all__ = ["ModuleEncoder"]
-
-_BASES = {"image": ImageEncoder, "text": TextEncoder, "tabular": TabularEncoder}
 
 
 class ModuleEncoder(Encoder):
@@ -67,7 +66,6 @@ class ModuleEncoder(Encoder):
     """
 
     fixed_length = True  # nothing is known of the module
-    tokenizer = "word"
 
     _parameter_constraints = {
         "module": [nn.Module],
@@ -88,8 +86,7 @@ class ModuleEncoder(Encoder):
                 f"Pass it as it is: encoder={name}(...)."
             )
         self.kind = spec.kind
-        if self.kind == "image":
-            ImageEncoder.build(self, spec)
+        base_encoder(self.kind).register_statistics(self, spec)
         if self.frozen:
             fingerprint(self.module, anew=True)  # once, and not of each copy
         self.layers = copy_module(self.module)
@@ -113,7 +110,7 @@ class ModuleEncoder(Encoder):
 
     def prepare(self, x):
         """Turn the block's tensor as stored into what encoders of its kind take."""
-        return _BASES.get(self.kind, Encoder).prepare(self, x)
+        return base_encoder(self.kind).prepare(self, x)
 
     def forward(self, x):
         output = self._read(x)
@@ -125,23 +122,18 @@ class ModuleEncoder(Encoder):
         if output.ndim == 2:
             return Features(output, output.unsqueeze(1), output.new_ones(len(output), 1, dtype=torch.bool))
         tokens = places(output) if output.ndim == 4 else output
-        if self.kind == "text" and tokens.shape[:2] == x.shape:
-            mask = x != 0
-        else:
+        mask = base_encoder(self.kind).token_mask(self, x)
+        if mask is None or mask.shape != tokens.shape[:2]:
             mask = tokens.new_ones(tokens.shape[:2], dtype=torch.bool)
         return Features(masked_mean(tokens, mask), tokens, mask)
 
     def _read(self, x):
-        inputs = (x,)
-        if self.kind == "image":
-            inputs = (ImageEncoder.normalise(self, x),)
-        elif self.kind == "tabular":
-            inputs = (x["numbers"], x["codes"]) if x["codes"].shape[1] else (x["numbers"],)
+        arguments = base_encoder(self.kind).module_arguments(self, x)
         if self.trainable == "none":
             with torch.no_grad():
-                return self.layers(*inputs)
+                return self.layers(*arguments)
         try:
-            return self.layers(*inputs)
+            return self.layers(*arguments)
         except ValueError as error:
             if not str(error).startswith("Expected more than 1 value per channel when training"):
                 raise
@@ -171,17 +163,8 @@ class ModuleEncoder(Encoder):
 
     def _find_width(self, spec):
         """Let the module read one row that is made up, and return the width of what it returns."""
-        if spec.kind == "image":
-            height, width, channels = spec.shape
-            x = torch.zeros(1, channels, height, width)
-        elif spec.kind == "text":
-            x = torch.full((1, *spec.shape), min(1, spec.vocab_size - 1))
-        elif spec.kind == "tabular":
-            x = {
-                "numbers": torch.zeros(1, spec.n_numbers),
-                "codes": torch.zeros(1, len(spec.cardinalities), dtype=torch.long),
-            }
-        else:
+        rows = spec.example_rows(1)
+        if rows is None:
             raise ValueError(
                 f"ModuleEncoder cannot find out what width {self._name} returns for block {spec.name!r} of kind "
                 f"{spec.kind!r}. Give it: ModuleEncoder(module, width=...)."
@@ -189,7 +172,7 @@ class ModuleEncoder(Encoder):
         self.layers.eval()
         try:
             with torch.no_grad():
-                output = self._read(x)
+                output = self._read(self.prepare(as_tensors(rows)))
         except (RuntimeError, TypeError, ValueError, IndexError) as error:
             raise ValueError(
                 f"ModuleEncoder: {self._name} cannot read block {spec.name!r} ({spec.kind}, one row of shape "

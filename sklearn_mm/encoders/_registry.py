@@ -3,36 +3,38 @@
 import torch.nn as nn
 
 from sklearn_mm.encoders._base import Encoder
-from sklearn_mm.encoders._image import CNNEncoder, ResNetEncoder
-from sklearn_mm.encoders._self_attention import SelfAttentionEncoder
-from sklearn_mm.encoders._tabular import MLPEncoder
-from sklearn_mm.encoders._text import BagEncoder, RNNEncoder
-from sklearn_mm.encoders._text_cnn import TextCNNEncoder
-from sklearn_mm.encoders._vit import ViTEncoder
 from sklearn_mm.utils._registry import Registry
 
-__all__ = ["ENCODERS", "auto_encoder", "image_encoders", "resolve_encoder", "tabular_encoders", "text_encoders"]
+__all__ = ["ENCODERS", "auto_encoder", "has_auto_encoder", "register_encoder", "resolve_encoder"]
 
-image_encoders = Registry("image encoder", Encoder)
-image_encoders.register("cnn", CNNEncoder)
-image_encoders.register("resnet", ResNetEncoder)
-image_encoders.register("vit", ViTEncoder)
-
-text_encoders = Registry("text encoder", Encoder)
-text_encoders.register("bag", BagEncoder)
-text_encoders.register("gru", lambda: RNNEncoder(cell="gru"))
-text_encoders.register("lstm", lambda: RNNEncoder(cell="lstm"))
-text_encoders.register("rnn", lambda: RNNEncoder(cell="rnn"))
-text_encoders.register("textcnn", TextCNNEncoder)
-text_encoders.register("transformer", SelfAttentionEncoder)
-
-tabular_encoders = Registry("tabular encoder", Encoder)
-tabular_encoders.register("mlp", MLPEncoder)
-
-ENCODERS = {"image": image_encoders, "text": text_encoders, "tabular": tabular_encoders}
+ENCODERS = {}  # by kind, filled by the files of the encoders
 
 _ANY = Registry("encoder", Encoder)  # for kinds of a user's own: no names, instances only
-_AUTO = {"image": ResNetEncoder, "text": BagEncoder, "tabular": MLPEncoder}
+_AUTO = {}
+
+
+def register_encoder(kind, name, factory, default=False):
+    """Make a name stand for an encoder, among those that read blocks of a kind.
+
+    Parameters
+    ----------
+    kind : str
+        The modality.
+    name : str
+        Short name of the encoder.
+    factory : callable
+        Returns an instance: mostly the class.
+    default : bool, default=False
+        Whether "auto" stands for it, too.
+    """
+    ENCODERS.setdefault(kind, Registry(f"{kind} encoder", Encoder)).register(name, factory)
+    if default:
+        _AUTO[kind] = factory
+
+
+def has_auto_encoder(kind):
+    """Return whether "auto" stands for an encoder, for blocks of a kind."""
+    return kind in _AUTO
 
 
 def auto_encoder(kind):

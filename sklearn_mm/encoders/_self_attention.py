@@ -6,6 +6,7 @@ import torch.nn as nn
 
 from sklearn_mm.encoders._attention_layers import AttentionLayers, waves
 from sklearn_mm.encoders._base import Features, TextEncoder
+from sklearn_mm.encoders._registry import register_encoder
 from sklearn_mm.utils._token_pooling import check_heads
 from sklearn_mm.utils._validation import Interval, StrOptions
 
@@ -99,3 +100,6 @@ class SelfAttentionEncoder(TextEncoder):
         tokens = self.embedding(x)  # (batch, length, width)
         pooled, tokens = self.layers(tokens + waves(x.shape[1], self.width, tokens), mask)
         return Features(pooled, tokens, mask)
+
+
+register_encoder("text", "transformer", SelfAttentionEncoder)

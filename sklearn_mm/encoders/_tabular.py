@@ -8,6 +8,7 @@ import torch.nn as nn
 
 from sklearn_mm.encoders._base import Features, TabularEncoder
 from sklearn_mm.encoders._piecewise_linear import PiecewiseLinear
+from sklearn_mm.encoders._registry import register_encoder
 from sklearn_mm.utils._validation import Interval, StrOptions, TupleOf
 
 __all__ = ["MLPEncoder"]
@@ -143,3 +144,6 @@ class MLPEncoder(TabularEncoder):
         if self.training and self.code_dropout > 0:
             codes = codes * (torch.rand(codes.shape, device=codes.device) >= self.code_dropout)
         return [self.embedding(codes + self.first_code).flatten(1)]  # (batch, n_categories * embedding_dim)
+
+
+register_encoder("tabular", "mlp", MLPEncoder, default=True)

@@ -1,11 +1,13 @@
 """Token ids to features: recurrent networks and bags of embeddings."""
 
+from functools import partial
 from numbers import Integral, Real
 
 import torch
 import torch.nn as nn
 
 from sklearn_mm.encoders._base import Features, TextEncoder
+from sklearn_mm.encoders._registry import register_encoder
 from sklearn_mm.utils._token_pooling import masked_max, masked_mean
 from sklearn_mm.utils._validation import Interval, StrOptions
 
@@ -244,3 +246,8 @@ class BagEncoder(TextEncoder):
         if self.training and self.token_dropout > 0:
             kept = mask & (torch.rand(mask.shape, device=mask.device) >= self.token_dropout)
         return Features(self.drop(masked_mean(tokens, kept)), tokens, mask)
+
+
+register_encoder("text", "bag", BagEncoder, default=True)
+for cell in ("gru", "lstm", "rnn"):
+    register_encoder("text", cell, partial(RNNEncoder, cell=cell))

@@ -7,6 +7,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 from sklearn_mm.encoders._base import Features, TextEncoder
+from sklearn_mm.encoders._registry import register_encoder
 from sklearn_mm.utils._validation import Interval, TupleOf
 
 __all__ = ["TextCNNEncoder"]
@@ -93,3 +94,6 @@ class TextCNNEncoder(TextEncoder):
             tokens.append(found.narrow(2, size // 2, x.shape[1]))
         tokens = torch.cat(tokens, 1).transpose(1, 2) * mask.unsqueeze(2)  # (batch, length, token_features)
         return Features(self.drop(torch.cat(pooled, 1)), tokens, mask)
+
+
+register_encoder("text", "textcnn", TextCNNEncoder)

@@ -11,6 +11,7 @@ from sklearn_mm.encoders._attention_layers import AttentionLayers, waves
 from sklearn_mm.encoders._base import Features, ImageEncoder
 from sklearn_mm.encoders._norm import BatchNorm2d
 from sklearn_mm.encoders._places import places
+from sklearn_mm.encoders._registry import register_encoder
 from sklearn_mm.utils._token_pooling import check_heads
 from sklearn_mm.utils._validation import Interval, StrOptions
 
@@ -161,3 +162,6 @@ class ViTEncoder(ImageEncoder):
         mask = tokens.new_ones(tokens.shape[:2], dtype=torch.bool)
         pooled, tokens = self.layers(tokens + torch.cat([row, column], 1), mask)
         return Features(pooled, tokens, mask)
+
+
+register_encoder("image", "vit", ViTEncoder)

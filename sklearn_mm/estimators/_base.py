@@ -16,7 +16,6 @@ from sklearn_mm.estimators._network import build_network, copied_network
 from sklearn_mm.estimators._parameters import FITTED_ATTRIBUTES, InputParameters, RunParameters, TrainingParameters
 from sklearn_mm.estimators._reader import Reader, check_rows, check_weight, leave_out_weightless
 from sklearn_mm.inputs import InputsMixin
-from sklearn_mm.inputs._mixin import MODALITIES
 from sklearn_mm.storage._store import resolve_store
 from sklearn_mm.training._dataset import BlockDataset
 from sklearn_mm.training._device import resolve_device
@@ -65,7 +64,7 @@ class BaseMultimodal(
         "scorer": "r2",
         "losses": "",
     }
-    _network_parameters = (*MODALITIES, "inputs")  # which can no longer act where training goes on
+    _network_parameters = ("inputs",)  # which can no longer act where training goes on, beside those of modalities
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
@@ -236,9 +235,9 @@ class BaseMultimodal(
 
     @property
     def _reader(self):
-        parameters = {name: getattr(self, name) for name in (*MODALITIES, "inputs", "memory", "verbose")}
+        parameters = {name: getattr(self, name) for name in (*self.modalities, "inputs", "memory", "verbose")}
         fitted = getattr(self, "transformer_", None), getattr(self, "specs_", None)
-        return Reader(parameters, type(self).__name__, *fitted)
+        return Reader(parameters, self.modalities, type(self).__name__, *fitted)
 
     def _read_rows(self, X, y, target, sample_weight, fitted, name=""):
         """Return the `Rows` of a table; if its form is not known, learn it."""

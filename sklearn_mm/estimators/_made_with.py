@@ -2,7 +2,7 @@
 
 from sklearn.base import BaseEstimator
 
-from sklearn_mm.inputs._inputs import same_parameters
+from sklearn_mm.inputs._parameters import same_parameters
 
 __all__ = ["check_unchanged", "parameters_of_network"]
 
@@ -13,7 +13,7 @@ def parameters_of_network(estimator):
     Left out are those that take effect at any time, such as the folder of pictures (``reading_parameters`` of a
     transformer).
     """
-    names = estimator._network_parameters
+    names = {*estimator.modalities, *estimator._network_parameters}
     params = {key: value for key, value in estimator.get_params().items() if key.partition("__")[0] in names}
     owners = {key: params.get(key.rpartition("__")[0]) for key in params}
     return {

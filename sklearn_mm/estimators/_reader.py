@@ -23,6 +23,8 @@ class Reader:
     ----------
     parameters : dict
         The estimator's parameters of reading, those of a `ModalityTransformer`, as they are now.
+    modalities : dict of str to type
+        The `Input` class of each of those that are of one modality, as of "image".
     owner : str
         Its name, for error messages.
     transformer : ModalityTransformer or None, default=None
@@ -32,16 +34,16 @@ class Reader:
     """
 
     parameters: dict
+    modalities: dict
     owner: str
     transformer: ModalityTransformer | None = None
     specs: dict | None = None
 
     def fit_read(self, X, y=None):
         """Return the `Blocks` of training rows, and learn how to read more of them."""
-        transformer = ModalityTransformer(**self.parameters)
-        transformer._owner = self.owner
+        transformer = ModalityTransformer._of(self.parameters, self.owner, self.modalities)
         if isinstance(X, Blocks):
-            blocks = respecify(X, transformer._resolved_inputs(), self.owner)
+            blocks = respecify(X, transformer._resolved_inputs(), self.owner, self.modalities)
         else:
             self.transformer = transformer
             blocks = transformer.fit_transform(X, y)
@@ -60,7 +62,7 @@ class Reader:
         transformer = copy(self.transformer)
         for name, value in self.parameters.items():  # which may have been set after fit
             setattr(transformer, name, value)
-        return transformer.transform(X) if names is None else transformer.read_blocks(X, names)
+        return transformer.transform(X) if names is None else transformer._read(X, names)
 
     def _as_fitted(self, blocks, names):
         """Return some of given `Blocks`, which must have been read as those of fit were."""

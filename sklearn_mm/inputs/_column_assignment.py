@@ -4,7 +4,8 @@ from numbers import Integral
 
 from pandas.api.types import is_numeric_dtype
 
-from sklearn_mm.inputs._detect import Detected, detect_kind, is_all_missing
+from sklearn_mm.inputs._columns import is_all_missing
+from sklearn_mm.inputs._detect import Detected, detect_kind
 from sklearn_mm.utils._registry import did_you_mean
 
 __all__ = ["as_list", "claim_columns", "find_by_kind", "looks"]
@@ -12,7 +13,7 @@ __all__ = ["as_list", "claim_columns", "find_by_kind", "looks"]
 _MOST_SHOWN = 20
 
 
-def claim_columns(frame, has_labels, inputs, who):
+def claim_columns(frame, has_labels, inputs, who, modalities):
     """Return the columns of each Input, and what the columns that no Input names were taken for.
 
     Parameters
@@ -25,6 +26,8 @@ def claim_columns(frame, has_labels, inputs, who):
         Inputs by name.
     who : str
         Whose Inputs they are, for error messages.
+    modalities : dict of type
+        Classes of Inputs whose modality is recognised even if none of these Inputs looks for it.
 
     Returns
     -------
@@ -36,8 +39,7 @@ def claim_columns(frame, has_labels, inputs, who):
     finder = find_by_kind(inputs, who)
     owner = {}
     for name, input_ in inputs.items():
-        told = input_.told_columns() if looks(input_) else as_list(input_.columns)
-        for column in told:
+        for column in input_.told_columns() if looks(input_) else as_list(input_.columns):
             label = _find(column, frame, has_labels, name, who)
             if label in owner:
                 by = f"`{owner[label]}` and `{name}`" if owner[label] != name else f"`{name}`, which names it twice"
@@ -51,8 +53,10 @@ def claim_columns(frame, has_labels, inputs, who):
 
     detected = {}
     if finder:
-        root = getattr(inputs[finder["image"]].transformer, "root", None) if "image" in finder else None
-        detected = _detect(frame, [label for label in frame.columns if label not in owner], has_labels, who, root)
+        recognisers = {input_.kind: input_() for input_ in modalities.values()}
+        recognisers.update({input_.kind: input_ for input_ in inputs.values() if looks(input_)})
+        rest = [label for label in frame.columns if label not in owner]
+        detected = _detect(frame, rest, has_labels, who, list(recognisers.values()))
         owner.update({label: finder[kind] for label, (kind, _) in detected.items() if kind in finder})
     if not owner:
         lines = [f"  {label!r}: {kind} ({reason})" for label, (kind, reason) in list(detected.items())[:_MOST_SHOWN]]
@@ -94,10 +98,10 @@ def find_by_kind(inputs, who):
     return finder
 
 
-def _detect(frame, labels, has_labels, who, root):
+def _detect(frame, labels, has_labels, who, recognisers):
     if not has_labels and all(map(is_numeric_dtype, frame.dtypes)):  # constant ones and all, as scikit-learn does
         return dict.fromkeys(labels, Detected("numeric", "column of an array of numbers"))
-    return {label: detect_kind(frame[label], label, who, root) for label in labels}
+    return {label: detect_kind(frame[label], label, who, recognisers) for label in labels}
 
 
 def _find(column, frame, has_labels, name, who):

@@ -8,24 +8,16 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from sklearn_mm.inputs._picture_files import lead_to_pictures
-from sklearn_mm.preprocessing.cells._cells import draw, is_missing
+from sklearn_mm.inputs._columns import filled, holds_objects, holds_strings, is_all_missing, is_constant
+from sklearn_mm.inputs._modalities import MODALITIES
+from sklearn_mm.preprocessing.cells._cells import draw
 from sklearn_mm.preprocessing.cells._lists import empty_rows, holds_nothing, is_list
 from sklearn_mm.preprocessing.cells._odd_cells import can_be_missing
 from sklearn_mm.preprocessing.image._picture_cells import looks_like_picture
 from sklearn_mm.preprocessing.tabular._column_kinds import explain_column_kind
 from sklearn_mm.preprocessing.tabular._vectors import is_vector
 
-__all__ = [
-    "Detected",
-    "check_no_containers",
-    "detect_kind",
-    "detect_kinds",
-    "detect_table_kind",
-    "holds_strings",
-    "is_all_missing",
-    "is_constant",
-]
+__all__ = ["Detected", "detect_kind", "detect_kinds"]
 
 _BYTES = (bytes, bytearray, memoryview)
 _FLAT = (str, *_BYTES)  # what can be iterated, but is one thing
@@ -115,6 +107,9 @@ def detect_kinds(frame, who="detect_kinds"):
     missing in it is left out, and an empty one is missing. Lists are lists of texts if their strings are: tags of one
     word each must be named in an Input.
 
+    Within an estimator or a `ModalityTransformer`, Inputs of your own that ``recognise`` cells are asked before vectors
+    are looked for, of columns that may hold strings or objects.
+
     In Chinese, Japanese, Thai and other scripts without spaces, two characters count as a word. The rules for
     strings see the cells that are looked at, so that they do not depend on how many more rows there are.
 
@@ -138,11 +133,29 @@ def detect_kinds(frame, who="detect_kinds"):
     >>> {label: kind for label, (kind, reason) in detect_kinds(X).items()}
     {'front': 'image', 'review': 'text'}
     """
-    return {label: detect_kind(column, label, who) for label, column in frame.items()}
+    inputs = [input_() for input_ in MODALITIES.values()]
+    return {label: detect_kind(column, label, who, inputs) for label, column in frame.items()}
 
 
-def detect_kind(column, label, who, root=None):
-    """Return what one column holds, and why: one entry of `detect_kinds`; ``root`` is the folder of relative paths."""
+def detect_kind(column, label, who, inputs):
+    """Return what one column holds, and why: one entry of `detect_kinds`.
+
+    Parameters
+    ----------
+    column : pandas.Series
+        The column.
+    label : hashable
+        Its label, for error messages.
+    who : str
+        Who wants to know, for error messages.
+    inputs : list of Input
+        One for each modality whose cells are recognised; those of a user's own are asked before all other rules.
+
+    Returns
+    -------
+    detected : Detected
+        Kind and reason.
+    """
     if is_all_missing(column):
         return Detected("ignored", f"all of its {len(column)} cells are missing")
     if column.dtype.type is pd.CategoricalDtype.type:  # pandas's own, or pyarrow's dictionary
@@ -150,14 +163,16 @@ def detect_kind(column, label, who, root=None):
     cells = column.dropna()
     if holds_strings(cells):
         cells = _sample(cells)
-        has_lists = _holds_objects(column) and not _LISTS.isdisjoint(map(type, column.to_numpy(dtype=object)))
-        detected = _detect_objects(cells, has_lists, root)
+        has_lists = holds_objects(column) and not _LISTS.isdisjoint(map(type, column.to_numpy(dtype=object)))
+        detected = _detect_objects(cells, has_lists, inputs)
         if detected is not None:
-            check_no_containers(column, label, who, detected.kind)
+            takes = {input_.kind: input_.takes for input_ in inputs} | _TAKES
+            _check_no_containers(column, label, who, detected.kind, takes.get(detected.kind, looks_like_picture))
             return detected
     detected = _detect_scalars(column, cells)
     # A text of single strings has no lists of strings, or it had been found as one.
-    check_no_containers(column, label, who, None if detected.kind == "text" else detected.kind)
+    takes = looks_like_picture if detected.kind == "text" else _TAKES.get(detected.kind, looks_like_picture)
+    _check_no_containers(column, label, who, detected.kind, takes)
     return detected
 
 
@@ -171,38 +186,18 @@ def _detect_scalars(column, cells):
     return _detect_words([cell for cell in cells if isinstance(cell, str)], len(cells))
 
 
-def detect_table_kind(column):
-    """Return "numeric", "categorical", "datetime" or "vector" for a column that is known to belong to the table.
+def _check_no_containers(column, label, who, kind, takes):
+    """Raise TypeError, in scikit-learn's wording, where a cell is a container that no one ``takes``.
 
-    The rules are those of `detect_kinds`, as far as these kinds go: other strings are categorical, however long.
+    In columns of the table, a few odd ones are read as missing.
     """
-    return explain_column_kind(column)[0]
-
-
-def is_all_missing(column):
-    """Return whether no cell of a column has anything in it; blank strings and empty lists have not."""
-    return all(map(holds_nothing, column.dropna()))  # mostly over at once
-
-
-def holds_strings(column):
-    """Return whether cells may be strings or objects, and are not numbers or dates of one dtype."""
-    dtype = column.dtype
-    return isinstance(dtype, pd.StringDtype) or dtype.kind == "U" or _holds_objects(column)
-
-
-def check_no_containers(column, label, who, kind=None):
-    """Raise TypeError, in scikit-learn's wording, where a cell is a container that no one reads.
-
-    Vectors and lists are read in columns of these kinds, and a few odd ones as missing in others of the table.
-    """
-    if not _holds_objects(column):
+    if not holds_objects(column):
         return
     cells = column.to_numpy(dtype=object)
-    is_read = _READS.get(kind, looks_like_picture)
     suspects = {kind for kind in set(map(type, cells)) if hasattr(kind, "__iter__") and not issubclass(kind, _FLAT)}
     if not suspects:
         return
-    bad = [row for row, cell in enumerate(cells) if type(cell) in suspects and not is_read(cell)]
+    bad = [row for row, cell in enumerate(cells) if type(cell) in suspects and not takes(cell)]
     if not bad or (kind in _TABLE and can_be_missing(cells[bad], column.notna().sum())):
         return
     cell = cells[bad[0]]
@@ -214,27 +209,45 @@ def check_no_containers(column, label, who, kind=None):
     )
 
 
-def _detect_objects(cells, has_lists, root):
-    """Vectors, pictures, other media and lists of texts, or None."""
-    vectors = sum(map(is_vector, cells))
-    if 2 * vectors > len(cells):
-        return Detected("vector", f"{_share(vectors, cells)} are vectors")
-    lists = [cell for cell in cells if is_list(cell)]
-    pictures = sum(map(looks_like_picture, cells)) + sum(map(_are_pictures, lists))
-    if 2 * pictures > len(cells):
-        listed = f", {len(lists)} of them lists" if lists else ""
-        return Detected("image", f"{_share(pictures, cells)} are pictures or paths of pictures{listed}")
-    if lead_to_pictures(cells, root):
-        return Detected("image", "paths that lead to pictures")
-    media = sum(isinstance(cell, (*_BYTES, os.PathLike)) for cell in cells)
-    if 2 * media > len(cells):
-        return Detected("ignored", f"{_share(media, cells)} are bytes or paths, but not of pictures")
-    return _detect_texts(cells, lists) if has_lists else None
+def _detect_objects(cells, has_lists, inputs):
+    """What is told by the cells themselves: a modality of one's own, vectors, pictures, files, lists of texts; or None.
+
+    Which words strings are made of is looked at later.
+    """
+    own = [_by(input_) for input_ in inputs if input_.kind not in MODALITIES]
+    given = [_by(input_) for input_ in inputs if input_.kind in MODALITIES]
+    for rule in (*own, _detect_vectors, *given, _detect_other_files):
+        detected = rule(cells)
+        if detected is not None:
+            return detected
+    return _detect_texts(cells, [cell for cell in cells if is_list(cell)]) if has_lists else None
+
+
+def _by(input_):
+    """Return the rule of an Input: a function that says what cells are, or None."""
+
+    def rule(cells):
+        reason = input_.recognise(cells)
+        return None if reason is None else Detected(input_.kind, reason)
+
+    return rule
+
+
+def _detect_vectors(cells):
+    n_vectors = sum(map(is_vector, cells))
+    return Detected("vector", f"{_share(n_vectors, cells)} are vectors") if 2 * n_vectors > len(cells) else None
+
+
+def _detect_other_files(cells):
+    n_files = sum(isinstance(cell, (*_BYTES, os.PathLike)) for cell in cells)
+    if 2 * n_files <= len(cells):
+        return None
+    return Detected("ignored", f"{_share(n_files, cells)} are bytes or paths, but not of pictures")
 
 
 def _detect_texts(cells, lists):
     """Texts, where some cells of the column are lists, or None."""
-    lists_of_strings = [items for items in map(_filled, lists) if all(isinstance(item, str) for item in items)]
+    lists_of_strings = [items for items in map(filled, lists) if all(isinstance(item, str) for item in items)]
     strings = [cell for cell in cells if isinstance(cell, str)]
     if 2 * (len(strings) + len(lists_of_strings)) <= len(cells):
         return None
@@ -265,48 +278,19 @@ def _count_words(string):
     return max(len(string.split()), len(_SPACELESS.findall(string)) / 2)
 
 
-def _filled(cell):
-    """What is in a list, without what is missing."""
-    return [item for item in cell if not is_missing(item)]
-
-
-def _are_pictures(cell):
-    items = _filled(cell)
-    return bool(items) and all(map(looks_like_picture, items))
-
-
 def _sample(cells):
     """Up to 1,000 of the cells with something in them, always the same ones."""
     cells = cells.to_numpy(dtype=object)
     drawn = draw(cells)
-    filled = drawn[~empty_rows(drawn)]
-    return filled if 2 * len(filled) > len(drawn) else draw(cells[~empty_rows(cells)])
-
-
-def is_constant(column):
-    """Return whether a column has the same single value in each of two or more cells, none of them missing."""
-    first = column.iloc[0]
-    if len(column) < 2 or not _is_single(first) or column.isna().any():
-        return False
-    return all(_is_single(cell) and cell == first for cell in column)  # mostly over at once
-
-
-def _is_single(cell):
-    return pd.api.types.is_scalar(cell) and getattr(cell, "shape", ()) == ()  # to pandas, tensors are scalars
-
-
-def _holds_objects(column):
-    dtype = column.dtype
-    of_one_type = (pd.StringDtype, pd.PeriodDtype, pd.IntervalDtype, pd.CategoricalDtype)
-    return dtype.kind == "O" and not isinstance(dtype, of_one_type)
+    present = drawn[~empty_rows(drawn)]
+    return present if 2 * len(present) > len(drawn) else draw(cells[~empty_rows(cells)])
 
 
 def _share(n, cells):
     return f"{n} of {len(cells)} cells looked at"
 
 
-_READS = {  # which containers the transformer of a kind of columns reads, or complains of more precisely
+_TAKES = {  # which containers the transformer of a kind of columns reads, or complains of more precisely
     "vector": lambda cell: is_vector(cell) or holds_nothing(cell),
-    "image": lambda cell: is_list(cell) or looks_like_picture(cell) or holds_nothing(cell),
     "text": is_list,
 }

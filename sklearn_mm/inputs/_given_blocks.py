@@ -4,13 +4,14 @@ from dataclasses import replace
 
 from sklearn_mm.blocks import Blocks
 from sklearn_mm.inputs._column_assignment import as_list, looks
-from sklearn_mm.inputs._mixin import MODALITIES
+from sklearn_mm.inputs._modalities import MODALITIES
+from sklearn_mm.inputs._parameters import is_auto
 from sklearn_mm.utils._registry import did_you_mean
 
 __all__ = ["respecify"]
 
 
-def respecify(blocks, inputs, owner):
+def respecify(blocks, inputs, owner, modalities=MODALITIES):
     """Return the `Blocks` that an estimator's Inputs select, with the encoders and augmentations that they name.
 
     Columns of Inputs are read as names of blocks; "auto" stands for all blocks of the Input's kind. "auto" as encoder,
@@ -24,6 +25,8 @@ def respecify(blocks, inputs, owner):
         The estimator's Inputs, as its ``_resolved_inputs()`` returns them.
     owner : str
         The estimator's name, for error messages.
+    modalities : dict of str to type, default={"image": ImageInput, "text": TextInput, "tabular": TabularInput}
+        The estimator's ``modalities``: classes of Inputs by short parameter.
 
     Returns
     -------
@@ -35,24 +38,24 @@ def respecify(blocks, inputs, owner):
             raise ValueError(
                 f"The transformer of `{name}` cannot act in {owner}, which was handed Blocks: these are read already. "
                 f"Move it to where they are read: "
-                f"ModalityTransformer({_written(name, input_, 'transformer=...')})."
+                f"ModalityTransformer({_written(name, input_, 'transformer=...', modalities)})."
             )
-    chosen = _choose(blocks, inputs, owner)
+    chosen = _choose(blocks, inputs, owner, modalities)
     if not chosen:
         raise ValueError(f"{owner} has no block left to read: its Inputs take none of the blocks {list(blocks)}.")
     specs = {}
     for block, name in chosen.items():
         specs[block] = blocks.specs[block]
         if name is not None:
-            specs[block] = _respecified(specs[block], name, inputs[name], owner)
+            specs[block] = _respecified(specs[block], name, inputs[name], owner, modalities)
             inputs[name].check_spec(specs[block], owner)
-    _check_groups(specs, inputs, owner)
+    _check_groups(specs, inputs, owner, modalities)
     blocks = blocks.select(chosen)
     return Blocks(dict(blocks), specs, blocks.present, blocks.content_keys)
 
 
-def _choose(blocks, inputs, owner):
-    """Return the name of the Input of each chosen block; None for kinds that ``image`` and the like do not speak of."""
+def _choose(blocks, inputs, owner, modalities):
+    """Return the name of the Input of each chosen block; None for kinds that no short parameter speaks of."""
     named = {}
     for name, input_ in inputs.items():
         for column in [] if input_ is None or looks(input_) else as_list(input_.columns):
@@ -67,11 +70,12 @@ def _choose(blocks, inputs, owner):
                 f"{owner}: both `{finders[input_.kind]}` and `{name}` look for blocks of kind {input_.kind!r}. Name "
                 f"the blocks of one."
             )
-    is_short = set(inputs) == set(MODALITIES)  # names that Inputs in the list `inputs` cannot have
+    is_short = set(inputs) == set(modalities)  # names that Inputs in the list `inputs` cannot have
+    short_kinds = {input_.kind for input_ in modalities.values()}
     chosen = {}
     for block, spec in blocks.specs.items():
         name = named.get(block) or finders.get(spec.kind)
-        if name is not None or (is_short and spec.kind not in MODALITIES):
+        if name is not None or (is_short and spec.kind not in short_kinds):
             chosen[block] = name
     return chosen
 
@@ -91,24 +95,22 @@ def _find(column, blocks, name, input_, owner):
     return block
 
 
-def _respecified(spec, name, input_, owner):
+def _respecified(spec, name, input_, owner, modalities):
     params = input_.get_params(deep=False)
     changes = {
-        what: params[what]
-        for what in ("encoder", "augment", "pool")
-        if what in params and not (isinstance(params[what], str) and params[what] == "auto")
+        what: params[what] for what in ("encoder", "augment", "pool") if what in params and not is_auto(params[what])
     }
     if "pool" in changes and spec.pool is None:
         raise ValueError(
             f"{owner}: `{name}` has pool={input_.pool!r}, but block {spec.name!r} was read as single cells. Name it "
-            f"where they are read: ModalityTransformer({_written(name, input_, f'pool={input_.pool!r}')})."
+            f"where they are read: ModalityTransformer({_written(name, input_, f'pool={input_.pool!r}', modalities)})."
         )
     if input_.shared:
         changes["group"] = name
     return replace(spec, **changes)
 
 
-def _check_groups(specs, inputs, owner):
+def _check_groups(specs, inputs, owner, modalities):
     """Raise where blocks that should share an encoder were not read alike."""
     for name, input_ in inputs.items():
         if input_ is None or not input_.shared:
@@ -119,10 +121,10 @@ def _check_groups(specs, inputs, owner):
                 raise ValueError(
                     f"{owner}: `{name}` shares one encoder, but its blocks {first.name!r} and {spec.name!r} were not "
                     f"read alike: got {first} and {spec}. Share it where they are read: "
-                    f"ModalityTransformer({_written(name, input_, 'shared=True')})."
+                    f"ModalityTransformer({_written(name, input_, 'shared=True', modalities)})."
                 )
 
 
-def _written(name, input_, parameter):
+def _written(name, input_, parameter, modalities):
     text = f"{type(input_).__name__}({parameter})"
-    return f"{name}={text}" if name in MODALITIES else f"inputs=[({name!r}, {text}), ...]"
+    return f"{name}={text}" if name in modalities else f"inputs=[({name!r}, {text}), ...]"

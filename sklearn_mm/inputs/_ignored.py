@@ -6,8 +6,7 @@ import warnings
 import pandas as pd
 
 from sklearn_mm.inputs._column_assignment import looks
-from sklearn_mm.inputs._detect import is_all_missing, is_constant
-from sklearn_mm.inputs._mixin import MODALITIES
+from sklearn_mm.inputs._columns import is_all_missing, is_constant
 
 __all__ = ["warn_of_ignored"]
 
@@ -15,7 +14,7 @@ _MOST_SHOWN = 10
 _NUMBERED = re.compile(r"(\D*)(\d{1,18})")
 
 
-def warn_of_ignored(frame, detected, inputs, who):
+def warn_of_ignored(frame, detected, inputs, who, modalities):
     """Warn, once, of columns that are ignored although they are neither empty nor constant nor count the rows.
 
     Nothing is said of columns that an Input which names its columns does not name, or of a modality that is None: these
@@ -31,6 +30,8 @@ def warn_of_ignored(frame, detected, inputs, who):
         Inputs by name.
     who : str
         Who ignores them.
+    modalities : collection of str
+        Names of the Inputs that are parameters of their own, and not in the list ``inputs``.
     """
     sought = {kind for input_ in inputs.values() if looks(input_) for kind in input_.detects}
     identifiers, media = [], []
@@ -50,7 +51,7 @@ def warn_of_ignored(frame, detected, inputs, who):
     if identifiers:
         label = identifiers[0][0]
         kinds = f"TabularInput(transformer=TabularTransformer(kinds={{{label!r}: 'categorical'}}))"
-        written = f"tabular={kinds}" if set(inputs) <= set(MODALITIES) else f"{kinds} in `inputs`"
+        written = f"tabular={kinds}" if set(inputs) <= set(modalities) else f"{kinds} in `inputs`"
         lines.append(f"{written} reads {label!r} as categories, a TextInput that names it as text.")
     if media:
         lines.append("Files that are no pictures are read by an Input of your own, in `inputs`.")

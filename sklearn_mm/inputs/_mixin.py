@@ -1,10 +1,12 @@
-"""What everything with Inputs shares: the parameters ``image``, ``text``, ``tabular`` and ``inputs``, short or long."""
+"""What everything with Inputs shares: one parameter per modality, or ``inputs`` instead of them (composition)."""
 
 from numbers import Integral
 
 from sklearn.base import clone
 
-from sklearn_mm.inputs._inputs import ImageInput, Input, TabularInput, TextInput
+from sklearn_mm.inputs._base import Input
+from sklearn_mm.inputs._modalities import MODALITIES
+from sklearn_mm.inputs._parameters import is_auto
 from sklearn_mm.preprocessing.image._pillow_settings import send_with_settings
 from sklearn_mm.utils._validation import (
     StrOptions,
@@ -12,9 +14,7 @@ from sklearn_mm.utils._validation import (
     validate_parameter_constraints,
 )
 
-__all__ = ["MODALITIES", "InputsMixin"]
-
-MODALITIES = {"image": ImageInput, "text": TextInput, "tabular": TabularInput}
+__all__ = ["InputsMixin"]
 
 
 class InputsMixin(_BaseComposition):
@@ -22,8 +22,15 @@ class InputsMixin(_BaseComposition):
 
     The parameters of Inputs, also of those in the list ``inputs``, are parameters of the estimator, as
     ``image__transformer__size`` or ``title__encoder__cell``.
+
+    Attributes
+    ----------
+    modalities : dict of str to type
+        The `Input` class of each of these parameters. A class with a parameter for a modality of its own extends it:
+        ``modalities = {**MultimodalClassifier.modalities, "sensor": SensorInput}``.
     """
 
+    modalities = MODALITIES
     _owner = None  # name of the estimator that this one works for, and whose name errors carry
 
     def __init_subclass__(cls, **kwargs):
@@ -61,16 +68,16 @@ class InputsMixin(_BaseComposition):
         for key in params:
             name, _, nested = key.partition("__")
             value = params.get(name, getattr(self, name, None))
-            if nested and name not in MODALITIES and isinstance(value, str):
+            if nested and name not in self.modalities and isinstance(value, str):
                 raise ValueError(
                     f"Invalid parameter {key!r} for {self._who}: {name}={value!r} has no parameters. Hand in an "
                     f"instance instead of its short name."
                 )
-            if nested and name in MODALITIES and not isinstance(value, Input):
-                columns = "..." if value is None or value == "auto" else repr(value)
+            if nested and name in self.modalities and not isinstance(value, Input):
+                columns = "..." if value is None or is_auto(value) else repr(value)
                 raise ValueError(
                     f"Invalid parameter {key!r} for {self._who}: {name}={value!r} has no parameters. Hand in an "
-                    f"Input: {name}={MODALITIES[name].__name__}({columns})."
+                    f"Input: {name}={self.modalities[name].__name__}({columns})."
                 )
         return self._set_params("inputs", **params)
 
@@ -82,18 +89,18 @@ class InputsMixin(_BaseComposition):
         return self._owner or type(self).__name__
 
     def _resolved_inputs(self):
-        """Return clones of the Inputs by name, in order; None for ``image``, ``text`` or ``tabular`` that are ignored.
+        """Return clones of the Inputs by name, in order; None for modalities that are ignored.
 
-        The names are "image", "text" and "tabular", or else those of ``inputs``, which can be none of these.
+        The names are those of ``modalities``, or else those of ``inputs``, which can be none of these.
         """
         column = [StrOptions({"auto"}), str, Integral, tuple, list, Input, None]
         validate_parameter_constraints(
-            {**dict.fromkeys(MODALITIES, column), "inputs": [list, None]},
-            {name: getattr(self, name) for name in (*MODALITIES, "inputs")},
+            {**dict.fromkeys(self.modalities, column), "inputs": [list, None]},
+            {name: getattr(self, name) for name in (*self.modalities, "inputs")},
             caller_name=self._who,
         )
         if self.inputs is None:
-            inputs = {name: self._short(name, getattr(self, name)) for name in MODALITIES}
+            inputs = {name: self._short(name, getattr(self, name)) for name in self.modalities}
         else:
             inputs = self._long()
         for input_ in inputs.values():
@@ -105,21 +112,22 @@ class InputsMixin(_BaseComposition):
         if value is None:
             return None
         if not isinstance(value, Input):
-            return MODALITIES[name](value)
-        if value.kind != name:
+            return self.modalities[name](value)
+        kind = self.modalities[name].kind
+        if value.kind != kind:
             raise ValueError(
-                f"`{name}` of {self._who} takes Inputs of kind {name!r}, got {type(value).__name__} of kind "
+                f"`{name}` of {self._who} takes Inputs of kind {kind!r}, got {type(value).__name__} of kind "
                 f"{value.kind!r}. Use inputs=[(name, {type(value).__name__}(...)), ...] for all Inputs."
             )
         return clone(value)
 
     def _long(self):
-        for name in MODALITIES:
+        for name, input_class in self.modalities.items():
             value = getattr(self, name)
-            if not (value is None or (isinstance(value, str) and value == "auto")):
+            if not (value is None or is_auto(value)):
                 raise ValueError(
                     f"{self._who} got both `inputs` and `{name}`={value!r}. With `inputs`, only these are used: add "
-                    f"(name, {MODALITIES[name].__name__}(...)) to them."
+                    f"(name, {input_class.__name__}(...)) to them."
                 )
         if not self.inputs:
             raise ValueError(f"`inputs` of {self._who} must have at least one pair (name, Input), got [].")

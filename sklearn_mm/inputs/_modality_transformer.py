@@ -10,9 +10,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mm.blocks import Blocks
 from sklearn_mm.inputs._column_assignment import claim_columns
+from sklearn_mm.inputs._explanation import blocks_of, explain
 from sklearn_mm.inputs._ignored import warn_of_ignored
-from sklearn_mm.inputs._inputs import same_parameters
 from sklearn_mm.inputs._mixin import InputsMixin
+from sklearn_mm.inputs._parameters import same_parameters
 from sklearn_mm.preprocessing.cells._content_keys import hash_rows
 from sklearn_mm.preprocessing.containers._frame import as_frame
 from sklearn_mm.preprocessing.text._truncation import warn_of_cut_texts
@@ -158,13 +159,22 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
             As of `fit_transform`, one row per row of ``X``.
         """
         check_is_fitted(self)
-        frame = self._select(X)
+        return self._read(X, self.specs_)
+
+    def _read(self, X, names):
+        """Return the blocks with these names; ``X`` need not have the columns of others."""
+        columns = {
+            block: (name, input_, labels)
+            for name, input_ in self.inputs_.items()
+            for block, labels in blocks_of(name, input_)
+        }
+        frame = self._select(X, [label for block in names for label in columns[block][2]])
         parts = {}
-        for name, input_ in self.inputs_.items():
-            for block, labels in _blocks_of(name, input_):
-                cells, transformer = _cells_of(frame, labels, input_), self._as_it_reads_now(name, block)
-                keys = self._content_keys(transformer, cells)
-                parts[block] = keys, *_with_memory(transformer, self.memory).read(cells)
+        for block in names:
+            name, input_, labels = columns[block]
+            cells, transformer = _cells_of(frame, labels, input_), self._as_it_reads_now(name, block)
+            keys = self._content_keys(transformer, cells)
+            parts[block] = keys, *_with_memory(transformer, self.memory).read(cells)
         return self._assemble(parts)
 
     def get_feature_names_out(self, input_features=None):
@@ -198,6 +208,13 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
         """
         return self
 
+    @classmethod
+    def _of(cls, parameters, owner, modalities):
+        """Return what reads tables for an estimator, which may have parameters of modalities that this class lacks."""
+        transformer = cls()
+        vars(transformer).update(parameters, _owner=owner, modalities=modalities)
+        return transformer
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.string = True
@@ -209,13 +226,13 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
         frame, self._has_labels = as_frame(X, who)
         self._check_labels(frame)
         inputs = {name: input_ for name, input_ in self._resolved_inputs().items() if input_ is not None}
-        claims, detected = claim_columns(frame, self._has_labels, inputs, who)
-        warn_of_ignored(frame, detected, inputs, who)
+        claims, detected = claim_columns(frame, self._has_labels, inputs, who, self.modalities)
+        warn_of_ignored(frame, detected, inputs, who, self.modalities)
         self.inputs_ = {name: inputs[name].set_params(columns=labels) for name, labels in claims.items()}
         self.column_kinds_ = {label: kind for label, (kind, _) in detected.items()}
         self.column_reasons_ = {label: reason for label, (_, reason) in detected.items()}
         if self.verbose:
-            print(self._explanation())
+            print(explain(self._labels, self.inputs_, detected, who))
 
         self.transformers_, self.specs_, parts = {}, {}, {}
         for name, input_ in self.inputs_.items():
@@ -245,7 +262,7 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
             keys = np.stack(keys, axis=1)
         return Blocks(
             {block: array for block, (_, array, _) in parts.items()},
-            self.specs_,
+            {block: self.specs_[block] for block in parts},
             np.stack([present for _, _, present in parts.values()], axis=1),
             keys,
         )
@@ -282,7 +299,7 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
 
     def _fit_input(self, name, input_, frame, y):
         """Fit one transformer per block, or one for all; yield block, labels, transformer, keys, array and presence."""
-        blocks = _blocks_of(name, input_)
+        blocks = blocks_of(name, input_)
         if input_.shared and not input_.together:
             transformer = input_.make_transformer(frame[input_.columns])
             cells = np.concatenate([frame[label].to_numpy(dtype=object) for label in input_.columns])
@@ -312,13 +329,13 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
         elif hasattr(self, "feature_names_in_"):  # of an earlier fit
             del self.feature_names_in_
 
-    def _select(self, X):
-        """Return a frame that has the columns seen in fit: by label, or by position where one side has no names."""
+    def _select(self, X, needed):
+        """Return a frame with the ``needed`` columns: by label, or by position where one side has no names."""
         frame, has_labels = as_frame(X, self._who)
         was_named = hasattr(self, "feature_names_in_")
         is_named = has_labels and any(isinstance(label, str) for label in frame.columns)
         if has_labels and self._has_labels and was_named == is_named:
-            self._check_lacks_none(frame)
+            self._check_lacks_none(frame, needed)
             return frame
         if frame.shape[1] != self.n_features_in_:
             raise ValueError(
@@ -333,8 +350,7 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
             warnings.warn(f"X has feature names, but {self._who} was fitted without feature names", stacklevel=3)
         return frame.set_axis(self._labels, axis=1)
 
-    def _check_lacks_none(self, frame):
-        needed = [label for input_ in self.inputs_.values() for label in input_.columns]
+    def _check_lacks_none(self, frame, needed):
         lacking = [label for label in needed if label not in frame.columns]
         if lacking:
             unused = [label for label in frame.columns if label not in needed]
@@ -350,28 +366,6 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
             )
         _check_unique([label for label in frame.columns if label in needed], self._who)
 
-    def _explanation(self):
-        """What each column was taken for, as a text table."""
-        blocks = {
-            label: (input_, name, block)
-            for name, input_ in self.inputs_.items()
-            for block, labels in _blocks_of(name, input_)
-            for label in labels
-        }
-        rows = []
-        for label in self._labels:
-            input_, name, block = blocks.get(label, (None, None, "-"))
-            kind = self.column_kinds_.get(label, input_.kind if input_ else "-")
-            reason = self.column_reasons_.get(label, f"named in `{name}`" if input_ else "named in no Input")
-            rows.append((str(label), kind, block, reason))
-        n_blocks = len({block for _, _, block in blocks.values()})
-        widths = [max(len(row[i]) for row in [*rows, ("column", "kind", "block")]) for i in range(3)]
-        lines = [
-            "  ".join([*(cell.ljust(width) for cell, width in zip(row[:3], widths, strict=True)), row[3]])
-            for row in [("column", "kind", "block", "why"), *rows]
-        ]
-        return "\n".join([f"{self._who} reads {len(blocks)} of {len(rows)} columns into {n_blocks} block(s).", *lines])
-
 
 def _check_unique(labels, who):
     labels = pd.Index(labels)
@@ -380,11 +374,6 @@ def _check_unique(labels, who):
             f"{who} finds columns by name, but X has several of the name "
             f"{labels[labels.duplicated()].unique().tolist()}. Rename them."
         )
-
-
-def _blocks_of(name, input_):
-    """Pairs of a block's name and its columns' labels."""
-    return [(name, input_.columns)] if input_.together else [(str(label), [label]) for label in input_.columns]
 
 
 def _take(frame, labels):

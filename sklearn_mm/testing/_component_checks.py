@@ -12,8 +12,9 @@ import torch
 import torch.nn as nn
 from sklearn.base import clone
 
-from sklearn_mm.blocks._specs import ImageSpec, TabularSpec, TextSpec
 from sklearn_mm.encoders._base import Features
+from sklearn_mm.inputs._modalities import MODALITIES
+from sklearn_mm.utils._tensors import as_tensors
 from sklearn_mm.utils._validation import Interval, Options, TupleOf, generate_invalid_param_val
 
 __all__ = ["example_rows", "example_spec", "yield_encoder_checks", "yield_fusion_checks"]
@@ -40,32 +41,17 @@ def yield_fusion_checks(fusion):
 
 def example_spec(kind):
     """Return the spec of a small block of a kind."""
-    if kind == "image":
-        return ImageSpec(name="photo", shape=(16, 20, 3), mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.25))
-    if kind == "text":
-        return TextSpec(name="title", shape=(7,), vocab_size=30, tokenizer="word")
-    if kind == "tabular":
-        return TabularSpec(name="tabular", shape=(), n_numbers=4, cardinalities=(5, 4))
+    if kind in MODALITIES:
+        return MODALITIES[kind].example_spec
     raise ValueError(f"No example is known for blocks of kind {kind!r}. Give the `spec` of a block that it reads.")
 
 
 def example_rows(spec, n_rows=24):
-    """Return rows of a block as stored; among the rows of a text there is an empty one and one of full length."""
-    generator = torch.Generator().manual_seed(0)
-    if spec.kind == "image":
-        return torch.randint(256, (n_rows, *spec.shape), dtype=torch.uint8, generator=generator)
-    if spec.kind == "text":
-        ids = torch.randint(1, spec.vocab_size, (n_rows, *spec.shape), dtype=torch.int32, generator=generator)
-        lengths = torch.randint(1, spec.shape[0] + 1, (n_rows, 1), generator=generator)
-        lengths[0], lengths[-1] = 0, spec.shape[0]
-        return ids * (torch.arange(spec.shape[0]) < lengths)
-    if spec.kind == "tabular":
-        codes = [torch.randint(n_codes, (n_rows,), generator=generator) for n_codes in spec.cardinalities]
-        return {
-            "numbers": torch.randn(n_rows, spec.n_numbers, generator=generator),
-            "codes": torch.stack(codes, 1).int() if codes else torch.empty(n_rows, 0, dtype=torch.int32),
-        }
-    return torch.randn(n_rows, *spec.shape, generator=generator)
+    """Return tensors of rows of a block as stored; normal numbers where its spec does not say what it holds."""
+    rows = spec.example_rows(n_rows)
+    if rows is None:
+        return torch.randn(n_rows, *spec.shape, generator=torch.Generator().manual_seed(0))
+    return as_tensors(rows)
 
 
 @dataclass
@@ -334,6 +320,17 @@ def check_features(case):
             _require(part.isfinite().all(), case, f"`{name}` is not finite.")
 
 
+def check_reading(case):
+    """What the encoder asks of the transformer of its block are parameters that this has."""
+    encoder = case.component
+    for name in encoder.required_reading:
+        _require(name in encoder.reading, case, f"`required_reading` names {name!r}, which is not in `reading`.")
+    if case.spec.kind in MODALITIES:
+        known = MODALITIES[case.spec.kind]().auto_transformer().get_params(deep=False)
+        for name in encoder.reading:
+            _require(name in known, case, f"`reading` names {name!r}; the transformer has {sorted(known)}.")
+
+
 def check_empty_rows(case):
     """Rows of zeros, which is how rows without anything in the block are stored, give finite features."""
     built = _built(case)
@@ -342,9 +339,9 @@ def check_empty_rows(case):
 
 
 def check_padding(case):
-    """More or less padding behind the ids of a text changes nothing."""
+    """More or less padding behind the ids of a row changes nothing."""
     built = _built(case)
-    if case.spec.kind != "text" or built.fixed_length:
+    if not case.spec.padded or built.fixed_length:
         return
     ids = case.inputs
     pooled, tokens, mask = _evaluate(case, built)
@@ -445,7 +442,7 @@ _STATE_CHECKS = (
     check_gradients,
     check_it_learns,
 )
-_ENCODER_CHECKS = (*_PARAMETER_CHECKS, check_features, check_empty_rows, *_STATE_CHECKS, check_padding)
+_ENCODER_CHECKS = (*_PARAMETER_CHECKS, check_reading, check_features, check_empty_rows, *_STATE_CHECKS, check_padding)
 _FUSION_CHECKS = (
     *_PARAMETER_CHECKS,
     check_fused_vector,

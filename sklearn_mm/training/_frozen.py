@@ -76,7 +76,9 @@ class _FrozenBlock:
         self.net = net
         self.encoder = net.module_.encoders[name]
         self.reads_tokens = net.module_.reads_tokens(name)
-        spec = replace(self.spec, name="", columns=(), encoder="auto", augment=None, group=None, pool=None)
+        spec = replace(
+            self.spec, name="", columns=(), encoder="auto", augment=None, group=None, pool=None, reading=None
+        )
         self._spec = digest(spec)
         self._fingerprint = None if self._spec is None else fingerprint(self.encoder)
         column = list(blocks).index(name)

@@ -18,10 +18,10 @@ def check_encoder(encoder, spec=None, rows=None):
         What to check, not built.
     spec : BlockSpec, default=None
         Description of a block that the encoder reads. None takes that of a small block of the encoder's ``kind``, which
-        is known for "image", "text" and "tabular".
+        the `Input` of a modality says: it is known for "image", "text" and "tabular".
     rows : torch.Tensor or dict of torch.Tensor, default=None
-        At least eight rows of such a block, all different, as the block stores them. None draws 24 at random; for kinds
-        other than those above they are float32, from the normal distribution.
+        At least eight rows of such a block, all different, as the block stores them. None draws 24 at random, as
+        ``example_rows`` of the spec makes them; where it makes none, they are float32, from the normal distribution.
 
     Examples
     --------

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from sklearn_mm.encoders import Encoder, ImageEncoder, TabularEncoder, TextEncoder
+from sklearn_mm.encoders import BagEncoder, Encoder, ImageEncoder, TabularEncoder, TextEncoder
+from sklearn_mm.encoders._base import base_encoder
 from sklearn_mm.preprocessing import ImageSpec
 
 
@@ -28,6 +29,24 @@ def test_ids_and_codes_become_what_embeddings_take():
     prepared = TabularEncoder().prepare(row)
     assert prepared["codes"].dtype == torch.int64
     assert row["codes"].dtype == torch.int32
+
+
+def test_a_kind_has_one_base_that_says_how_its_tensors_are_handled():
+    bases = {kind: base_encoder(kind) for kind in ("image", "text", "tabular", "scent")}
+    assert bases == {"image": ImageEncoder, "text": TextEncoder, "tabular": TabularEncoder, "scent": Encoder}
+    ids = torch.tensor([[3, 4, 0]])
+    assert TextEncoder().token_mask(ids).tolist() == [[True, True, False]]
+    assert Encoder().token_mask(ids) is None
+    assert Encoder().module_arguments(ids) == (ids,)
+    numbers, codes = torch.zeros(2, 1), torch.zeros(2, 1, dtype=torch.int64)
+    assert TabularEncoder().module_arguments({"numbers": numbers, "codes": codes}) == (numbers, codes)
+    assert TabularEncoder().module_arguments({"numbers": numbers, "codes": codes[:, :0]}) == (numbers,)
+
+
+def test_what_encoders_ask_for():
+    assert Encoder().reading == ImageEncoder().reading == {}
+    assert TextEncoder().reading == {"tokenizer": "word"}
+    assert BagEncoder().reading == {"tokenizer": "ngram"}
 
 
 def test_the_base_builds_nothing():

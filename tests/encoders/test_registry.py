@@ -12,8 +12,15 @@ from sklearn_mm.encoders import (
     SelfAttentionEncoder,
     TextCNNEncoder,
     ViTEncoder,
+    _registry,
 )
-from sklearn_mm.encoders._registry import ENCODERS, resolve_encoder
+from sklearn_mm.encoders._registry import (
+    ENCODERS,
+    auto_encoder,
+    has_auto_encoder,
+    register_encoder,
+    resolve_encoder,
+)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +79,19 @@ def test_what_is_not_an_encoder_for_the_block(encoder, kind, error, message):
 @pytest.mark.parametrize("kind", sorted(ENCODERS))
 def test_registered_encoders_read_their_kind(kind):
     assert {make().kind for _, make in ENCODERS[kind].items()} == {kind}
+
+
+def test_a_kind_of_ones_own_is_registered(monkeypatch):
+    monkeypatch.setattr(_registry, "ENCODERS", {})
+    monkeypatch.setattr(_registry, "_AUTO", {})
+    assert not has_auto_encoder("scent")
+    register_encoder("scent", "nose", MLPEncoder)
+    register_encoder("scent", "snout", CNNEncoder, default=True)
+    assert has_auto_encoder("scent")
+    assert type(auto_encoder("scent")) is CNNEncoder
+    assert type(resolve_encoder("nose", "scent")) is MLPEncoder
+    with pytest.raises(ValueError, match=r"Unknown scent encoder 'nse'. Did you mean 'nose'.*Known names: nose, snout"):
+        resolve_encoder("nse", "scent")
 
 
 def test_every_public_encoder_has_a_name():

@@ -1,4 +1,7 @@
-"""A modality of one's own, whole: transformer, encoder and Input of signals, beside pictures and words."""
+"""A modality of one's own, whole: transformer, encoder and Input of signals, beside words.
+
+It is used through ``inputs=`` and by a short parameter of an estimator of one's own.
+"""
 
 import pickle
 from numbers import Integral
@@ -8,9 +11,11 @@ import pandas as pd
 import pytest
 import torch
 import torch.nn as nn
+from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
 
-from sklearn_mm import MultimodalClassifier, TextInput
+from sklearn_mm import ImageInput, ModalityTransformer, MultimodalClassifier, TextInput
 from sklearn_mm.encoders import Encoder, Features
 from sklearn_mm.inputs import Input
 from sklearn_mm.preprocessing import BlockSpec, BlockTransformer
@@ -58,12 +63,60 @@ class SignalEncoder(Encoder):
 
 class SignalInput(Input):
     kind = "signal"
+    detects = ("signal",)
+    default_transformer = SignalTransformer
+    default_encoder = SignalEncoder
+    example_spec = BlockSpec(kind="signal", shape=(16,))
 
-    def __init__(self, columns="auto", transformer=None, encoder=None, shared=False):
+    def __init__(self, columns="auto", transformer="auto", encoder="auto", shared=False):
         self.columns = columns
         self.transformer = transformer
         self.encoder = encoder
         self.shared = shared
+
+    def recognise(self, cells):
+        n_signals = sum(isinstance(cell, np.ndarray) and cell.ndim == 1 and len(cell) >= 12 for cell in cells)
+        return f"{n_signals} of {len(cells)} cells are signals" if 2 * n_signals > len(cells) else None
+
+    def takes(self, cell):
+        return isinstance(cell, np.ndarray)
+
+
+class SignalClassifier(MultimodalClassifier):
+    modalities = {**MultimodalClassifier.modalities, "signal": SignalInput}
+
+    def __init__(
+        self,
+        image="auto",
+        text="auto",
+        tabular="auto",
+        signal="auto",
+        *,
+        inputs=None,
+        max_epochs=20,
+        lr=0.01,
+        warm_start=False,
+        random_state=None,
+    ):
+        super().__init__(
+            image,
+            text,
+            tabular,
+            inputs=inputs,
+            max_epochs=max_epochs,
+            lr=lr,
+            warm_start=warm_start,
+            random_state=random_state,
+        )
+        self.signal = signal
+
+
+class SignalReader(ModalityTransformer):
+    modalities = SignalClassifier.modalities
+
+    def __init__(self, image="auto", text="auto", tabular="auto", signal="auto", *, inputs=None, memory=None):
+        super().__init__(image, text, tabular, inputs=inputs, memory=memory)
+        self.signal = signal
 
 
 @pytest.fixture
@@ -109,4 +162,104 @@ def test_an_encoder_of_another_kind(patients, clf):
 
 
 def test_the_encoder_passes_the_shared_checks():
-    check_encoder(SignalEncoder(), BlockSpec(kind="signal", shape=(16,)))
+    check_encoder(SignalEncoder(), SignalInput.example_spec)
+
+
+@pytest.fixture
+def short():
+    return SignalClassifier(text=TextInput("note", encoder="bag"), random_state=0)
+
+
+def test_a_short_parameter_finds_its_columns(patients, short):
+    X, y = patients
+    short.fit(X[:40], y[:40])
+    assert short.transformer_.column_kinds_ == {"signal": "signal"}
+    assert short.transformer_.column_reasons_["signal"] == "39 of 39 cells are signals"
+    assert [spec.kind for spec in short.specs_.values()] == ["text", "signal"]
+    assert short.score(X[40:], y[40:]) == 1
+    loaded = pickle.loads(pickle.dumps(short))
+    np.testing.assert_array_equal(loaded.predict_proba(X), short.predict_proba(X))
+
+
+def test_a_column_that_is_named_or_ignored(patients, short):
+    X, y = patients
+    X = X.assign(other=X["signal"])
+    assert list(short.set_params(signal="other").fit(X, y).specs_) == ["note", "other"]
+    assert list(short.set_params(signal=None).fit(X, y).specs_) == ["note"]
+    assert short.transformer_.column_kinds_ == {"signal": "signal", "other": "signal"}
+
+
+def test_without_the_input_the_rules_of_the_package_hold(patients):
+    X, _ = patients
+    lengths = X["signal"].map(len, na_action="ignore")
+    X = X[lengths == 15]
+    assert ModalityTransformer().fit(X).column_kinds_["signal"] == "vector"
+    assert SignalReader().fit(X).column_kinds_["signal"] == "signal"
+    assert ModalityTransformer(inputs=[("waves", SignalInput())]).fit(X).column_kinds_["signal"] == "signal"
+
+
+def test_a_container_that_the_input_does_not_take(patients):
+    X, _ = patients
+    X.at[3, "signal"] = {"samples": X.at[3, "signal"]}
+    with pytest.raises(TypeError, match=r"SignalReader cannot read column 'signal': .* not 'dict' \(row 3\)"):
+        SignalReader().fit(X)
+
+
+def test_the_short_parameter_is_searched_and_cloned(patients, short):
+    X, y = patients
+    signal = SignalInput(transformer=SignalTransformer(), encoder=SignalEncoder())
+    grid = {"signal__transformer__length": [4, 12], "signal__encoder__width": [4, 8]}
+    search = GridSearchCV(short.set_params(signal=signal), grid, cv=2, error_score="raise").fit(X, y)
+    best = search.best_estimator_
+    assert best.specs_["signal"].shape == (search.best_params_["signal__transformer__length"],)
+    assert best.net_.module_.encoders["signal"].width == search.best_params_["signal__encoder__width"]
+    twin = clone(best)
+    assert twin.signal is not best.signal
+    assert str(twin.get_params()) == str(best.get_params())
+
+
+@pytest.mark.parametrize(
+    ("signal", "key", "way_out"),
+    [
+        ("auto", "signal__encoder__width", "signal=SignalInput(...)"),
+        ("ecg", "signal__transformer__length", "signal=SignalInput('ecg')"),
+        (SignalInput(), "signal__encoder__width", "SignalInput(encoder=SignalEncoder(...))"),
+        (SignalInput(), "signal__transformer__length", "SignalInput(transformer=SignalTransformer(...))"),
+    ],
+)
+def test_keys_that_are_not_there_name_the_way_out(signal, key, way_out):
+    with pytest.raises(ValueError) as error:
+        SignalClassifier(signal=signal).set_params(**{key: 1})
+    assert way_out in str(error.value)
+
+
+def test_errors_speak_of_the_short_parameter(patients, short):
+    with pytest.raises(ValueError, match="`signal` of SignalClassifier takes Inputs of kind 'signal', got ImageInput"):
+        clone(short).set_params(signal=ImageInput()).fit(*patients)
+    with pytest.raises(ValueError, match=r"got both `inputs` and `signal`='ecg'.*\(name, SignalInput\(\.\.\.\)\)"):
+        SignalClassifier(signal="ecg", inputs=[("note", TextInput("note"))]).fit(*patients)
+    with pytest.raises(ValueError, match="'signal' parameter of SignalClassifier must be"):
+        SignalClassifier(signal=2.5).fit(*patients)
+
+
+def test_training_that_goes_on_knows_the_short_parameter(patients, short):
+    short.set_params(warm_start=True, max_epochs=1).fit(*patients)
+    with pytest.raises(ValueError, match=r"no longer act: signal \(was 'auto', is 'signal'\)"):
+        short.set_params(signal="signal").fit(*patients)
+
+
+def test_two_steps_are_as_one(patients, short):
+    X, y = patients
+    reader = SignalReader(text="note")
+    blocks = reader.fit_transform(X)
+    assert list(blocks) == ["note", "signal"]
+    one = clone(short).fit(X, y).predict_proba(X)
+    np.testing.assert_array_equal(clone(short).fit(blocks, y).predict_proba(blocks), one)
+    two = make_pipeline(reader, clone(short)).fit(X, y)
+    np.testing.assert_array_equal(two.predict_proba(X), one)
+    assert list(clone(short).set_params(signal=None).fit(blocks, y).specs_) == ["note"]
+    longer = SignalInput(transformer=SignalTransformer(99))
+    with pytest.raises(ValueError, match=r"The transformer of `signal` cannot act.*signal=SignalInput\(transformer="):
+        clone(short).set_params(signal=longer).fit(blocks, y)
+    wider = SignalInput(encoder=SignalEncoder(3))
+    assert clone(short).set_params(signal=wider).fit(blocks, y).net_.module_.encoders["signal"].width == 3

@@ -129,6 +129,14 @@ class Stuck(GoodEncoder):
         return features._replace(pooled=features.pooled.detach() * 1e-6)
 
 
+class AsksForWhatIsNotThere(GoodEncoder):
+    reading = {"tokeniser": "word"}
+
+
+class RequiresWhatItDoesNotAskFor(GoodEncoder):
+    required_reading = ("lowercase",)
+
+
 def test_a_good_encoder_passes_and_leaves_the_random_state():
     state = torch.get_rng_state()
     check_encoder(GoodEncoder())
@@ -154,6 +162,8 @@ def test_a_good_encoder_passes_and_leaves_the_random_state():
         (MisstatesItsWidth(), "`token_features` is not the width"),
         (HasAFloatMask(), "`mask` is torch.float32"),
         (Stuck(), "by chance it is"),
+        (AsksForWhatIsNotThere(), "`reading` names 'tokeniser'; the transformer has"),
+        (RequiresWhatItDoesNotAskFor(), "`required_reading` names 'lowercase', which is not in `reading`"),
         (GoodEncoder().build(example_spec("text")), "give one that is not built"),
     ],
     ids=lambda case: type(case).__name__ if isinstance(case, Encoder) else "",

@@ -1,0 +1,93 @@
+"""How a block is read for its encoder (the preprocessing that goes with a model): asked for, chosen, contradicted."""
+
+from sklearn_mm.inputs._parameters import comparable, equivalent, is_auto, same_parameters
+from sklearn_mm.preprocessing import BlockTransformer
+
+__all__ = ["Reading", "find_mismatch"]
+
+
+class Reading:
+    """What the transformer of an Input is set to, by whom.
+
+    Parameters
+    ----------
+    transformer : transformer or "auto"
+        What the user handed in.
+    default : transformer or "auto"
+        The default of the Input. A transformer of another class was chosen as a whole; of one like the default, the
+        parameters that differ were.
+    encoder : Encoder or None
+        What the block is read for, if that is known.
+
+    Attributes
+    ----------
+    explicit : dict
+        Parameters of the transformer that the user chose, by name.
+    from_encoder : dict
+        Parameters that the encoder asks for, and the user left open.
+    """
+
+    def __init__(self, transformer, default, encoder):
+        self.transformer = transformer
+        self.encoder = encoder
+        preferred = {} if encoder is None else encoder.reading
+        if is_auto(transformer):
+            self.explicit, self.from_encoder = {}, dict(preferred)
+            return
+        self.explicit, self.from_encoder = transformer.get_params(deep=False), {}
+        if type(transformer) is type(default):
+            defaults = default.get_params(deep=False)
+            self.explicit = {name: v for name, v in self.explicit.items() if not same_parameters(v, defaults[name])}
+            self.from_encoder = {name: value for name, value in preferred.items() if name not in self.explicit}
+
+    def check(self, who):
+        """Raise ValueError where the user chose what the encoder cannot do with."""
+        for name in () if self.encoder is None else self.encoder.required_reading:
+            needed = self.encoder.reading[name]
+            if name in self.explicit and not equivalent(comparable(needed), comparable(self.explicit[name])):
+                raise ValueError(
+                    f"{who}: {type(self.encoder).__name__} needs {name}={needed!r}, but the "
+                    f"{type(self.transformer).__name__} has {name}={self.explicit[name]!r}. Leave that out, or take "
+                    f"another encoder."
+                )
+
+    def record(self):
+        """Return what is worth noting in the ``reading`` of a spec, or None where it would say nothing to encoders."""
+        if not (is_auto(self.transformer) or isinstance(self.transformer, BlockTransformer)):
+            return None
+        passing = getattr(self.transformer, "reading_parameters", ())
+        chosen = {name: (comparable(value), False) for name, value in self.explicit.items() if name not in passing}
+        return chosen | {name: (comparable(value), True) for name, value in self.from_encoder.items()}
+
+
+def find_mismatch(spec, encoder, defaults):
+    """Return the first parameter of a transformer that makes a block one that an encoder cannot use, or None.
+
+    That is one that was left open and would have been chosen otherwise for this encoder, or one that it requires.
+
+    Parameters
+    ----------
+    spec : BlockSpec
+        What is known of the block.
+    encoder : Encoder
+        The encoder.
+    defaults : dict
+        The parameters of the transformer by default.
+
+    Returns
+    -------
+    mismatch : tuple (name, wanted, used, was_auto) or None
+        The parameter, what the encoder wants, what the block was read with, and whether the user had left it open.
+    """
+    if spec.reading is None:
+        return None
+    chosen_for_another = [name for name, (_, was_auto) in spec.reading.items() if was_auto]
+    for name in dict.fromkeys((*encoder.reading, *chosen_for_another)):
+        if name not in spec.reading and name not in defaults:  # it was read by a transformer of another class
+            continue
+        default = defaults.get(name)
+        wanted = comparable(encoder.reading.get(name, default))
+        used, was_auto = spec.reading.get(name, (comparable(default), True))
+        if not equivalent(wanted, used) and (was_auto or name in encoder.required_reading):
+            return name, wanted, used, was_auto
+    return None

@@ -1,0 +1,57 @@
+"""`TextInput`: columns of text."""
+
+from dataclasses import replace
+
+from sklearn_mm.blocks import TextSpec
+from sklearn_mm.inputs._base import Input
+from sklearn_mm.inputs._parameters import is_auto
+from sklearn_mm.preprocessing import TextTransformer
+
+__all__ = ["TextInput"]
+
+
+class TextInput(Input):
+    """Columns of text, how they are read and encoded.
+
+    Each column is one block, named after it.
+
+    Parameters
+    ----------
+    columns : "auto", str, int or list of these, default="auto"
+        Names or positions of the columns; "auto" finds all columns of text.
+    transformer : "auto" or TextTransformer, default="auto"
+        How strings become token ids. "auto" reads as the encoder asks: words, or n-grams for a bag of embeddings.
+        Each column gets a clone.
+    encoder : str or Encoder, default="auto"
+        What encodes the token ids: a registered name ("bag", "gru", "lstm", "rnn", "textcnn", "transformer") or an
+        instance. "auto" leaves it to the estimator.
+    shared : bool, default=False
+        Whether all columns have one vocabulary, learnt from all of them, and are encoded with the same weights: for
+        texts of the same sort, such as question and answer. Needs fewer rows.
+    pool : {"auto", "mean", "max", "attention"}, default="auto"
+        For columns whose cells are lists of texts (such as several reviews of one thing): how the vectors that the
+        encoder makes of the texts of a row become one vector, as of `ImageInput`.
+
+    Examples
+    --------
+    >>> from sklearn_mm import TextInput
+    >>> from sklearn_mm.encoders import RNNEncoder
+    >>> TextInput("title", encoder=RNNEncoder()).set_params(encoder__cell="gru").encoder
+    RNNEncoder(cell='gru')
+    """
+
+    kind = "text"
+    detects = ("text",)
+    default_transformer = TextTransformer
+    example_spec = TextSpec(name="title", shape=(7,), vocab_size=30, tokenizer="word")
+
+    def __init__(self, columns="auto", *, transformer="auto", encoder="auto", shared=False, pool="auto"):
+        self.columns = columns
+        self.transformer = transformer
+        self.encoder = encoder
+        self.shared = shared
+        self.pool = pool
+
+    def make_spec(self, spec, name, block, columns):
+        spec = super().make_spec(spec, name, block, columns)
+        return replace(spec, tokenizer_is_auto=True) if is_auto(self.transformer) else spec
