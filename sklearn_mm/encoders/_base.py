@@ -41,7 +41,8 @@ class Encoder(Component):
     token_features : int
         Width of ``Features.tokens``, set by `build`.
     frozen : bool
-        Whether no weight is trained, so that what the encoder says of a row, in ``eval`` mode, is computed once.
+        Whether training leaves the encoder as it is, in ``eval`` mode, so that what it says of a row is computed once.
+        Known before `build`; the same in a network, whatever asks for gradients there.
     """
 
     frozen = False

@@ -37,9 +37,7 @@ def build_network(specs, fusion, head, wide, n_outputs, levels, modality_dropout
     )
     for name, spec in specs.items():
         if spec.augment is not None:
-            encoder = network.encoder(name)
-            frozen = not any(parameter.requires_grad for parameter in encoder.parameters())
-            network.set_augment(name, resolve_augment(spec.augment, frozen))
+            network.set_augment(name, resolve_augment(spec.augment, network.encoder(name).frozen))
     return network
 
 

@@ -158,3 +158,12 @@ def test_batch_normalisation_of_one_value_says_what_to_do():
     assert encoder(pictures).pooled.shape == (2, 6)
     with pytest.raises(ValueError, match=r"ModuleEncoder: a batch normalisation of Sequential .* Pass batch_size=2"):
         encoder(pictures[:1])
+
+
+@pytest.mark.parametrize("trainable", ["none", "all"])
+def test_what_is_frozen_is_said_before_and_after_build(trainable):
+    module = nn.Linear(3, 2).requires_grad_(False)
+    encoder = ModuleEncoder(module, trainable=trainable)
+    built = clone(encoder).build(TabularSpec(shape=(), n_numbers=3))
+    assert encoder.frozen is built.frozen is (trainable == "none")
+    assert built.requires_grad_().frozen is encoder.frozen
