@@ -14,7 +14,8 @@ from sklearn_mm.estimators._network import build_network
 from sklearn_mm.networks.wide._wide_linear import resolve_wide
 from sklearn_mm.storage._store import resolve_store
 from sklearn_mm.training._averaging import WeightAveraging
-from sklearn_mm.training._callbacks import BestWeights, DivergenceGuard, LearningRate, Progress, clone_callbacks
+from sklearn_mm.training._best_weights import BestWeights
+from sklearn_mm.training._callbacks import DivergenceGuard, LearningRate, Progress, clone_callbacks
 from sklearn_mm.training._compile import compile_network
 from sklearn_mm.training._dataset import BlockDataset
 from sklearn_mm.training._device import on_cpu, resolve_device

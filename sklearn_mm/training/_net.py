@@ -10,7 +10,8 @@ from skorch.callbacks import EpochTimer, PassthroughScoring
 from skorch.utils import to_tensor
 
 from sklearn_mm.training._averaging import WeightAveraging
-from sklearn_mm.training._callbacks import BestWeights, DivergenceGuard, LearningRate, Progress
+from sklearn_mm.training._best_weights import BestWeights
+from sklearn_mm.training._callbacks import DivergenceGuard, LearningRate, Progress
 from sklearn_mm.training._dataset import BatchIterator
 from sklearn_mm.training._device import on_cpu
 from sklearn_mm.training._fork import keep_forks_alive
