@@ -7,7 +7,9 @@ import torch.nn as nn
 
 from sklearn_mm.encoders._base import Encoder, Features, ImageEncoder, TabularEncoder, TextEncoder
 from sklearn_mm.encoders._places import places
-from sklearn_mm.utils._fingerprint import copy_module, fingerprint
+from sklearn_mm.encoders._shared_layers import SharedLayersMixin
+from sklearn_mm.utils._fingerprint import copy_module
+from sklearn_mm.utils._shared_module import share
 from sklearn_mm.utils._token_pooling import masked_mean
 from sklearn_mm.utils._validation import Interval, StrOptions
 
@@ -16,7 +18,7 @@ __all__ = ["ModuleEncoder"]
 _BASES = {"image": ImageEncoder, "text": TextEncoder, "tabular": TabularEncoder}
 
 
-class ModuleEncoder(Encoder):
+class ModuleEncoder(SharedLayersMixin, Encoder):
     """Let a torch module of one's own, trained elsewhere or not, read a block.
 
     The module gets what is usual for the kind of the block:
@@ -33,7 +35,8 @@ class ModuleEncoder(Encoder):
     Parameters
     ----------
     module : torch.nn.Module
-        What reads the block. The instance itself is neither trained nor changed: it is copied.
+        What reads the block. The instance itself is neither trained nor changed: it is copied, once per process
+        if it stays as it is.
     trainable : {"none", "all"}, default="none"
         Whether the module stays as it is (in ``eval`` mode, without gradients) or is trained with the rest of the
         network. What one that stays as it is makes of a row is computed once per ``fit`` rather than once per epoch,
@@ -90,12 +93,10 @@ class ModuleEncoder(Encoder):
         self.kind = spec.kind
         if self.kind == "image":
             ImageEncoder.build(self, spec)
-        if self.frozen:
-            fingerprint(self.module, anew=True)  # once, and not of each copy
-        self.layers = copy_module(self.module)
+        self.layers = share(self.module) if self.frozen else copy_module(self.module)
         self.out_features = self.token_features = self._find_width(spec) if self.width is None else self.width
-        if self.trainable == "none":
-            self.layers.requires_grad_(False)
+        if self.frozen:
+            self.layers.requires_grad_(False)  # only now, because lazy layers come to be in the dry run
         return self.train(self.training)
 
     def train(self, mode=True):
