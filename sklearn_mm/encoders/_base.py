@@ -43,12 +43,25 @@ class Encoder(Component):
     frozen : bool
         Whether training leaves the encoder as it is, in ``eval`` mode, so that what it says of a row is computed once.
         Known before `build`; the same in a network, whatever asks for gradients there.
+    frozen_part : torch.nn.Module or None
+        What training leaves as it is, of an encoder that was built: the encoder if it is frozen. One that is partly
+        frozen has a module here that maps prepared tensors to a dict of tensors, rows first, which are computed once
+        per row, and a method ``rest(tensors)`` that maps these to `Features`; ``forward`` is one after the other.
     """
 
     frozen = False
     kind = None  # the modality that the encoder reads; None: any
     fixed_length = False  # whether the layers depend on the length of a row, so that padding must not be trimmed
     length_costs = True  # whether long rows take much longer than short ones, so that they had better not share batches
+
+    @property
+    def frozen_part(self):
+        return self if self.frozen else None
+
+    @property
+    def partly_frozen(self):
+        """Whether there is a frozen part and more."""
+        return self.frozen_part is not None and not self.frozen
 
     def build(self, spec):
         """Make the layers for a block that ``spec`` describes; returns ``self``."""

@@ -1,25 +1,14 @@
-"""How an encoder holds a module of a user's, and the layers of a frozen one, which others have too."""
+"""How a module has frozen layers that others have too: pickles, deep copies, devices and state dicts."""
 
 from sklearn_mm.utils._fingerprint import copy_module
-from sklearn_mm.utils._held_module import HeldModule, SharedReference, hold
+from sklearn_mm.utils._held_module import SharedReference
 from sklearn_mm.utils._shared_module import convert, is_shared
 
 __all__ = ["SharedLayersMixin"]
 
 
 class SharedLayersMixin:
-    """For encoders with a parameter ``module``, whose ``layers`` may come from `share`.
-
-    What would change shared layers makes the encoder have others instead.
-    """
-
-    @property
-    def module(self):
-        return self._held.module if isinstance(self._held, HeldModule) else self._held
-
-    @module.setter
-    def module(self, module):
-        self._held = hold(module)
+    """For modules whose ``layers`` may come from `share`: what would change them gives the module others instead."""
 
     def __getstate__(self):
         state = dict(super().__getstate__())

@@ -37,7 +37,7 @@ def build_network(specs, fusion, head, wide, n_outputs, levels, modality_dropout
     )
     for name, spec in specs.items():
         if spec.augment is not None:
-            network.set_augment(name, resolve_augment(spec.augment, network.encoder(name).frozen))
+            network.set_augment(name, resolve_augment(spec.augment, network.encoder(name).frozen_part is not None))
     return network
 
 

@@ -23,7 +23,7 @@ class MultimodalNetwork(nn.Module):
     With ``said`` (batch, n_names + 1, n_said) a batch brings along what the wide part says of its rows, which
     otherwise is asked.
     What a frozen encoder made of a block before is under ``features`` instead of ``blocks``: a dict of ``pooled`` and,
-    if they are wanted, ``tokens`` and ``mask``.
+    if they are wanted, ``tokens`` and ``mask``; or what the frozen part of an encoder made of it, by name.
 
     Parameters
     ----------
@@ -148,10 +148,12 @@ class MultimodalNetwork(nn.Module):
         present = self._drop_blocks(batch["present"])
         features = {}
         for column, name in enumerate(self.names):
-            if name in batch.get("features", ()):
-                features[name] = self._encoded(name, batch["features"][name])
+            encoded = batch.get("features", {}).get(name)
+            if encoded is None or self.encoder(name).partly_frozen:
+                block = batch["blocks"][name] if encoded is None else encoded
+                features[name] = self._encode_block(column, block, batch["present"][:, column], encoded is not None)
             else:
-                features[name] = self._encode_block(column, batch["blocks"][name], batch["present"][:, column])
+                features[name] = self._encoded(name, encoded)
             here = present[:, column].unsqueeze(1)  # (batch, 1)
             features[name] = Features(
                 pooled=torch.where(here, features[name].pooled, self.stand_ins[column]),
@@ -197,36 +199,37 @@ class MultimodalNetwork(nn.Module):
         pooled = known["pooled"]  # nobody reads tokens
         return Features(pooled, pooled.unsqueeze(1), pooled.new_ones(len(pooled), 1, dtype=torch.bool))
 
-    def _encode_block(self, column, block, present):
-        name = self.names[column]
-        pooling = self.pooling(name)
-        x = self.encoder(name).prepare(block if pooling is None else block["items"])
-        if self.training:
-            x = self.augment[column](x)
+    def _encode_block(self, column, block, present, by_frozen_part=False):
+        """Return the `Features` of a block, or of what the frozen part of its encoder made of it."""
+        encoder, pooling = self.encoder(self.names[column]), self.pooling(self.names[column])
+        x = block if pooling is None else block["items"]
+        if not by_frozen_part:
+            x = encoder.prepare(x)
+            if self.training:
+                x = self.augment[column](x)
+        encode = encoder.rest if by_frozen_part else encoder
         if pooling is None:
-            return self._encode_present(name, x, present)
-        return pooling(self._encode_items(name, x), block["counts"])
+            return self._encode_present(encode, x, present)
+        return pooling(self._encode_items(encode, x, self.stand_ins[column]), block["counts"])
 
-    def _encode_present(self, name, x, present):
+    def _encode_present(self, encode, x, present):
         """Encode the rows that have the block, so that empty ones neither cost time nor enter batch statistics."""
-        encoder = self.encoder(name)
         if torch.compiler.is_compiling() and not self.training:  # an exported graph has all rows
-            return encoder(x)
+            return encode(x)
         rows = present.nonzero().squeeze(1)
         if len(rows) == len(present) or len(rows) < 2:  # batch statistics need two rows
-            return encoder(x)
-        some = encoder(_take(x, rows))
+            return encode(x)
+        some = encode(_take(x, rows))
         return Features(*(part.new_zeros(len(present), *part.shape[1:]).index_copy(0, rows, part) for part in some))
 
-    def _encode_items(self, name, x):
+    def _encode_items(self, encode, x, stand_in):
         """Return the vectors (n_items, out_features) of the items of a batch, of which there may be none."""
-        encoder = self.encoder(name)
         n_items = len(next(iter(x.values())) if isinstance(x, dict) else x)
         if n_items == 0:
-            return self.stand_ins[self.names.index(name)].new_zeros(0, encoder.out_features)
+            return stand_in.new_zeros(0, len(stand_in))
         if n_items == 1 and self.training:  # batch statistics need two
             x = _take(x, [0, 0])
-        return encoder(x).pooled[:n_items]
+        return encode(x).pooled[:n_items]
 
     def _drop_blocks(self, present):
         if not self.training or self.modality_dropout == 0:

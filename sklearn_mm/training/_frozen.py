@@ -23,11 +23,12 @@ __all__ = ["encode_frozen"]
 _IN_MEMORY = 2**30  # bytes of a block's features up to which they are held in memory where there is no store
 _AT_ONCE = 512  # rows that are encoded before they are written
 _n_tokens = {}  # of a row, by the mark of its features
+_dtypes = {}  # of what frozen parts of encoders make of a row, by its mark
 _unlike_others = WeakKeyDictionary()  # marks of encoders of which no fingerprint can be taken
 
 
 def encode_frozen(blocks, net, store=None, compute=True):
-    """Return `Blocks` with the ``features`` of those blocks whose encoder is frozen.
+    """Return `Blocks` with the ``features`` of those blocks whose encoder is frozen, wholly or in its first part.
 
     Parameters
     ----------
@@ -50,7 +51,7 @@ def encode_frozen(blocks, net, store=None, compute=True):
     network.eval()
     for name in network.names:
         can_be_found = store is not None or name in blocks.features or len(blocks.cache)
-        if network.encoder(name).frozen and (compute or can_be_found):
+        if network.encoder(name).frozen_part is not None and (compute or can_be_found):
             block = _FrozenBlock(blocks, name, net)
             known = blocks.features.get(name, (None, None))
             if known[0] != block.mark:
@@ -61,7 +62,7 @@ def encode_frozen(blocks, net, store=None, compute=True):
 
 
 class _FrozenBlock:
-    """One block with a frozen encoder.
+    """One block with an encoder that has a frozen part: what this makes of a row, `Features` or other tensors.
 
     Parameters
     ----------
@@ -80,10 +81,10 @@ class _FrozenBlock:
         self.name = name
         self.net = net
         self.encoder = net.module_.encoder(name)
-        self.reads_tokens = net.module_.reads_tokens(name)
+        self.reads_tokens = self.encoder.frozen and net.module_.reads_tokens(name)
         spec = replace(self.spec, name="", columns=(), encoder="auto", augment=None, group=None, pool=None)
         self._spec = digest(spec)
-        self._fingerprint = None if self._spec is None else fingerprint(self.encoder)
+        self._fingerprint = None if self._spec is None else fingerprint(self.encoder.frozen_part)
         self._cache = FeatureCache() if self._fingerprint is None else blocks.cache  # of others none is found again
         column = list(blocks).index(name)
         self._keys = None if blocks.content_keys is None else blocks.content_keys[:, column]
@@ -103,13 +104,15 @@ class _FrozenBlock:
         return repr((self.settings, self.reads_tokens))
 
     def encode(self, store, compute):
-        """Return ``pooled`` and perhaps ``tokens`` and ``mask`` of each row; None if there are none."""
+        """Return what the frozen part makes of each row, by name: ``pooled`` at least of a frozen encoder; or None."""
         store = None if self._fingerprint is None else store
         if store is None and not compute and self.settings not in self._cache:
             return None
         are_lists = isinstance(self.array, Ragged)
         filled = np.arange(len(self.items)) if are_lists else np.flatnonzero(self._present)
-        dtype = self._dtype(filled)
+        dtype = self._dtype_of_part(filled) if self.encoder.partly_frozen else self._dtype(filled)
+        if dtype is None:
+            return None
         if store is None:
             n_bytes = self._n_bytes(dtype)
             most = max(_IN_MEMORY, math.prod(self.items.shape) * self.items.dtype.itemsize)
@@ -156,11 +159,17 @@ class _FrozenBlock:
             _n_tokens[self.mark] = n_numbers // (self.encoder.token_features + 1)
         return _n_tokens.get(self.mark, 1)
 
+    def _dtype_of_part(self, filled):
+        """Return the dtype of what the frozen part of an encoder makes of a row, of which the first one tells."""
+        if self.mark not in _dtypes and len(filled):
+            self._map(self.items[filled[:1]])
+        return _dtypes.get(self.mark)
+
     def _n_bytes(self, dtype):
         """Return about how many bytes the features of all rows take: tokens are as many as ids, or all."""
         share = np.count_nonzero(self.items) / max(1, self.items.size) if self._is_ragged else 1.0
-        pooled = dtype["pooled"].itemsize
-        return len(self.items) * (pooled + share * (dtype.itemsize - pooled))
+        first = dtype[0].itemsize  # of what each row has once
+        return len(self.items) * (first + share * (dtype.itemsize - first))
 
     def _fetch(self, keep, keys, filled, dtype):
         """Return the features of the items that are there, as `StoredRows` of records."""
@@ -217,7 +226,12 @@ class _FrozenBlock:
 
     def _read(self, batch):
         """Return the features of a batch side by side, (batch, n_numbers)."""
-        pooled, tokens, mask = self.encoder(self.encoder.prepare(batch["blocks"][self.name]))
+        x = self.encoder.prepare(batch["blocks"][self.name])
+        if self.encoder.partly_frozen:
+            tensors = self.encoder.frozen_part(x)
+            _dtypes[self.mark] = np.dtype([(name, "<f4", tuple(part.shape[1:])) for name, part in tensors.items()])
+            return torch.cat([part.flatten(1).float() for part in tensors.values()], 1)
+        pooled, tokens, mask = self.encoder(x)
         if not self.reads_tokens:
             return pooled.float()
         return torch.cat([pooled.float(), tokens.flatten(1).float(), mask.float()], 1)

@@ -6,7 +6,7 @@ __all__ = ["trained_state", "trained_tensors"]
 
 
 def trained_tensors(network):
-    """Return all parameters and buffers but those of frozen encoders, each once.
+    """Return all parameters and buffers but those of frozen parts of encoders, each once.
 
     Parameters
     ----------
@@ -18,7 +18,7 @@ def trained_tensors(network):
     tensors : list of torch.Tensor
         In an order that stays the same.
     """
-    frozen = {part for encoder in _frozen(network).values() for part in encoder.modules()}
+    frozen = {module for part in _frozen_parts(network) for module in part.modules()}
     tensors = {}
     for module in network.modules():
         if module not in frozen:
@@ -28,11 +28,12 @@ def trained_tensors(network):
 
 
 def trained_state(network):
-    """Return ``state_dict()`` without what belongs to frozen encoders; its tensors are the network's own."""
-    prefixes = tuple(f"{name}." for name in _frozen(network))
+    """Return ``state_dict()`` without what belongs to frozen parts of encoders; its tensors are the network's own."""
+    frozen = _frozen_parts(network)
+    prefixes = tuple(f"{name}." for name, module in network.named_modules() if module in frozen)
     return {name: value for name, value in network.state_dict().items() if not name.startswith(prefixes)}
 
 
-def _frozen(network):
-    """Return the frozen encoders of a network, by the name under which the network has them."""
-    return {name: module for name, module in network.named_modules() if isinstance(module, Encoder) and module.frozen}
+def _frozen_parts(network):
+    parts = {module.frozen_part for module in network.modules() if isinstance(module, Encoder)}
+    return parts - {None}
