@@ -63,7 +63,7 @@ def convert(shared, function):
     if all(function(tensor) is tensor for tensor in _tensors(shared)):
         return shared
     other = copy.deepcopy(shared)._apply(function)
-    return intern((_keys[shared][0], *map(_type, _tensors(other))), other)
+    return intern(_key(other), other)
 
 
 def _key(module, anew=False):
@@ -83,7 +83,7 @@ def _find(key, module):
         return shared
     alike = list(map(type, shared.modules())) == list(map(type, module.modules()))
     same = alike and all(map(torch.equal, _tensors(shared), _tensors(module)))
-    return shared if same and fingerprint(shared) == fingerprint(module) else None
+    return shared if same and fingerprint(shared) == key[0] else None
 
 
 def _keep(key, module):
