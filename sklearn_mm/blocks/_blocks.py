@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sklearn_mm.blocks._feature_cache import FeatureCache
 from sklearn_mm.blocks._ragged import Ragged
 from sklearn_mm.storage._stored_rows import StoredRows
 
@@ -29,6 +30,14 @@ class Blocks(dict):
         What frozen encoders have made of the rows of some blocks, each with a mark of the encoder: whoever has the same
         one need not encode these blocks again.
 
+    cache : FeatureCache, default=None
+        What frozen encoders have made of these rows and others, which all that is made of the same `Blocks` shares; a
+        new one by default.
+
+    Notes
+    -----
+    Pickles have no cache. Without ``content_keys``, rows are found in it by a hash of their bytes.
+
     Examples
     --------
     >>> import numpy as np
@@ -40,7 +49,7 @@ class Blocks(dict):
            [1, 2]], dtype=int32)
     """
 
-    def __init__(self, arrays, specs, present=None, content_keys=None, features=None):
+    def __init__(self, arrays, specs, present=None, content_keys=None, features=None, cache=None):
         super().__init__(arrays)
         lengths = {name: len(array) for name, array in arrays.items()}
         if len(set(lengths.values())) > 1:
@@ -52,6 +61,7 @@ class Blocks(dict):
         self.present = np.ones((self._n_rows, len(arrays)), dtype=bool) if present is None else present
         self.content_keys = content_keys
         self.features = {} if features is None else dict(features)
+        self.cache = FeatureCache() if cache is None else cache
         for what in ("present", "content_keys"):
             array = getattr(self, what)
             if array is not None and array.shape != (self._n_rows, len(arrays)):
@@ -82,12 +92,13 @@ class Blocks(dict):
             self.present[key],
             None if self.content_keys is None else self.content_keys[key],
             {name: (mark, features[key]) for name, (mark, features) in self.features.items()},
+            self.cache,
         )
 
     def with_views(self):
         """Return `Blocks` whose large arrays are views, so that choosing rows of them does not copy these."""
         views = {name: _view(array) if self.specs[name].large else array for name, array in self.items()}
-        return Blocks(views, self.specs, self.present, self.content_keys, self.features)
+        return Blocks(views, self.specs, self.present, self.content_keys, self.features, self.cache)
 
     def _refuse(self, *args, **kwargs):
         raise TypeError("Blocks are read-only; make new ones with Blocks(arrays, specs).")
@@ -103,11 +114,16 @@ class Blocks(dict):
             self.present[:, columns],
             None if self.content_keys is None else self.content_keys[:, columns],
             {name: self.features[name] for name in names if name in self.features},
+            self.cache,
         )
 
     def with_features(self, features):
         """Return the same rows with other ``features``."""
-        return Blocks(dict(self), self.specs, self.present, self.content_keys, features)
+        return Blocks(dict(self), self.specs, self.present, self.content_keys, features, self.cache)
+
+    def with_specs(self, specs):
+        """Return the same rows, without ``features``, of blocks that are described in another way."""
+        return Blocks(dict(self), specs, self.present, self.content_keys, cache=self.cache)
 
     def copy(self):
         """Return `Blocks` over the same arrays."""

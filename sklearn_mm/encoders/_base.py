@@ -41,7 +41,12 @@ class Encoder(Component):
     token_features : int
         Width of ``Features.tokens``, set by `build`.
     frozen : bool
-        Whether no weight is trained, so that what the encoder says of a row, in ``eval`` mode, is computed once.
+        Whether training leaves the encoder as it is, in ``eval`` mode, so that what it says of a row is computed once.
+        Known before `build`; the same in a network, whatever asks for gradients there.
+    frozen_part : torch.nn.Module or None
+        What training leaves as it is, of an encoder that was built: the encoder if it is frozen. One that is partly
+        frozen has a module here that maps prepared tensors to a dict of tensors, rows first, which are computed once
+        per row, and a method ``rest(tensors)`` that maps these to `Features`; ``forward`` is one after the other.
     reading : dict
         How it wants its block read (preprocessing): parameters of the transformer of its modality, such as
         ``{"size": 224, "mean": (0.5, 0.5, 0.5)}``. An Input sets them where the user has set nothing else.
@@ -55,6 +60,15 @@ class Encoder(Component):
     kind = None  # the modality that the encoder reads; None: any
     fixed_length = False  # whether the layers depend on the length of a row, so that padding must not be trimmed
     length_costs = True  # whether long rows take much longer than short ones, so that they had better not share batches
+
+    @property
+    def frozen_part(self):
+        return self if self.frozen else None
+
+    @property
+    def partly_frozen(self):
+        """Whether there is a frozen part and more."""
+        return self.frozen_part is not None and not self.frozen
 
     def build(self, spec):
         """Make the layers for a block that ``spec`` describes; returns ``self``."""

@@ -6,16 +6,20 @@ import torch
 import torch.nn as nn
 
 from sklearn_mm.encoders._base import Encoder, Features, base_encoder
+from sklearn_mm.encoders._frozen_stem import FrozenStem
 from sklearn_mm.encoders._places import places
-from sklearn_mm.utils._fingerprint import copy_module, fingerprint
+from sklearn_mm.encoders._shared_layers import SharedLayersMixin
+from sklearn_mm.utils._fingerprint import copy_module
+from sklearn_mm.utils._held_module import HeldModule, hold
+from sklearn_mm.utils._shared_module import share
 from sklearn_mm.utils._tensors import as_tensors
 from sklearn_mm.utils._token_pooling import masked_mean
-from sklearn_mm.utils._validation import Interval, StrOptions
+from sklearn_mm.utils._validation import Interval
 
 __all__ = ["ModuleEncoder"]
 
 
-class ModuleEncoder(Encoder):
+class ModuleEncoder(SharedLayersMixin, Encoder):
     """Let a torch module of one's own, trained elsewhere or not, read a block.
 
     The module gets what is usual for the kind of the block:
@@ -32,12 +36,14 @@ class ModuleEncoder(Encoder):
     Parameters
     ----------
     module : torch.nn.Module
-        What reads the block. The instance itself is neither trained nor changed: it is copied.
-    trainable : {"none", "all"}, default="none"
+        What reads the block. The instance itself is neither trained nor changed: it is copied, once per process
+        if it stays as it is.
+    trainable : {"none", "all"} or str, default="none"
         Whether the module stays as it is (in ``eval`` mode, without gradients) or is trained with the rest of the
         network. What one that stays as it is makes of a row is computed once per ``fit`` rather than once per epoch,
         and with the estimator's ``memory=`` once for all. Training fits more and needs more data and time; a trained
-        module wants a small learning rate.
+        module wants a small learning rate. Of a `torch.nn.Sequential` the name of a child, as "3", trains this one and
+        those after it: what comes before stays as it is, and what it makes of a row is computed once.
     width : int or None, default=None
         Width of what the module returns. None finds it out by a dry run, for images, texts and tables.
 
@@ -69,7 +75,7 @@ class ModuleEncoder(Encoder):
 
     _parameter_constraints = {
         "module": [nn.Module],
-        "trainable": [StrOptions({"none", "all"})],
+        "trainable": [str],
         "width": [Interval(Integral, 1, None, closed="left"), None],
     }
 
@@ -87,13 +93,26 @@ class ModuleEncoder(Encoder):
             )
         self.kind = spec.kind
         base_encoder(self.kind).register_statistics(self, spec)
-        if self.frozen:
-            fingerprint(self.module, anew=True)  # once, and not of each copy
-        self.layers = copy_module(self.module)
+        if self.trainable in ("none", "all"):
+            self.layers = share(self.module) if self.frozen else copy_module(self.module)
+        else:
+            first = self._first_trained()
+            self.stem = FrozenStem(spec, self.module[:first])
+            self.layers = copy_module(self.module[first:])
         self.out_features = self.token_features = self._find_width(spec) if self.width is None else self.width
-        if self.trainable == "none":
-            self.layers.requires_grad_(False)
+        if self.frozen:
+            self.layers.requires_grad_(False)  # only now, because lazy layers come to be in the dry run
         return self.train(self.training)
+
+    def _first_trained(self):
+        """Return the number of the child of a sequence from which on it is trained."""
+        children = [name for name, _ in self.module.named_children()] if type(self.module) is nn.Sequential else []
+        if self.trainable not in children[1:]:
+            raise ValueError(
+                f'ModuleEncoder(trainable={self.trainable!r}): give "none", "all", or the name of a child of an '
+                f"nn.Sequential but the first, from which on it is trained; {self._name} has {children[1:]}."
+            )
+        return children.index(self.trainable)
 
     def train(self, mode=True):
         """Set the mode; a module that is not trained stays in ``eval`` mode."""
@@ -113,7 +132,15 @@ class ModuleEncoder(Encoder):
         return base_encoder(self.kind).prepare(self, x)
 
     def forward(self, x):
-        output = self._read(x)
+        return self._features(self._output(x), base_encoder(self.kind).token_mask(self, x))
+
+    def rest(self, tensors):
+        """Return the `Features` that follow from what the part that is not trained makes of rows."""
+        mask = tensors.get("mask")
+        return self._features(self._call(tensors["values"]), None if mask is None else mask.bool())
+
+    def _features(self, output, mask):
+        """Return the `Features` that an output of the module stands for; ``mask`` says which ids are no padding."""
         if self._width_of(output) != self.out_features:
             raise ValueError(
                 f"ModuleEncoder(width={self.out_features}): {self._name} returned a tensor of shape "
@@ -122,14 +149,17 @@ class ModuleEncoder(Encoder):
         if output.ndim == 2:
             return Features(output, output.unsqueeze(1), output.new_ones(len(output), 1, dtype=torch.bool))
         tokens = places(output) if output.ndim == 4 else output
-        mask = base_encoder(self.kind).token_mask(self, x)
         if mask is None or mask.shape != tokens.shape[:2]:
             mask = tokens.new_ones(tokens.shape[:2], dtype=torch.bool)
         return Features(masked_mean(tokens, mask), tokens, mask)
 
-    def _read(self, x):
-        arguments = base_encoder(self.kind).module_arguments(self, x)
-        if self.trainable == "none":
+    def _output(self, x):
+        if "stem" in self._modules:
+            return self._call(self.stem(x)["values"])
+        return self._call(*base_encoder(self.kind).module_arguments(self, x))
+
+    def _call(self, *arguments):
+        if self.frozen:
             with torch.no_grad():
                 return self.layers(*arguments)
         try:
@@ -147,6 +177,19 @@ class ModuleEncoder(Encoder):
     def frozen(self):
         """Whether the module stays as it is, so that its features are computed once."""
         return self.trainable == "none"
+
+    @property
+    def frozen_part(self):
+        """What stays as it is: the whole, or the children before the first that is trained."""
+        return self if self.frozen else self._modules.get("stem")
+
+    @property
+    def module(self):
+        return self._held.module if isinstance(self._held, HeldModule) else self._held
+
+    @module.setter
+    def module(self, module):
+        self._held = hold(module)
 
     @property
     def _name(self):
@@ -172,7 +215,7 @@ class ModuleEncoder(Encoder):
         self.layers.eval()
         try:
             with torch.no_grad():
-                output = self._read(self.prepare(as_tensors(rows)))
+                output = self._output(self.prepare(as_tensors(rows)))
         except (RuntimeError, TypeError, ValueError, IndexError) as error:
             raise ValueError(
                 f"ModuleEncoder: {self._name} cannot read block {spec.name!r} ({spec.kind}, one row of shape "

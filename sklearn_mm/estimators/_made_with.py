@@ -3,6 +3,7 @@
 from sklearn.base import BaseEstimator
 
 from sklearn_mm.inputs._parameters import same_parameters
+from sklearn_mm.utils._held_module import hold
 
 __all__ = ["check_unchanged", "parameters_of_network"]
 
@@ -17,7 +18,7 @@ def parameters_of_network(estimator):
     params = {key: value for key, value in estimator.get_params().items() if key.partition("__")[0] in names}
     owners = {key: params.get(key.rpartition("__")[0]) for key in params}
     return {
-        key: value
+        key: hold(value)
         for key, value in params.items()
         if key.rpartition("__")[2] not in getattr(owners[key], "reading_parameters", ())
     }

@@ -43,8 +43,7 @@ def build_network(specs, objective, dataset, sample_weight, generator, modality_
     network = MultimodalNetwork(encoders, objective.build_top(encoders, specs, target))
     for name, spec in specs.items():
         if spec.augment is not None:
-            frozen = not any(parameter.requires_grad for parameter in encoders[name].parameters())
-            encoders.set_augment(name, resolve_augment(spec.augment, frozen))
+            encoders.set_augment(name, resolve_augment(spec.augment, encoders[name].frozen_part is not None))
     network.start(dataset.blocks, target, sample_weight, generator)
     return network
 

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from sklearn_mm.blocks import Blocks
 from sklearn_mm.inputs._column_assignment import as_list, looks
 from sklearn_mm.inputs._modalities import MODALITIES
 from sklearn_mm.inputs._parameters import is_auto
@@ -50,8 +49,7 @@ def respecify(blocks, inputs, owner, modalities=MODALITIES):
             specs[block] = _respecified(specs[block], name, inputs[name], owner, modalities)
             inputs[name].check_spec(specs[block], owner)
     _check_groups(specs, inputs, owner, modalities)
-    blocks = blocks.select(chosen)
-    return Blocks(dict(blocks), specs, blocks.present, blocks.content_keys)
+    return blocks.select(chosen).with_specs(specs)
 
 
 def _choose(blocks, inputs, owner, modalities):

@@ -17,7 +17,7 @@ class BlockEncoders(nn.Module):
     it. The tensors of a block whose rows hold several items are a dict of ``items`` (n_items, ...) of all rows, and
     ``counts`` (batch,), how many each row has: the encoder sees the items, and their vectors are pooled by row. What a
     frozen encoder made of a block before is under ``features`` instead of ``blocks``: a dict of ``pooled`` and, if they
-    are wanted, ``tokens`` and ``mask``.
+    are wanted, ``tokens`` and ``mask``; or of what the frozen part of an encoder made of it, by name.
 
     ``encoders[name]`` is the built encoder of a block.
 
@@ -105,10 +105,13 @@ class BlockEncoders(nn.Module):
         present = self._drop_blocks(filled)
         features = {}
         for column, name in enumerate(names):
-            if name in batch.get("features", ()):
-                block = self._encoded_before(name, batch["features"][name])
-            else:
+            encoded = batch.get("features", {}).get(name)
+            if encoded is None:
                 block = self._encode_block(name, batch["blocks"][name], filled[:, column])
+            elif self[name].partly_frozen:
+                block = self._encode_rest(name, encoded, filled[:, column])
+            else:
+                block = self._encoded_before(name, encoded)
             is_present = present[:, column].unsqueeze(1)  # (batch, 1)
             features[name] = Features(
                 pooled=torch.where(is_present, block.pooled, self._stand_in(name)),
@@ -130,33 +133,40 @@ class BlockEncoders(nn.Module):
         return Features(pooled, pooled.unsqueeze(1), pooled.new_ones(len(pooled), 1, dtype=torch.bool))
 
     def _encode_block(self, name, block, present):
-        pooling = self.pooling(name)
-        x = self[name].prepare(block if pooling is None else block["items"])
+        x = self[name].prepare(block if self.pooling(name) is None else block["items"])
         if self.training:
             x = self.augment[self.names.index(name)](x)
-        if pooling is None:
-            return self._encode_present(name, x, present)
-        return pooling(self._encode_items(name, x), block["counts"])
+        return self._pooled(name, self[name], x, block, present)
 
-    def _encode_present(self, name, x, present):
+    def _encode_rest(self, name, encoded, present):
+        """Return the `Features` of a block of which the frozen part of its encoder has made tensors before."""
+        x = encoded if self.pooling(name) is None else encoded["items"]
+        return self._pooled(name, self[name].rest, x, encoded, present)
+
+    def _pooled(self, name, encode, x, block, present):
+        pooling = self.pooling(name)
+        if pooling is None:
+            return self._encode_present(encode, x, present)
+        return pooling(self._encode_items(encode, x, self._stand_in(name)), block["counts"])
+
+    def _encode_present(self, encode, x, present):
         """Encode the rows that have the block, so that empty ones neither cost time nor enter batch statistics."""
-        encoder = self[name]
         if torch.compiler.is_compiling() and not self.training:  # an exported graph has all rows
-            return encoder(x)
+            return encode(x)
         rows = present.nonzero().squeeze(1)
         if len(rows) == len(present) or len(rows) < 2:  # batch statistics need two rows
-            return encoder(x)
-        encoded = encoder(_take(x, rows))
+            return encode(x)
+        encoded = encode(_take(x, rows))
         return Features(*(part.new_zeros(len(present), *part.shape[1:]).index_copy(0, rows, part) for part in encoded))
 
-    def _encode_items(self, name, x):
+    def _encode_items(self, encode, x, stand_in):
         """Return the vectors (n_items, out_features) of the items of a batch, of which there may be none."""
         n_items = len(next(iter(x.values())) if isinstance(x, dict) else x)
         if n_items == 0:
-            return self._stand_in(name).new_zeros(0, self.widths[name])
+            return stand_in.new_zeros(0, len(stand_in))
         if n_items == 1 and self.training:  # batch statistics need two
             x = _take(x, [0, 0])
-        return self[name](x).pooled[:n_items]
+        return encode(x).pooled[:n_items]
 
     def _drop_blocks(self, present):
         if not self.training or self.modality_dropout == 0:

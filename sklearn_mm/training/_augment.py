@@ -239,7 +239,7 @@ def resolve_augment(augment, encoder_is_frozen=False):
         before any other. A module gets float32 (batch, channels, height, width) in [0, 1] and returns the same; it is
         copied. None leaves pictures as they are.
     encoder_is_frozen : bool, default=False
-        Whether the encoder is not trained. What it says about a picture is then computed once, and an augmentation
+        Whether the encoder has a frozen part. What this says about a picture is computed once, and an augmentation
         could not act: naming one is an error.
 
     Returns

@@ -1,27 +1,21 @@
-"""Average the weights over the training steps."""
+"""Average the weights over the training steps: an exponential moving average (EMA, Polyak averaging)."""
+
+from collections import defaultdict
 
 import torch
 from skorch.callbacks import Callback
-from torch.optim.swa_utils import AveragedModel
+
+from sklearn_mm.training._trained_state import trained_tensors
 
 __all__ = ["WeightAveraging"]
-
-
-@torch.no_grad()
-def _move_towards(averages, weights, n_averaged):
-    """Move averages towards weights; the average looks back over about a tenth of the steps so far."""
-    if averages[0].is_floating_point():
-        torch._foreach_lerp_(averages, weights, 9 / (10 + float(n_averaged)))
-    else:  # counts, as of batch norm
-        torch._foreach_copy_(averages, weights)
 
 
 class WeightAveraging(Callback):
     """Validate, stop and predict with an exponential moving average of the weights.
 
     The decay rises with the step t as t / (t + 9), so that an average over few steps does not remember the random
-    start. Statistics of batch norm are averaged in the same way. Between epochs the network holds the averaged
-    weights, for all callbacks that look at it; while it trains it holds its own.
+    start. Statistics of batch norm are averaged in the same way; frozen encoders are not copied. Between epochs the
+    network holds the averaged weights, for all callbacks that look at it; while it trains it holds its own.
 
     References
     ----------
@@ -30,7 +24,8 @@ class WeightAveraging(Callback):
 
     def on_train_begin(self, net, **kwargs):
         """Begin with the weights as they are."""
-        self.average_ = AveragedModel(net.module_, multi_avg_fn=_move_towards, use_buffers=True)
+        self.average_ = []
+        self.n_steps_ = 0
         self.averaged_ = False
 
     def on_batch_begin(self, net, batch=None, training=None, **kwargs):
@@ -40,7 +35,12 @@ class WeightAveraging(Callback):
     def on_batch_end(self, net, batch=None, training=None, **kwargs):
         """Let the average follow a step."""
         if training:
-            self.average_.update_parameters(net.module_)
+            weights = [tensor.detach() for tensor in trained_tensors(net.module_)]
+            if self.n_steps_ == 0:
+                self.average_ = [tensor.clone() for tensor in weights]
+            else:
+                _move_towards(self.average_, weights, 9 / (10 + self.n_steps_))
+            self.n_steps_ += 1
 
     def on_epoch_end(self, net, **kwargs):
         """Show the averaged weights to the callbacks that follow."""
@@ -53,14 +53,23 @@ class WeightAveraging(Callback):
 
     def hold(self, net, averaged):
         """Swap the tensors of the network and of the average, without a copy."""
-        if averaged == self.averaged_ or not self.average_.n_averaged:
+        if averaged == self.averaged_ or not self.n_steps_:
             return
         with torch.no_grad():
-            for own, other in zip(_tensors(net.module_), _tensors(self.average_.module), strict=True):
+            for own, other in zip(trained_tensors(net.module_), self.average_, strict=True):
                 own.data, other.data = other.data, own.data
         self.averaged_ = averaged
 
 
-def _tensors(module):
-    yield from module.parameters()
-    yield from module.buffers()
+@torch.no_grad()
+def _move_towards(averages, weights, share):
+    """Move averages by a share of the way to the weights; counts, as of batch norm, are copied."""
+    alike = defaultdict(lambda: ([], []))
+    for average, weight in zip(averages, weights, strict=True):
+        for tensors, tensor in zip(alike[weight.device, weight.dtype], (average, weight), strict=True):
+            tensors.append(tensor)
+    for (_, dtype), (own, others) in alike.items():
+        if dtype.is_floating_point:
+            torch._foreach_lerp_(own, others, share)
+        else:
+            torch._foreach_copy_(own, others)

@@ -1,44 +1,15 @@
-"""skorch callbacks: early stopping, divergence, progress."""
+"""skorch callbacks: divergence, learning rate, progress, and those of the user."""
 
 import sys
 import time
 
 import numpy as np
 from sklearn.base import clone
-from skorch.callbacks import Callback, EarlyStopping, LRScheduler
+from skorch.callbacks import Callback, LRScheduler
 from skorch.callbacks.scoring import ScoringBase
 from tqdm.auto import tqdm
 
-from sklearn_mm.training._interrupts import raises_stop
-
-__all__ = ["BestWeights", "DivergenceGuard", "LearningRate", "Progress", "clone_callbacks"]
-
-
-class BestWeights(EarlyStopping):
-    """Keep the weights of the best validation epoch in memory; stop when there was no better one for a while.
-
-    Parameters
-    ----------
-    monitor : str
-        What to go by, a name in the history.
-    patience : int
-        Epochs without a better one before stopping.
-    best_possible : float, default=None
-        Score that cannot be bettered: at it training stops at once. With None, lower is better.
-    """
-
-    def __init__(self, monitor="valid_loss", patience=10, lower_is_better=True, best_possible=None):
-        super().__init__(
-            monitor=monitor, patience=patience, lower_is_better=lower_is_better, threshold=0, load_best=True
-        )
-        self.best_possible = best_possible
-
-    def on_epoch_end(self, net, **kwargs):
-        """Remember a better epoch; ask the net to stop when patience is over or perfection reached."""
-        if raises_stop(super().on_epoch_end, net, **kwargs):
-            net.stopping_ = True
-        if self.best_possible is not None and net.history[-1, self.monitor] >= self.best_possible:
-            net.stopping_ = True
+__all__ = ["DivergenceGuard", "LearningRate", "Progress", "clone_callbacks"]
 
 
 class DivergenceGuard(Callback):

@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 
 from sklearn_mm.blocks import Blocks, Ragged
 from sklearn_mm.training._prefetch import prefetched
+from sklearn_mm.training._token_rows import TokenRows
 
 __all__ = ["Batch", "BatchIterator", "BlockDataset"]
 
@@ -84,6 +85,8 @@ class BlockDataset(Dataset):
     def _tensors(self, name, rows):
         if isinstance(rows, Ragged):
             return {"items": self._tensors(name, rows.items), "counts": _tensor(rows.counts)}
+        if isinstance(rows, TokenRows):
+            return {field: _tensor(array) for field, array in rows.padded().items()}
         rows = np.asarray(rows)  # here, and for this batch only, rows that lie in files are read
         if rows.dtype.names:  # a table, or features: one tensor per field
             return {field: _tensor(rows[field]) for field in rows.dtype.names}

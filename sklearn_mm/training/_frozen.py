@@ -1,7 +1,9 @@
-"""What frozen encoders make of rows, computed once: per fit, or once for all with a store."""
+"""What frozen encoders make of rows, computed once: per fit, per `Blocks`, or once for all with a store."""
 
 import math
 from dataclasses import replace
+from functools import partial
+from hashlib import blake2b
 from uuid import uuid4
 from weakref import WeakKeyDictionary
 
@@ -9,9 +11,11 @@ import numpy as np
 import torch
 
 from sklearn_mm.blocks import Blocks, Ragged
+from sklearn_mm.blocks._feature_cache import FeatureCache
 from sklearn_mm.preprocessing.cells._content_keys import hash_rows
 from sklearn_mm.storage._store import fetch
 from sklearn_mm.training._dataset import BlockDataset
+from sklearn_mm.training._token_rows import TokenRows, cut_tokens, lengths_of, n_pages, page_type
 from sklearn_mm.utils._fingerprint import digest, fingerprint
 
 __all__ = ["encode_frozen"]
@@ -19,11 +23,12 @@ __all__ = ["encode_frozen"]
 _IN_MEMORY = 2**30  # bytes of a block's features up to which they are held in memory where there is no store
 _AT_ONCE = 512  # rows that are encoded before they are written
 _n_tokens = {}  # of a row, by the mark of its features
+_dtypes = {}  # of what frozen parts of encoders make of a row, by its mark
 _unlike_others = WeakKeyDictionary()  # marks of encoders of which no fingerprint can be taken
 
 
 def encode_frozen(blocks, net, store=None, compute=True):
-    """Return `Blocks` with the ``features`` of those blocks whose encoder is frozen.
+    """Return `Blocks` with the ``features`` of those blocks whose encoder is frozen, wholly or in its first part.
 
     Parameters
     ----------
@@ -32,10 +37,10 @@ def encode_frozen(blocks, net, store=None, compute=True):
     net : MultimodalNet
         Initialised; its network encodes.
     store : BlockStore, default=None
-        Where features are looked for, and kept. Without one they are held in memory, unless they are too large: then
-        the network encodes each batch.
+        Where features are looked for, and kept. Without one they are kept in the cache of the blocks, unless they are
+        too large: then the network encodes each batch.
     compute : bool, default=True
-        Whether to encode where there is no store; if not, only features that are there already are taken.
+        Whether to encode where there is no store, even if no features of the same encoder are in the cache.
 
     Returns
     -------
@@ -45,8 +50,8 @@ def encode_frozen(blocks, net, store=None, compute=True):
     network, features = net.module_, {}
     network.eval()
     for name in blocks:
-        can_be_found = store is not None or name in blocks.features
-        if network.encoders[name].frozen and (compute or can_be_found):
+        can_be_found = store is not None or name in blocks.features or len(blocks.cache)
+        if network.encoders[name].frozen_part is not None and (compute or can_be_found):
             block = _FrozenBlock(blocks, name, net)
             known = blocks.features.get(name, (None, None))
             if known[0] != block.mark:
@@ -57,7 +62,7 @@ def encode_frozen(blocks, net, store=None, compute=True):
 
 
 class _FrozenBlock:
-    """One block with a frozen encoder.
+    """One block with an encoder that has a frozen part: what this makes of a row, `Features` or other tensors.
 
     Parameters
     ----------
@@ -71,16 +76,18 @@ class _FrozenBlock:
 
     def __init__(self, blocks, name, net):
         self.array = blocks[name]
+        self.items = self.array.items if isinstance(self.array, Ragged) else self.array
         self.spec = blocks.specs[name]
         self.name = name
         self.net = net
         self.encoder = net.module_.encoders[name]
-        self.reads_tokens = net.module_.reads_tokens(name)
+        self.reads_tokens = self.encoder.frozen and net.module_.reads_tokens(name)
         spec = replace(
             self.spec, name="", columns=(), encoder="auto", augment=None, group=None, pool=None, reading=None
         )
         self._spec = digest(spec)
-        self._fingerprint = None if self._spec is None else fingerprint(self.encoder)
+        self._fingerprint = None if self._spec is None else fingerprint(self.encoder.frozen_part)
+        self._cache = FeatureCache() if self._fingerprint is None else blocks.cache  # of others none is found again
         column = list(blocks).index(name)
         self._keys = None if blocks.content_keys is None else blocks.content_keys[:, column]
         self._present = blocks.present[:, column]
@@ -88,10 +95,10 @@ class _FrozenBlock:
     @property
     def settings(self):
         """All that features of rows of equal content may differ by, but for whether there are tokens."""
-        known = self._fingerprint
-        if known is None:
-            known = _unlike_others.setdefault(self.encoder, uuid4().hex)
-        return known, self._spec, self.net.precision, torch.device(self.net.device).type
+        mark = self._fingerprint
+        if mark is None:
+            mark = _unlike_others.setdefault(self.encoder, uuid4().hex)
+        return mark, self._spec, self.net.precision, torch.device(self.net.device).type
 
     @property
     def mark(self):
@@ -99,28 +106,51 @@ class _FrozenBlock:
         return repr((self.settings, self.reads_tokens))
 
     def encode(self, store, compute):
-        """Return one record per row, of ``pooled`` and perhaps ``tokens`` and ``mask``; None if there are none."""
-        are_lists = isinstance(self.array, Ragged)
-        items = self.array.items if are_lists else self.array
-        filled = np.arange(len(items)) if are_lists else np.flatnonzero(self._present)
+        """Return what the frozen part makes of each row, by name: ``pooled`` at least of a frozen encoder; or None."""
         store = None if self._fingerprint is None else store
-        if store is None and not compute:
+        if store is None and not compute and self.settings not in self._cache:
             return None
-        dtype = self._dtype(items, filled)
-        if store is not None:
-            keys = hash_rows(items) if are_lists or self._keys is None else self._keys[filled]
-            features = self._fetch(store, keys, items, filled, dtype).spread(filled, len(items))
-        elif len(items) * dtype.itemsize > max(_IN_MEMORY, math.prod(items.shape) * items.dtype.itemsize):
+        are_lists = isinstance(self.array, Ragged)
+        filled = np.arange(len(self.items)) if are_lists else np.flatnonzero(self._present)
+        dtype = self._dtype_of_part(filled) if self.encoder.partly_frozen else self._dtype(filled)
+        if dtype is None:
             return None
-        else:
-            features = np.zeros(len(items), dtype=dtype)
-            features[filled] = self._compute(items, filled, dtype)
+        if store is None:
+            n_bytes = self._n_bytes(dtype)
+            most = max(_IN_MEMORY, math.prod(self.items.shape) * self.items.dtype.itemsize)
+            if n_bytes > most:
+                return None
+            self._cache.make_room(self.settings, n_bytes, most)
+        keep = self._keeper(store)
+        keys = hash_rows(self.items)[filled] if are_lists or self._keys is None else self._keys[filled]
+        if self._is_ragged:
+            return self._fetch_tokens(keep, keys, filled, dtype)
+        features = self._fetch(keep, keys, filled, dtype).spread(filled, len(self.items))
         return Ragged(features, self.array.offsets) if are_lists else features
 
-    def _dtype(self, items, filled):
+    @property
+    def _is_ragged(self):
+        return self.reads_tokens and self.spec.padded
+
+    def _keeper(self, store):
+        """Return a function of a dtype, keys and what makes rows, which returns these by their keys, and keeps them."""
+        if store is None:
+            return partial(self._cache.fetch, self.settings, at_once=_AT_ONCE)
+
+        def keep(dtype, keys, make):
+            def make_and_tell(places):
+                there = np.ones(len(places), dtype=bool)
+                return make(places), there, there
+
+            return fetch(store, "features", self.settings, dtype, (), keys, make_and_tell, at_once=_AT_ONCE)
+
+        return keep
+
+    def _dtype(self, filled):
+        """Return the dtype of what the encoder makes of a row, padding included."""
         fields = [("pooled", "<f4", (self.encoder.out_features,))]
         if self.reads_tokens:
-            n_tokens, width = self._find_n_tokens(items[filled[:1]]), self.encoder.token_features
+            n_tokens, width = self._find_n_tokens(self.items[filled[:1]]), self.encoder.token_features
             fields += [("tokens", "<f4", (n_tokens, width)), ("mask", "<f4", (n_tokens,))]
         return np.dtype(fields)
 
@@ -131,28 +161,66 @@ class _FrozenBlock:
             _n_tokens[self.mark] = n_numbers // (self.encoder.token_features + 1)
         return _n_tokens.get(self.mark, 1)
 
-    def _fetch(self, store, keys, items, filled, dtype):
-        """Return the features of the items that are there, as `StoredRows`."""
+    def _dtype_of_part(self, filled):
+        """Return the dtype of what the frozen part of an encoder makes of a row, of which the first one tells."""
+        if self.mark not in _dtypes and len(filled):
+            self._map(self.items[filled[:1]])
+        return _dtypes.get(self.mark)
+
+    def _n_bytes(self, dtype):
+        """Return about how many bytes the features of all rows take: tokens are as many as ids, or all."""
+        share = np.count_nonzero(self.items) / max(1, self.items.size) if self._is_ragged else 1.0
+        first = dtype[0].itemsize  # of what each row has once
+        return len(self.items) * (first + share * (dtype.itemsize - first))
+
+    def _fetch(self, keep, keys, filled, dtype):
+        """Return the features of the items that are there, as `StoredRows` of records."""
 
         def make(places):
-            features = self._compute(items, filled[places], dtype)
-            there = np.ones(len(places), dtype=bool)
+            records = self._compute(filled[places], dtype)
             if self.reads_tokens:  # a search may also have fusions that do not
-                pooled = np.zeros(len(places), dtype=[dtype.descr[0]])
-                pooled["pooled"] = features["pooled"]
-                keep(pooled.dtype, keys[places], lambda some: (pooled[some], there[some], there[some]))
-            return features, there, there
-
-        def keep(dtype, keys, make):
-            return fetch(store, "features", self.settings, dtype, (), keys, make, at_once=_AT_ONCE)
+                pooled = _pooled_of(records)
+                keep(pooled.dtype, keys[places], pooled.__getitem__)
+            return records
 
         return keep(dtype, keys, make)
 
-    def _compute(self, items, some, dtype):
+    def _fetch_tokens(self, keep, keys, filled, dtype):
+        """Return the features of all rows, as `TokenRows`."""
+        paged = page_type(self.encoder.token_features)
+
+        def encode(places):
+            records = self._compute(filled[places], dtype)
+            lengths = lengths_of(records["mask"])
+            return _pooled_of(records), lengths, cut_tokens(records["tokens"], records["mask"], lengths, paged)
+
+        def make(places):
+            pooled, lengths, pages = encode(places)
+            keep(pooled.dtype, keys[places], pooled.__getitem__)
+            keep(paged, _page_keys(keys[places], pages.counts), pages.items.__getitem__)
+            return lengths
+
+        counts = n_pages(np.asarray(keep(np.dtype("<i4"), keys, make)), paged)
+        # All is kept by now, but for what a store had no room for, or lost.
+        row = np.repeat(np.arange(len(keys)), counts)
+        first = np.cumsum(counts) - counts
+
+        def make_pages(places):
+            rows, inverse = np.unique(row[places], return_inverse=True)
+            pages = encode(rows)[2]
+            return pages.items[pages.offsets[inverse] + places - first[row[places]]]
+
+        pooled = keep(np.dtype([dtype.descr[0]]), keys, lambda places: encode(places)[0])
+        pages = keep(paged, _page_keys(keys, counts), make_pages)
+        counts_of_all = np.zeros(len(self.items), dtype=np.int64)
+        counts_of_all[filled] = counts
+        return TokenRows(pooled.spread(filled, len(self.items)), Ragged.from_counts(pages, counts_of_all))
+
+    def _compute(self, rows, dtype):
         """Return the features of some items, as records."""
-        numbers = np.empty((len(some), dtype.itemsize // 4), dtype=np.float32)
-        for start in range(0, len(some), _AT_ONCE):
-            numbers[start : start + _AT_ONCE] = self._map(items[some[start : start + _AT_ONCE]])
+        numbers = np.empty((len(rows), dtype.itemsize // 4), dtype=np.float32)
+        for start in range(0, len(rows), _AT_ONCE):
+            numbers[start : start + _AT_ONCE] = self._map(self.items[rows[start : start + _AT_ONCE]])
         return numbers.view(dtype)[:, 0]
 
     def _map(self, items):
@@ -160,7 +228,26 @@ class _FrozenBlock:
 
     def _read(self, batch):
         """Return the features of a batch side by side, (batch, n_numbers)."""
-        pooled, tokens, mask = self.encoder(self.encoder.prepare(batch["blocks"][self.name]))
+        x = self.encoder.prepare(batch["blocks"][self.name])
+        if self.encoder.partly_frozen:
+            tensors = self.encoder.frozen_part(x)
+            _dtypes[self.mark] = np.dtype([(name, "<f4", tuple(part.shape[1:])) for name, part in tensors.items()])
+            return torch.cat([part.flatten(1).float() for part in tensors.values()], 1)
+        pooled, tokens, mask = self.encoder(x)
         if not self.reads_tokens:
             return pooled.float()
         return torch.cat([pooled.float(), tokens.flatten(1).float(), mask.float()], 1)
+
+
+def _pooled_of(records):
+    """Return records of ``pooled`` alone, without the memory of the rest."""
+    pooled = np.empty(len(records), dtype=[records.dtype.descr[0]])
+    pooled["pooled"] = records["pooled"]
+    return pooled
+
+
+def _page_keys(keys, counts):
+    """Return the keys of the pages of rows: each by its row's key and its number."""
+    numbers = [number.to_bytes(16, "little") for number in range(max(counts, default=0))]
+    pages = ((key, number) for key, count in zip(keys.tolist(), counts, strict=True) for number in numbers[:count])
+    return np.array([blake2b(key, digest_size=16, salt=number).digest() for key, number in pages], dtype="V16")

@@ -11,13 +11,15 @@ from skorch.callbacks import EpochTimer, PassthroughScoring
 from skorch.utils import to_tensor
 
 from sklearn_mm.training._averaging import WeightAveraging
-from sklearn_mm.training._callbacks import BestWeights, DivergenceGuard, LearningRate, Progress
+from sklearn_mm.training._best_weights import BestWeights
+from sklearn_mm.training._callbacks import DivergenceGuard, LearningRate, Progress
 from sklearn_mm.training._dataset import BatchIterator
 from sklearn_mm.training._fork import keep_forks_alive
 from sklearn_mm.training._gradient_caching import cached_backward
 from sklearn_mm.training._interrupts import raises_stop, signals_watched
 from sklearn_mm.training._precision import autocast
 from sklearn_mm.training._turns import turns
+from sklearn_mm.utils._held_module import modules_apart
 
 __all__ = ["MultimodalNet", "parameter_groups"]
 
@@ -184,12 +186,14 @@ class MultimodalNet(NeuralNet):
         return (parts[0] if len(parts) == 1 else torch.cat(parts)).numpy()
 
     def __getstate__(self):
-        state = super().__getstate__()
+        with modules_apart([]) as held:
+            state = super().__getstate__()
         del state["module"]  # it is `module_`, whose weights would be stored twice
-        return state
+        return {**state, "held_": held}
 
     def __setstate__(self, state):
-        super().__setstate__(state)
+        with modules_apart(state["held_"]):
+            super().__setstate__({name: value for name, value in state.items() if name != "held_"})
         self.module = self.module_
 
     def _refuse(self, *args, **kwargs):

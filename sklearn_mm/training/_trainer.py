@@ -11,7 +11,8 @@ import torch
 from sklearn_mm.encoders import TabularEncoder
 from sklearn_mm.storage._store import resolve_store
 from sklearn_mm.training._averaging import WeightAveraging
-from sklearn_mm.training._callbacks import BestWeights, DivergenceGuard, LearningRate, Progress, clone_callbacks
+from sklearn_mm.training._best_weights import BestWeights
+from sklearn_mm.training._callbacks import DivergenceGuard, LearningRate, Progress, clone_callbacks
 from sklearn_mm.training._compile import compile_network
 from sklearn_mm.training._device import resolve_device
 from sklearn_mm.training._frozen import encode_frozen

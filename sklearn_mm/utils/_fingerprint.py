@@ -97,7 +97,8 @@ def _state(module):
     names = [list(getattr(module, kind)) for kind in ("_parameters", "_buffers", "_modules")]
     # A component's parameter may be a module, of which it has built a copy: this is what computes.
     parameters = module._get_param_names() if isinstance(module, Component) else ()
-    skipped = _SAYS_NOTHING | {name for name in parameters if isinstance(vars(module)[name], nn.Module)}
+    skipped = _SAYS_NOTHING | {name for name in parameters if isinstance(vars(module).get(name), nn.Module)}
+    skipped |= {name for name, value in vars(module).items() if getattr(type(value), "is_parameter", False)}
     skipped |= {name for name in _OF_ALL if not vars(module)[name]}  # most of what there would be to hash
     return type(module), names, {name: value for name, value in vars(module).items() if name not in skipped}
 

@@ -38,6 +38,11 @@ VARIANTS = [
     ("mlp-codes", MLPEncoder(activation="gelu"), TabularSpec(shape=(), n_numbers=0, cardinalities=(4, 3))),
     ("module-frozen", ModuleEncoder(nn.Sequential(nn.Conv2d(3, 6, 4, 4), nn.Flatten())), example_spec("image")),
     ("module-image", ModuleEncoder(nn.Conv2d(3, 6, 4, 4), trainable="all"), example_spec("image")),
+    (
+        "module-last",
+        ModuleEncoder(nn.Sequential(nn.Conv2d(3, 6, 4, 4), nn.Conv2d(6, 5, 1)), trainable="1"),
+        example_spec("image"),
+    ),
     ("module-text", ModuleEncoder(nn.Embedding(30, 6), trainable="all"), example_spec("text")),
     ("module-numbers", ModuleEncoder(nn.Linear(4, 6), trainable="all"), TabularSpec(shape=(), n_numbers=4)),
     ("module-other", ModuleEncoder(nn.Linear(5, 6), trainable="all", width=6), BlockSpec(kind="scent", shape=(7, 5))),

@@ -158,3 +158,74 @@ def test_batch_normalisation_of_one_value_says_what_to_do():
     assert encoder(pictures).pooled.shape == (2, 6)
     with pytest.raises(ValueError, match=r"ModuleEncoder: a batch normalisation of Sequential .* Pass batch_size=2"):
         encoder(pictures[:1])
+
+
+@pytest.mark.parametrize("trainable", ["none", "all"])
+def test_what_is_frozen_is_said_before_and_after_build(trainable):
+    module = nn.Linear(3, 2).requires_grad_(False)
+    encoder = ModuleEncoder(module, trainable=trainable)
+    built = clone(encoder).build(TabularSpec(shape=(), n_numbers=3))
+    assert encoder.frozen is built.frozen is (trainable == "none")
+    assert built.requires_grad_().frozen is encoder.frozen
+
+
+def frozen(seed=0, **params):
+    torch.manual_seed(seed)
+    return ModuleEncoder(nn.Sequential(nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6)), **params)
+
+
+def test_frozen_modules_that_are_the_same_are_copied_once():
+    first = frozen().build(IMAGE)
+    assert frozen().build(IMAGE).layers is first.layers
+    assert clone(first).build(IMAGE).layers is first.layers
+    assert copy.deepcopy(first).layers is first.layers
+    assert pickle.loads(pickle.dumps(first)).layers is first.layers
+    assert frozen(seed=1).build(IMAGE).layers is not first.layers
+    trained = [frozen(trainable="all").build(IMAGE).layers for _ in range(2)]
+    assert trained[0] is not trained[1]
+
+
+def test_copies_have_a_module_of_their_own():
+    first = frozen().build(IMAGE)
+    for other in (pickle.loads(pickle.dumps(first)), copy.deepcopy(first)):
+        assert other.module is not first.module
+        assert other.module is not first.layers
+        with torch.no_grad():
+            other.module[0].weight.zero_()
+        torch.testing.assert_close(encode(other, PICTURES).pooled, encode(first, PICTURES).pooled)
+        assert other.module.training
+        assert all(weight.requires_grad for weight in other.module.parameters())
+    assert copy.copy(first).module is first.module
+
+
+def test_a_module_that_is_changed_after_build_changes_nothing_that_was_built():
+    encoder = frozen().build(IMAGE)
+    before = encode(encoder, PICTURES).pooled
+    with torch.no_grad():
+        encoder.module[0].weight.mul_(2)
+    for built in (encoder, pickle.loads(pickle.dumps(encoder)), copy.deepcopy(encoder)):
+        assert torch.equal(encode(built, PICTURES).pooled, before)
+        assert torch.equal(built.module[0].weight, encoder.module[0].weight)
+    assert not torch.allclose(encode(clone(encoder).build(IMAGE), PICTURES).pooled, before)
+
+
+def test_what_is_converted_or_loaded_leaves_other_encoders_alone():
+    first, second, third = frozen().build(IMAGE), frozen().build(IMAGE), frozen().build(IMAGE)
+    before = encode(first, PICTURES).pooled
+    second.double()
+    third.load_state_dict(frozen(seed=1).build(IMAGE).state_dict())
+    assert second.layers[0].weight.dtype == second.mean.dtype == torch.float64
+    assert list(second.state_dict()) == list(first.state_dict())
+    assert first.layers[0].weight.dtype == torch.float32
+    assert torch.equal(encode(first, PICTURES).pooled, before)
+    assert not torch.allclose(encode(third, PICTURES).pooled, before)
+    assert second.float().layers is first.layers
+
+
+def test_a_pickle_has_a_frozen_module_once():
+    encoder = ModuleEncoder(nn.Linear(500, 500))
+    built = clone(encoder).build(TabularSpec(shape=(), n_numbers=500))
+    size = len(pickle.dumps(encoder.module))
+    assert len(pickle.dumps([encoder, built, clone(encoder)])) < 1.05 * size
+    encoder.module.weight.data.zero_()
+    assert len(pickle.dumps([encoder, built])) > 1.9 * size

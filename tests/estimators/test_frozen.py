@@ -22,7 +22,7 @@ from sklearn_mm import (
 from sklearn_mm.encoders import ModuleEncoder
 from sklearn_mm.networks import MLPHead
 from sklearn_mm.preprocessing import Blocks, ImageTransformer
-from sklearn_mm.training import _frozen
+from sklearn_mm.training import ImageAugmentation, _frozen
 from sklearn_mm.training import _time as _frozen_time
 
 
@@ -362,6 +362,14 @@ def test_an_augmentation_that_is_asked_for_is_refused(distinct, memory):
     X, y = distinct
     with pytest.raises(ValueError, match="cannot act before a frozen encoder"):
         classifier(image=image(augment="light"), memory=memory).fit(X, y)
+
+
+def test_an_augmentation_acts_before_what_is_computed_in_each_epoch(distinct):
+    X, y = distinct
+    encoder = ModuleEncoder(Patches().requires_grad_(False), trainable="all", width=6)
+    clf = classifier(image=image(encoder, augment="light"), max_epochs=2).fit(X, y)
+    assert sum(SEEN) == 2 * 96
+    assert isinstance(clf.net_.module_.encoders.augment[0], ImageAugmentation)
 
 
 def test_what_is_trained_is_not_kept(distinct, memory):

@@ -8,6 +8,8 @@ from sklearn.metrics import log_loss
 from skorch.callbacks import Callback
 
 from sklearn_mm import MultimodalClassifier
+from sklearn_mm.encoders import ModuleEncoder
+from sklearn_mm.preprocessing import TabularSpec
 from sklearn_mm.training._averaging import WeightAveraging
 
 
@@ -84,6 +86,39 @@ def test_nothing_to_average_yet():
     callback.on_batch_begin(net, training=True)
     callback.on_train_end(net)
     assert_states_close(net.state(), before)
+
+
+def test_frozen_encoders_are_neither_copied_nor_written_to():
+    net, callback = Net(), WeightAveraging()
+    encoder = ModuleEncoder(nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3)))
+    net.module_ = nn.Sequential(encoder.build(TabularSpec(shape=(), n_numbers=3)), *net.module_)
+    frozen = net.module_[0].layers
+    versions = [tensor._version for tensor in frozen.state_dict().values()]
+    pointers = [tensor.data_ptr() for tensor in frozen.parameters()]
+    callback.on_train_begin(net)
+    for training in (True, True, False):
+        callback.on_batch_begin(net, training=training)
+        callback.on_batch_end(net, training=training)
+    callback.on_epoch_end(net)
+    assert len(callback.average_) == 7, "weight and bias of two layers, and what batch norm counts"
+    callback.on_train_end(net)
+    assert versions == [tensor._version for tensor in frozen.state_dict().values()]
+    assert pointers == [tensor.data_ptr() for tensor in frozen.parameters()]
+
+
+def test_what_is_tied_is_averaged_once():
+    net, callback = Net(), WeightAveraging()
+    net.module_.add_module("tied", net.module_[0])
+    states = []
+    callback.on_train_begin(net)
+    for _ in range(3):
+        callback.on_batch_begin(net, training=True)
+        with torch.no_grad():
+            net.module_[0].weight.add_(1)
+        states.append(net.state())
+        callback.on_batch_end(net, training=True)
+    callback.on_train_end(net)
+    assert_states_close(net.state(), averaged(states))
 
 
 @pytest.fixture(scope="module")

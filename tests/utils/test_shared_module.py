@@ -1,0 +1,135 @@
+import copy
+import gc
+import pickle
+import weakref
+
+import pytest
+import torch
+import torch.nn as nn
+
+from sklearn_mm.utils._held_module import HeldModule, hold
+from sklearn_mm.utils._shared_module import convert, find_shared, is_shared, share
+
+
+class Scale(nn.Module):
+    """As much of a module as has code, an attribute, a weight and a buffer."""
+
+    def __init__(self, factor=2.0, seed=0):
+        super().__init__()
+        self.factor = factor
+        generator = torch.Generator().manual_seed(seed)
+        self.weight = nn.Parameter(torch.randn(3, generator=generator))
+        self.register_buffer("shift", torch.ones(3))
+
+    def forward(self, x):
+        return self.factor * x * self.weight + self.shift
+
+
+class SameCode(Scale):
+    pass
+
+
+def test_modules_that_compute_the_same_have_one_copy():
+    module = Scale()
+    shared = share(module)
+    assert share(Scale()) is share(copy.deepcopy(module)) is shared
+    assert shared is not module
+    assert module.training
+    assert not shared.training
+    assert is_shared(shared)
+    assert not is_shared(module)
+
+
+@pytest.mark.parametrize("other", [Scale(factor=3.0), Scale(seed=1), SameCode(), Scale().double(), nn.Linear(3, 3)])
+def test_modules_that_compute_something_else_have_others(other):
+    shared = share(Scale())
+    assert share(other) is not shared
+    assert share(Scale()) is shared
+
+
+@pytest.mark.parametrize("through", ["operation", "data"])
+def test_a_copy_that_somebody_changed_is_not_found(through):
+    module = Scale(seed=2)
+    changed = share(module)
+    with torch.no_grad():
+        (changed.weight if through == "operation" else changed.weight.data).mul_(2)
+    assert find_shared(module) is None
+    assert torch.equal(share(module).weight, module.weight)
+
+
+@pytest.mark.parametrize("through", ["operation", "data", "attribute"])
+def test_a_module_that_is_changed_has_another_copy(through):
+    module = Scale(seed=3)
+    shared = share(module)
+    if through == "attribute":
+        module.factor = 7.0
+    else:
+        with torch.no_grad():
+            (module.weight if through == "operation" else module.weight.data).mul_(2)
+    assert find_shared(module) is None
+    assert share(module) is not shared
+    assert torch.equal(share(module)(torch.ones(3)), module(torch.ones(3)))
+
+
+def test_nobody_else_gets_what_has_no_fingerprint():
+    module = Scale()
+    module.read = lambda path: open(path)  # noqa: SIM115, whose file may change
+    assert share(module) is not share(module)
+    assert not is_shared(share(module))
+    assert find_shared(module) is None
+
+
+def test_a_copy_lives_as_long_as_somebody_has_it():
+    shared = share(Scale(seed=4))
+    alive = weakref.ref(shared)
+    del shared
+    gc.collect()
+    assert alive() is None
+    assert find_shared(Scale(seed=4)) is None
+
+
+def test_others_than_those_of_one_dtype_are_shared_too():
+    shared = share(Scale())
+    assert convert(shared, torch.Tensor.float) is shared
+    double = convert(shared, torch.Tensor.double)
+    assert double is convert(shared, torch.Tensor.double)
+    assert double.weight.dtype == torch.float64
+    assert shared.weight.dtype == torch.float32
+    assert is_shared(double)
+
+
+@pytest.mark.parametrize("through", [pickle, copy])
+def test_holders_of_a_module_that_was_copied_have_the_copy_only(through):
+    module = Scale(seed=5)
+    module.weight.requires_grad_(False)
+    shared = share(module)
+    held = [hold(module), hold(module)]
+    assert held[0] is held[1]
+    loaded = pickle.loads(pickle.dumps(held)) if through is pickle else copy.deepcopy(held)
+    assert loaded[0] is loaded[1]
+    assert loaded[0]._module is None
+    assert loaded[0]._shared is shared
+    again = loaded[0].module
+    assert again is loaded[1].module
+    assert hold(again) is loaded[0]
+    assert again is not shared
+    assert torch.equal(again.weight, module.weight)
+    assert (again.training, again.weight.requires_grad, again.shift.requires_grad) == (True, False, False)
+
+
+@pytest.mark.parametrize("through", [pickle, copy])
+def test_holders_of_a_module_that_was_changed_have_it(through):
+    module = Scale(seed=6)
+    shared = share(module)
+    module.weight.data.mul_(2)
+    held = hold(module)
+    again = (pickle.loads(pickle.dumps(held)) if through is pickle else copy.deepcopy(held)).module
+    assert again is not module
+    assert torch.equal(again.weight, module.weight)
+    assert not torch.equal(again.weight, shared.weight)
+
+
+def test_what_is_no_module_is_not_held():
+    assert hold("resnet") == "resnet"
+    assert hold(nn.Linear) is nn.Linear
+    assert isinstance(hold(nn.Linear(2, 2)), HeldModule)
