@@ -180,10 +180,10 @@ class WideLinear(Component):
             out_of_fold = torch.zeros(len(dataset), len(self.block_names) + 1, self.n_scores)
             return torch.zeros(1 + design.n_terms, self.n_scores), out_of_fold, None
 
-        def losses(scores, rows):  # the penalty is to be good for the means, not for telling levels apart
+        def validation_losses(scores, rows):  # the penalty is to be good for the means, not for telling levels apart
             return loss(self.outputs(scores.unsqueeze(1)), dataset.target[rows]) * dataset.weight[rows]
 
-        losses = None if self.levels is None else losses
+        losses = None if self.levels is None else validation_losses
         return cross_fit(design, *self._classes_or_numbers(dataset, loss), self.n_scores, folds, losses, end)
 
     def _classes_or_numbers(self, dataset, loss):

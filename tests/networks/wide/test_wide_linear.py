@@ -7,7 +7,7 @@ import torch
 
 from sklearn_mm.encoders import ModuleEncoder
 from sklearn_mm.networks import SquaredErrorLoss, WideLinear
-from sklearn_mm.networks.wide._wide_linear import resolve_wide
+from sklearn_mm.networks.wide import resolve_wide
 from sklearn_mm.preprocessing import Blocks, BlockSpec, ImageSpec, Ragged, TabularSpec, TextSpec
 from sklearn_mm.training._dataset import BlockDataset
 
