@@ -19,7 +19,7 @@ from sklearn_mm.estimators._training import TrainingMixin
 from sklearn_mm.fusion import Fusion
 from sklearn_mm.networks._heads import Head
 from sklearn_mm.networks._network import BALANCING
-from sklearn_mm.networks.wide import WideLinear, resolve_wide
+from sklearn_mm.networks.wide._wide_linear import WideLinear, resolve_wide
 from sklearn_mm.storage._store import MEMORY, resolve_store
 from sklearn_mm.training._dataset import BlockDataset
 from sklearn_mm.training._device import resolve_device

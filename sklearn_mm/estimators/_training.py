@@ -11,7 +11,7 @@ import torch
 
 from sklearn_mm.encoders import TabularEncoder
 from sklearn_mm.estimators._network import build_network, checked_clone
-from sklearn_mm.networks.wide import resolve_wide
+from sklearn_mm.networks.wide._wide_linear import resolve_wide
 from sklearn_mm.storage._store import resolve_store
 from sklearn_mm.training._averaging import WeightAveraging
 from sklearn_mm.training._callbacks import BestWeights, DivergenceGuard, LearningRate, Progress, clone_callbacks

@@ -95,11 +95,11 @@ class WideLinear(Component):
     def initial_share(self, loss):
         """Return how much of the deep part's outputs is added unless validation rows settle it."""
         if self.deep_share != "auto":
-            return self.deep_share
+            return float(self.deep_share)
         return 0.25 if isinstance(loss, ClassifierLoss) else 1.0
 
     def settles_share(self, loss):
-        """Return whether validation rows, where there are any, settle how much is added; so it is for every loss."""
+        """Return whether validation rows, where there are any, settle how much is added, whatever the loss."""
         return self.deep_share == "auto"
 
     def held_out_fraction(self, n_rows, loss):
@@ -165,11 +165,10 @@ class WideLinear(Component):
 
     def refit(self, dataset, loss, end=math.inf):
         """Fit the weights to other rows, with the terms and the settings that were found before."""
-        if self.settings is not None:
-            self._refit(self._design(dataset), dataset, loss, end)
+        self._refit(self._design(dataset), dataset, loss, end)
 
     def _refit(self, design, dataset, loss, end):
-        if self.settings is not None:
+        if self.settings is not None:  # else its scores are zero
             problem = self._classes_or_numbers(dataset, loss)
             self._set_coef(fit(design, *problem, self.n_scores, self.settings, self._coef(), end))
 
