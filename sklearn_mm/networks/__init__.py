@@ -16,7 +16,7 @@ from sklearn_mm.networks.losses._regression import (
     RegressorLoss,
     SquaredErrorLoss,
 )
-from sklearn_mm.networks.wide._wide_linear import WideLinear
+from sklearn_mm.networks.wide import WideLinear
 
 __all__ = [
     "AbsoluteErrorLoss",

@@ -55,7 +55,7 @@ class Settings(NamedTuple):
         return coefs / self.scale
 
 
-def cross_fit(design, target, weight, loss, n_outputs, folds, losses=None, end=math.inf):
+def cross_fit(design, target, weight, loss, n_outputs, folds, validation_losses=None, end=math.inf):
     """Fit outputs to targets linearly, with the penalty that predicts best what a fit has not seen.
 
     Outputs are scaled down and shifted as would have been best out of fold (Platt). With little penalty, a fit tells
@@ -80,7 +80,7 @@ def cross_fit(design, target, weight, loss, n_outputs, folds, losses=None, end=m
         Number of outputs.
     folds : ndarray of shape (n_rows,), dtype int
         Which rows are left out together; those of -1 never are.
-    losses : callable, default=None
+    validation_losses : callable, default=None
         Maps outputs (n, n_outputs) and the numbers of their rows to the losses (n, ...) by which the penalty is chosen;
         the weighted ones of ``loss`` by default.
     end : float, default=inf
@@ -99,12 +99,12 @@ def cross_fit(design, target, weight, loss, n_outputs, folds, losses=None, end=m
     n_folds = int(folds.max()) + 1
     n_compared = int(np.clip(_MAX_COMPARED // (len(folds) * n_outputs), 1, n_folds))
     problem = LinearProblem(design, target, weight, loss, n_outputs, n_compared)
-    if losses is None:
+    if validation_losses is None:
 
-        def losses(outputs, rows):
+        def validation_losses(outputs, rows):
             return loss(outputs, problem.target[rows]) * problem.weight[rows]
 
-    search = _PenaltySearch(folds, n_compared, losses, end=(time.perf_counter() + end) / 2)
+    search = _PenaltySearch(folds, n_compared, validation_losses, end=(time.perf_counter() + end) / 2)
     fits, path = search.best_on_path(problem)
     if len(design.blocks) > 1:
         problem, fits = search.shrink_misleading_blocks(problem, fits)

@@ -95,11 +95,11 @@ class WideLinear(Component):
     def initial_share(self, loss):
         """Return how much of the deep part's outputs is added unless validation rows settle it."""
         if self.deep_share != "auto":
-            return self.deep_share
+            return float(self.deep_share)
         return 0.25 if isinstance(loss, ClassifierLoss) else 1.0
 
     def settles_share(self, loss):
-        """Return whether validation rows, where there are any, settle how much is added; so it is for every loss."""
+        """Return whether validation rows, where there are any, settle how much is added, whatever the loss."""
         return self.deep_share == "auto"
 
     def held_out_fraction(self, n_rows, loss):
@@ -165,11 +165,10 @@ class WideLinear(Component):
 
     def refit(self, dataset, loss, end=math.inf):
         """Fit the weights to other rows, with the terms and the settings that were found before."""
-        if self.settings is not None:
-            self._refit(self._design(dataset), dataset, loss, end)
+        self._refit(self._design(dataset), dataset, loss, end)
 
     def _refit(self, design, dataset, loss, end):
-        if self.settings is not None:
+        if self.settings is not None:  # else its scores are zero
             problem = self._classes_or_numbers(dataset, loss)
             self._set_coef(fit(design, *problem, self.n_scores, self.settings, self._coef(), end))
 
@@ -180,10 +179,10 @@ class WideLinear(Component):
             out_of_fold = torch.zeros(len(dataset), len(self.block_names) + 1, self.n_scores)
             return torch.zeros(1 + design.n_terms, self.n_scores), out_of_fold, None
 
-        def losses(scores, rows):  # the penalty is to be good for the means, not for telling levels apart
+        def validation_losses(scores, rows):  # the penalty is to be good for the means, not for telling levels apart
             return loss(self.outputs(scores.unsqueeze(1)), dataset.target[rows]) * dataset.weight[rows]
 
-        losses = None if self.levels is None else losses
+        losses = None if self.levels is None else validation_losses
         return cross_fit(design, *self._classes_or_numbers(dataset, loss), self.n_scores, folds, losses, end)
 
     def _classes_or_numbers(self, dataset, loss):

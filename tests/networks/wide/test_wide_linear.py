@@ -7,7 +7,7 @@ import torch
 
 from sklearn_mm.encoders import ModuleEncoder
 from sklearn_mm.networks import SquaredErrorLoss, WideLinear
-from sklearn_mm.networks.wide._wide_linear import resolve_wide
+from sklearn_mm.networks.wide import resolve_wide
 from sklearn_mm.preprocessing import Blocks, BlockSpec, ImageSpec, Ragged, TabularSpec, TextSpec
 from sklearn_mm.training._dataset import BlockDataset
 
@@ -143,6 +143,20 @@ def test_a_refit_is_a_fit_of_these_rows():
     assert explained(outputs(wide, after, rows)[90:], rows.target[90:]) > explained(
         outputs(wide, before, rows)[90:], rows.target[90:]
     )
+
+
+def test_a_refit_on_the_way_to_predictions_out_of_fold_is_a_refit(monkeypatch):
+    rows = make_rows(120)
+    some = BlockDataset(rows.blocks[:90], rows.target[:90], rows.weight[:90])
+    (first, _), (second, _) = fitted(some), fitted(some)
+    first.refit(rows, LOSS)
+    expected = first.cross_predict(rows, LOSS, torch.Generator().manual_seed(1))
+    n_designs, design = [], WideLinear._design
+    monkeypatch.setattr(WideLinear, "_design", lambda self, dataset: n_designs.append(1) or design(self, dataset))
+    out_of_fold = second.cross_predict(rows, LOSS, torch.Generator().manual_seed(1), refit=True)
+    assert torch.equal(out_of_fold, expected)
+    assert torch.equal(second.predict(rows), first.predict(rows))
+    assert len(n_designs) == 1
 
 
 def make_ratings(n_rows=400):
