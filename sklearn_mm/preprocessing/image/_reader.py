@@ -21,7 +21,8 @@ from sklearn_mm.preprocessing.image._framing import Framing
 from sklearn_mm.preprocessing.image._picture_cells import can_hold_picture, plain_cell
 from sklearn_mm.preprocessing.image._pillow_errors import UnreadableError
 from sklearn_mm.preprocessing.image._pillow_settings import parents_settings
-from sklearn_mm.storage._store import BlockStore, fetch
+from sklearn_mm.storage._fetch import fetch
+from sklearn_mm.storage._store import BlockStore
 from sklearn_mm.storage._stored_rows import StoredRows
 
 __all__ = ["PictureReader", "n_decoding_threads"]

@@ -20,7 +20,7 @@ from sklearn_mm.preprocessing import BlockStore, ImageTransformer, Ragged, Store
 from sklearn_mm.preprocessing.image import _reader
 from sklearn_mm.preprocessing.image._decode import decode
 from sklearn_mm.preprocessing.image._reader import n_decoding_threads
-from sklearn_mm.storage._segments import Shelf
+from sklearn_mm.storage._segment_folder import SegmentFolder
 
 
 @pytest.fixture
@@ -356,7 +356,7 @@ def test_a_full_disk_gives_the_same_pictures(paths, memory, monkeypatch, decoded
     def no_room(self, keys, rows):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Shelf, "add", no_room)
+    monkeypatch.setattr(SegmentFolder, "add", no_room)
     transformer = ImageTransformer(8, memory=memory)
     with pytest.warns(UserWarning, match="No space left on device"):
         pictures = transformer.fit_transform(paths)
@@ -369,7 +369,7 @@ def test_a_full_disk_gives_the_same_pictures(paths, memory, monkeypatch, decoded
 
 
 def test_no_more_is_in_memory_than_is_made_at_a_time(tmp_path, memory, monkeypatch):
-    monkeypatch.setattr("sklearn_mm.storage._store._AT_ONCE", 10**6)
+    monkeypatch.setattr("sklearn_mm.storage._fetch._AT_ONCE", 10**6)
     Image.fromarray(np.random.default_rng(0).integers(256, size=(40, 40, 3), dtype=np.uint8)).save(tmp_path / "a.bmp")
     for number in range(600):
         os.link(tmp_path / "a.bmp", tmp_path / f"{number}.bmp")

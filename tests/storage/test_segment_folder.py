@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import sklearn_mm
-from sklearn_mm.storage import _segments
-from sklearn_mm.storage._segments import Shelf
+from sklearn_mm.storage import _segment_folder
+from sklearn_mm.storage._segment_folder import SegmentFolder
 
 ROOT = Path(sklearn_mm.__file__).parents[1]
 SHAPE = (50, 100)
@@ -31,16 +31,16 @@ def rows_of(numbers):
     )
 
 
-def new_shelf(folder):
-    """A shelf as another process would have it."""
-    return Shelf(str(folder), np.dtype(np.uint8), SHAPE)
+def open_anew(folder):
+    """The log as another process would have it."""
+    return SegmentFolder(str(folder), np.dtype(np.uint8), SHAPE)
 
 
-def found(shelf, numbers):
+def found(log, numbers):
     """Return which rows are there; those that are must be the right ones."""
     numbers = list(numbers)
     there = []
-    for number, segment, row in zip(numbers, *shelf.find(keys_of(numbers)), strict=True):
+    for number, segment, row in zip(numbers, *log.find(keys_of(numbers)), strict=True):
         if segment is not None:
             np.testing.assert_array_equal(segment.take(np.array([row]))[0], rows_of([number])[0])
             there.append(number)
@@ -50,8 +50,8 @@ def found(shelf, numbers):
 @pytest.fixture
 def folder(tmp_path):
     """A folder with the rows 0 to 9 in one segment."""
-    new_shelf(tmp_path / "shelf").add(keys_of(range(10)), rows_of(range(10)))
-    return tmp_path / "shelf"
+    open_anew(tmp_path / "log").add(keys_of(range(10)), rows_of(range(10)))
+    return tmp_path / "log"
 
 
 def only(folder, ending):
@@ -60,29 +60,29 @@ def only(folder, ending):
 
 
 def test_what_was_added_is_found_by_all(folder):
-    shelf, other = new_shelf(folder), new_shelf(folder)
-    assert found(shelf, [11, 3, 3, 9, 12]) == [3, 3, 9]
-    shelf.add(keys_of([11]), rows_of([11]))
-    assert found(shelf, [11]) == found(other, [11]) == [11]
+    log, other = open_anew(folder), open_anew(folder)
+    assert found(log, [11, 3, 3, 9, 12]) == [3, 3, 9]
+    log.add(keys_of([11]), rows_of([11]))
+    assert found(log, [11]) == found(other, [11]) == [11]
     other.add(keys_of([12, 11]), rows_of([12, 11]))  # once more, which does no harm
-    assert found(shelf, range(13)) == [*range(10), 11, 12]
+    assert found(log, range(13)) == [*range(10), 11, 12]
     assert len(list(folder.glob("*.rows"))) == 3, "a writer has a segment of its own"
 
 
 def test_a_folder_that_is_not_there_holds_nothing(tmp_path):
-    assert found(new_shelf(tmp_path / "nowhere"), range(3)) == []
+    assert found(open_anew(tmp_path / "nowhere"), range(3)) == []
     (tmp_path / "file").touch()
-    assert found(new_shelf(tmp_path / "file"), range(3)) == []
+    assert found(open_anew(tmp_path / "file"), range(3)) == []
 
 
 WRITER = """
 import os, signal, sys
 import numpy as np
-from sklearn_mm.storage import _segments
-from tests_of_segments import keys_of, rows_of, new_shelf
+from sklearn_mm.storage import _segment_folder
+from tests_of_segments import keys_of, rows_of, open_anew
 
-shelf, at = new_shelf(sys.argv[1]), int(sys.argv[2])
-shelf.add(keys_of(range(100, 103)), rows_of(range(100, 103)))
+log, at = open_anew(sys.argv[1]), int(sys.argv[2])
+log.add(keys_of(range(100, 103)), rows_of(range(100, 103)))
 write, left = os.write, at
 def write_some_and_die(file, content):
     global left
@@ -92,7 +92,7 @@ def write_some_and_die(file, content):
     left -= len(content)
     return write(file, content)
 os.write = write_some_and_die
-shelf.add(keys_of(range(103, 106)), rows_of(range(103, 106)))
+log.add(keys_of(range(103, 106)), rows_of(range(103, 106)))
 """
 
 
@@ -109,39 +109,39 @@ def test_killed_in_the_middle_of_a_write(folder, tmp_path, n_bytes):
     # 3 rows of 5,000 bytes come first, then 3 records of 32
     assert run_writer(tmp_path, WRITER, folder, n_bytes).wait() == -signal.SIGKILL
     n_whole = max(0, n_bytes - 15_000) // 32
-    shelf = new_shelf(folder)
-    assert found(shelf, range(110)) == [*range(10), *range(100, 103 + n_whole)]
+    log = open_anew(folder)
+    assert found(log, range(110)) == [*range(10), *range(100, 103 + n_whole)]
     lost = range(103 + n_whole, 106)
-    shelf.add(keys_of(lost), rows_of(lost))
-    assert found(new_shelf(folder), range(110)) == [*range(10), *range(100, 106)]
+    log.add(keys_of(lost), rows_of(lost))
+    assert found(open_anew(folder), range(110)) == [*range(10), *range(100, 106)]
 
 
 ENDLESS = """
 import sys
 from itertools import count
-from tests_of_segments import keys_of, rows_of, new_shelf
+from tests_of_segments import keys_of, rows_of, open_anew
 
-shelf = new_shelf(sys.argv[1])
+log = open_anew(sys.argv[1])
 for start in count(int(sys.argv[2]), 7):
-    shelf.add(keys_of(range(start, start + 7)), rows_of(range(start, start + 7)))
+    log.add(keys_of(range(start, start + 7)), rows_of(range(start, start + 7)))
 """
 
 
 @pytest.mark.slow
 def test_several_writers_at_once_read_while_they_write_and_killed_at_any_time(folder, tmp_path):
     writers = [run_writer(tmp_path, ENDLESS, folder, start) for start in (1000, 2000)]
-    shelf, counts = new_shelf(folder), []
+    log, counts = open_anew(folder), []
     try:
         end = time.monotonic() + 60
         while time.monotonic() < end and not (counts and min(counts[-1]) > 200):
-            counts.append([len(found(shelf, range(start, start + 1000))) for start in (1000, 2000)])
+            counts.append([len(found(log, range(start, start + 1000))) for start in (1000, 2000)])
     finally:
         for writer in writers:
             writer.kill()
             writer.wait()
     assert min(counts[-1]) > 200
     assert counts == sorted(counts), "what was there stays there"
-    again = new_shelf(folder)
+    again = open_anew(folder)
     for start, count in zip((1000, 2000), counts[-1], strict=True):
         there = found(again, range(start, start + 1000))
         assert there == list(range(start, start + len(there)))
@@ -149,39 +149,39 @@ def test_several_writers_at_once_read_while_they_write_and_killed_at_any_time(fo
 
 
 def test_rows_that_were_cut_off(folder):
-    other = new_shelf(folder)
+    other = open_anew(folder)
     assert len(found(other, range(10))) == 10
     os.truncate(only(folder, ".rows"), 5000 * 4 + 17)
-    assert found(new_shelf(folder), range(10)) == found(other, range(10)) == [0, 1, 2, 3]
+    assert found(open_anew(folder), range(10)) == found(other, range(10)) == [0, 1, 2, 3]
     other.add(keys_of(range(4, 10)), rows_of(range(4, 10)))
-    assert found(other, range(10)) == found(new_shelf(folder), range(10)) == list(range(10))
+    assert found(other, range(10)) == found(open_anew(folder), range(10)) == list(range(10))
 
 
 def test_rows_that_were_garbled(folder):
-    other = new_shelf(folder)
+    other = open_anew(folder)
     assert len(found(other, range(10))) == 10
     path = only(folder, ".rows")
     content = bytearray(path.read_bytes())
     content[5000 * 2 + 1234] ^= 1
     content[5000 * 7 : 5000 * 8] = bytes(5000)
     path.write_bytes(content)
-    assert found(new_shelf(folder), range(10)) == found(other, range(10)) == [0, 1, 3, 4, 5, 6, 8, 9]
+    assert found(open_anew(folder), range(10)) == found(other, range(10)) == [0, 1, 3, 4, 5, 6, 8, 9]
 
 
 def test_a_file_that_is_shorter_than_it_looks(folder, monkeypatch):
-    shelf, path = new_shelf(folder), only(folder, ".rows")
+    log, path = open_anew(folder), only(folder, ".rows")
     before = os.stat(path)
     os.truncate(path, 5000 * 2)
     monkeypatch.setattr(os, "stat", lambda path: before)  # as another host may remember it
-    assert found(shelf, range(10)) == [0, 1]
+    assert found(log, range(10)) == [0, 1]
 
 
 def test_one_of_two_copies_was_garbled(folder):
-    new_shelf(folder).add(keys_of([3]), rows_of([3]))
+    open_anew(folder).add(keys_of([3]), rows_of([3]))
     for path in folder.glob("*.rows"):
         whole = path.read_bytes()
         path.write_bytes(bytes(len(whole)))
-        assert found(new_shelf(folder), [3]) == [3]
+        assert found(open_anew(folder), [3]) == [3]
         path.write_bytes(whole)
 
 
@@ -191,7 +191,7 @@ def test_an_index_that_was_garbled(folder, place):
     content = bytearray(path.read_bytes())
     content[place] ^= 0x10
     path.write_bytes(content)
-    there = found(new_shelf(folder), range(10))
+    there = found(open_anew(folder), range(10))
     lost = set() if place < 32 else {(place - 32) // 32}
     assert there == ([] if place < 32 else [number for number in range(10) if number not in lost])
 
@@ -199,12 +199,12 @@ def test_an_index_that_was_garbled(folder, place):
 @pytest.mark.parametrize("size", [0, 10, 32, 32 + 4 * 32 + 31])
 def test_an_index_that_was_cut_off(folder, size):
     os.truncate(only(folder, ".index"), size)
-    assert found(new_shelf(folder), range(10)) == list(range(max(0, size - 32) // 32))
+    assert found(open_anew(folder), range(10)) == list(range(max(0, size - 32) // 32))
 
 
 def test_an_index_without_rows(folder):
     only(folder, ".rows").unlink()
-    assert found(new_shelf(folder), range(10)) == []
+    assert found(open_anew(folder), range(10)) == []
 
 
 def test_a_record_that_comes_in_pieces_is_seen_when_it_is_whole(folder):
@@ -212,34 +212,34 @@ def test_a_record_that_comes_in_pieces_is_seen_when_it_is_whole(folder):
     path = only(folder, ".index")
     content = path.read_bytes()
     path.write_bytes(content[: 32 + 5 * 32] + bytes(40))
-    shelf = new_shelf(folder)
-    assert found(shelf, range(10)) == list(range(5))
+    log = open_anew(folder)
+    assert found(log, range(10)) == list(range(5))
     path.write_bytes(content)
-    assert found(shelf, range(10)) == list(range(10))
+    assert found(log, range(10)) == list(range(10))
 
 
 def test_another_format(folder):
     path = only(folder, ".index")
     path.write_bytes(b"sklearn_mm rows0" + path.read_bytes()[16:])
-    assert found(new_shelf(folder), range(10)) == []
-    assert found(Shelf(str(folder), np.dtype(np.uint8), (50, 99)), range(0)) == []
+    assert found(open_anew(folder), range(10)) == []
+    assert found(SegmentFolder(str(folder), np.dtype(np.uint8), (50, 99)), range(0)) == []
 
 
 def test_rows_of_another_size(folder):
-    segments, _ = Shelf(str(folder), np.dtype(np.uint8), (50, 99)).find(keys_of(range(10)))
+    segments, _ = SegmentFolder(str(folder), np.dtype(np.uint8), (50, 99)).find(keys_of(range(10)))
     assert segments == [None] * 10
 
 
 def test_cleared_while_somebody_reads_and_writes(folder):
-    shelf = new_shelf(folder)
-    shelf.add(keys_of([20]), rows_of([20]))
-    (segment,), (row,) = shelf.find(keys_of([4]))
+    log = open_anew(folder)
+    log.add(keys_of([20]), rows_of([20]))
+    (segment,), (row,) = log.find(keys_of([4]))
     for path in folder.iterdir():
         path.unlink()
     np.testing.assert_array_equal(segment.take(np.array([row])), rows_of([4]))  # it had been mapped
-    assert found(shelf, [4, 20]) == []
-    shelf.add(keys_of([5]), rows_of([5]))
-    assert found(shelf, [4, 5, 20]) == found(new_shelf(folder), [4, 5, 20]) == [5]
+    assert found(log, [4, 20]) == []
+    log.add(keys_of([5]), rows_of([5]))
+    assert found(log, [4, 5, 20]) == found(open_anew(folder), [4, 5, 20]) == [5]
 
 
 class SmallDisk:
@@ -259,42 +259,42 @@ class SmallDisk:
 
 @pytest.mark.parametrize("room", [0, 13, 9_999, 10_000, 10_030, 10_063])
 def test_a_full_disk(folder, monkeypatch, room):
-    shelf = new_shelf(folder)
-    shelf.add(keys_of([20]), rows_of([20]))
+    log = open_anew(folder)
+    log.add(keys_of([20]), rows_of([20]))
     size = sum(path.stat().st_size for path in folder.iterdir())
     disk = SmallDisk(room)
-    monkeypatch.setattr(_segments.os, "write", disk.write)
+    monkeypatch.setattr(_segment_folder.os, "write", disk.write)
     with pytest.raises(OSError, match="No space") as caught:
-        shelf.add(keys_of([21, 22]), rows_of([21, 22]))
+        log.add(keys_of([21, 22]), rows_of([21, 22]))
     assert caught.value.errno == errno.ENOSPC
     monkeypatch.undo()
     assert sum(path.stat().st_size for path in folder.iterdir()) == size, "what was written in vain takes no room"
-    assert found(shelf, range(20, 23)) == found(new_shelf(folder), range(20, 23)) == [20]
-    shelf.add(keys_of([21]), rows_of([21]))  # when there is room again
-    assert found(new_shelf(folder), range(20, 23)) == [20, 21]
+    assert found(log, range(20, 23)) == found(open_anew(folder), range(20, 23)) == [20]
+    log.add(keys_of([21]), rows_of([21]))  # when there is room again
+    assert found(open_anew(folder), range(20, 23)) == [20, 21]
 
 
 @pytest.mark.parametrize("room", [0, 20, 32, 100, 5_010])
 def test_a_disk_that_was_full_before_is_not_filled_with_empty_files(tmp_path, monkeypatch, room):
     disk = SmallDisk(room)
-    monkeypatch.setattr(_segments.os, "write", disk.write)
-    shelf = new_shelf(tmp_path / "shelf")
+    monkeypatch.setattr(_segment_folder.os, "write", disk.write)
+    log = open_anew(tmp_path / "log")
     for _ in range(3):
         with pytest.raises(OSError, match="No space"):
-            shelf.add(keys_of([21]), rows_of([21]))
+            log.add(keys_of([21]), rows_of([21]))
         disk.room = room
-    assert list((tmp_path / "shelf").iterdir()) == []
+    assert list((tmp_path / "log").iterdir()) == []
     monkeypatch.undo()
-    shelf.add(keys_of([21]), rows_of([21]))
-    assert found(new_shelf(tmp_path / "shelf"), [21]) == [21]
+    log.add(keys_of([21]), rows_of([21]))
+    assert found(open_anew(tmp_path / "log"), [21]) == [21]
 
 
 def test_what_others_add_need_not_be_verified_again(folder, monkeypatch):
-    reader, writer = new_shelf(folder), new_shelf(folder)
+    reader, writer = open_anew(folder), open_anew(folder)
     writer.add(keys_of([20]), rows_of([20]))
     assert found(reader, range(30)) == [*range(10), 20]
     checked = []
-    monkeypatch.setattr(_segments, "zlib", Noting(checked))
+    monkeypatch.setattr(_segment_folder, "zlib", Noting(checked))
     writer.add(keys_of([21]), rows_of([21]))
     checked.clear()
     assert found(reader, range(30)) == [*range(10), 20, 21]
@@ -316,26 +316,26 @@ class Noting:
 
 
 def test_a_disk_that_says_late_that_it_is_full(folder, monkeypatch):
-    shelf = new_shelf(folder)
+    log = open_anew(folder)
 
     def fail(file):
         raise OSError(errno.EDQUOT, "Disk quota exceeded")
 
-    monkeypatch.setattr(_segments.os, "fsync", fail)
+    monkeypatch.setattr(_segment_folder.os, "fsync", fail)
     with pytest.raises(OSError, match="quota"):
-        shelf.add(keys_of([20]), rows_of([20]))
+        log.add(keys_of([20]), rows_of([20]))
     monkeypatch.undo()
-    assert found(shelf, [20]) == found(new_shelf(folder), [20]) == []
+    assert found(log, [20]) == found(open_anew(folder), [20]) == []
 
 
-def test_threads_share_a_shelf(folder):
-    shelf, errors = new_shelf(folder), []
+def test_threads_share_a_log(folder):
+    log, errors = open_anew(folder), []
 
     def work(start):
         try:
             for number in range(start, start + 20):
-                shelf.add(keys_of([number]), rows_of([number]))
-                assert found(shelf, [number, number - 1]) == [number, number - 1][: 2 if number > start else 1]
+                log.add(keys_of([number]), rows_of([number]))
+                assert found(log, [number, number - 1]) == [number, number - 1][: 2 if number > start else 1]
         except BaseException as error:
             errors.append(error)
             raise
@@ -346,26 +346,26 @@ def test_threads_share_a_shelf(folder):
     for thread in threads:
         thread.join()
     assert not errors
-    assert len(found(new_shelf(folder), range(100, 500))) == 80
+    assert len(found(open_anew(folder), range(100, 500))) == 80
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_fork_writes_to_a_segment_of_its_own(tmp_path):
     arguments = (str(tmp_path / "forked"), np.uint8, SHAPE)
-    _segments.open_shelf(*arguments).add(keys_of([0]), rows_of([0]))
+    _segment_folder.open_folder(*arguments).add(keys_of([0]), rows_of([0]))
     child = os.fork()
     if child == 0:
-        shelf = _segments.open_shelf(*arguments)
-        shelf.add(keys_of([1]), rows_of([1]))
-        os._exit(0 if found(shelf, range(2)) == [0, 1] else 1)
+        log = _segment_folder.open_folder(*arguments)
+        log.add(keys_of([1]), rows_of([1]))
+        os._exit(0 if found(log, range(2)) == [0, 1] else 1)
     assert os.waitpid(child, 0)[1] == 0
-    _segments.open_shelf(*arguments).add(keys_of([2]), rows_of([2]))
-    assert found(_segments.open_shelf(*arguments), range(3)) == [0, 1, 2]
+    _segment_folder.open_folder(*arguments).add(keys_of([2]), rows_of([2]))
+    assert found(_segment_folder.open_folder(*arguments), range(3)) == [0, 1, 2]
     assert len(list((tmp_path / "forked").glob("*.rows"))) == 2
 
 
 def test_room(folder):
-    shelf = new_shelf(folder)
-    assert [shelf.n_rows_in(room) for room in (-5, 0, 5032, 5063, 5064, 5064 + 5032)] == [0, 0, 0, 0, 1, 2]
-    shelf.add(keys_of([20]), rows_of([20]))
-    assert [shelf.n_rows_in(room) for room in (0, 5031, 5032)] == [0, 0, 1]
+    log = open_anew(folder)
+    assert [log.n_rows_in(room) for room in (-5, 0, 5032, 5063, 5064, 5064 + 5032)] == [0, 0, 0, 0, 1, 2]
+    log.add(keys_of([20]), rows_of([20]))
+    assert [log.n_rows_in(room) for room in (0, 5031, 5032)] == [0, 0, 1]
