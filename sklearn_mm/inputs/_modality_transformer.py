@@ -15,6 +15,7 @@ from sklearn_mm.inputs._inputs import same_parameters
 from sklearn_mm.inputs._mixin import InputsMixin
 from sklearn_mm.preprocessing.cells._content_keys import hash_rows
 from sklearn_mm.preprocessing.containers._frame import as_frame
+from sklearn_mm.preprocessing.containers._tables import check_unique_labels
 from sklearn_mm.preprocessing.text._truncation import warn_of_cut_texts
 from sklearn_mm.storage._store import MEMORY
 from sklearn_mm.utils._callbacks import CallbackSupportMixin
@@ -303,7 +304,7 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
 
     def _check_labels(self, frame):
         """Learn the columns' labels and names."""
-        _check_unique(frame.columns, self._who)
+        check_unique_labels(frame.columns, self._who)
         self._labels = list(frame.columns)
         self.n_features_in_ = len(self._labels)
         names = _get_feature_names(frame) if self._has_labels else None
@@ -348,7 +349,7 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
                     ]
                 )
             )
-        _check_unique([label for label in frame.columns if label in needed], self._who)
+        check_unique_labels([label for label in frame.columns if label in needed], self._who)
 
     def _explanation(self):
         """What each column was taken for, as a text table."""
@@ -371,15 +372,6 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
             for row in [("column", "kind", "block", "why"), *rows]
         ]
         return "\n".join([f"{self._who} reads {len(blocks)} of {len(rows)} columns into {n_blocks} block(s).", *lines])
-
-
-def _check_unique(labels, who):
-    labels = pd.Index(labels)
-    if not labels.is_unique:
-        raise ValueError(
-            f"{who} finds columns by name, but X has several of the name "
-            f"{labels[labels.duplicated()].unique().tolist()}. Rename them."
-        )
 
 
 def _blocks_of(name, input_):

@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 import torch
 
+from sklearn_mm.utils._messages import abbreviated_repr, first_few
+
 __all__ = ["as_cells", "check_in_memory", "draw", "is_missing", "is_record", "missing_rows", "object_array"]
 
 _N_SAMPLED = 1000
@@ -117,15 +119,13 @@ def object_array(cells):
 
 def _check_one_column(columns, who):
     if len(columns) != 1:
-        shown = ", ".join(repr(column) for column in columns[:5]) + (", ..." if len(columns) > 5 else "")
         raise ValueError(
-            f"{who} reads one column, got {len(columns)}: [{shown}]. Select one, as in X[['name']], or use "
-            f"ModalityTransformer, which reads tables."
+            f"{who} reads one column, got {len(columns)}: [{first_few(columns, text=repr)}]. Select one, as in "
+            f"X[['name']], or use ModalityTransformer, which reads tables."
         )
 
 
 def _describe(X):
     if isinstance(X, (str, bytes)):
-        text = repr(X)
-        return f"{type(X).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
+        return f"{type(X).__name__} {abbreviated_repr(X)}"
     return f"an object of type {type(X).__name__}"

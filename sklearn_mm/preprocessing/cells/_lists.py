@@ -8,6 +8,7 @@ import torch
 
 from sklearn_mm.blocks._ragged import Ragged
 from sklearn_mm.preprocessing.cells._cells import is_missing, missing_rows, object_array
+from sklearn_mm.utils._messages import name_column, name_rows
 
 __all__ = ["Items", "empty_rows", "holds_nothing", "is_list", "spread", "spread_as"]
 
@@ -70,7 +71,7 @@ class Items:
     @property
     def noun(self):
         """What the items are called in messages that count them: "cells of column 'photo'"."""
-        return f"{'items of the lists in' if self.are_lists else 'cells of'} {_column(self.name)}"
+        return f"{'items of the lists in' if self.are_lists else 'cells of'} {name_column(self.name)}"
 
     def row_of(self, item):
         """Return the row of an item."""
@@ -83,9 +84,7 @@ class Items:
 
     def which_rows(self, items):
         """Return the rows of some items in words: "row 4", or "rows 1, 2, 3, 5, 8, ..."."""
-        rows = sorted({self.row_of(item) for item in items})
-        shown = ", ".join(map(str, rows[:5])) + (", ..." if len(rows) > 5 else "")
-        return f"row {shown}" if len(rows) == 1 else f"rows {shown}"
+        return name_rows(sorted({self.row_of(item) for item in items}))
 
     def gather(self, array, present):
         """Return what was read of each item as one array with a row per row, and which rows have something.
@@ -148,13 +147,9 @@ def spread_as(cells, name, lists, spec, who):
         row = int(counts.argmax())
         raise ValueError(
             f"{who} was fitted on a column without lists, and cannot read several at once: {(counts > 1).sum()} of "
-            f"{len(cells)} cells of {_column(name)} are lists of more than one (the one in row {row} holds "
+            f"{len(cells)} cells of {name_column(name)} are lists of more than one (the one in row {row} holds "
             f"{counts[row]}). Fit it on lists too, or with lists=True, as an Input with pool='mean' does."
         )
     single = np.full(len(cells), None, dtype=object)
     single[items.rows] = items.cells
     return Items(single, None, None, len(cells), name)
-
-
-def _column(name):
-    return "the column" if name is None else f"column {name!r}"

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from sklearn_mm.utils._messages import abbreviated_repr, name_rows
+
 __all__ = ["OddCells", "are_few", "can_be_missing", "refuse", "says_missing", "warn_of_odd_cells"]
 
 _FEW = 10  # one cell in so many may be odd
@@ -61,8 +63,7 @@ class OddCells(NamedTuple):
     @property
     def where(self):
         """The first rows, in words."""
-        shown = ", ".join(map(str, self.rows[:_MOST_SHOWN])) + (", ..." if len(self.rows) > _MOST_SHOWN else "")
-        return f"{'row' if len(self.rows) == 1 else 'rows'} {shown}"
+        return name_rows(self.rows)
 
 
 def can_be_missing(cells, n_filled):
@@ -91,7 +92,7 @@ def warn_of_odd_cells(found):
         return
     lines = [
         f"column {odd.column!r}: {len(odd.rows)} of {odd.n_rows} cells are no {odd.kind} ({odd.where}; first: "
-        f"{_shortened(odd.first)})"
+        f"{abbreviated_repr(odd.first)})"
         for odd in found[:_MOST_SHOWN]
     ]
     more = f"; and {len(found) - _MOST_SHOWN} more columns" if len(found) > _MOST_SHOWN else ""
@@ -105,8 +106,3 @@ def warn_of_odd_cells(found):
         UserWarning,
         stacklevel=5,
     )
-
-
-def _shortened(cell):
-    text = repr(cell)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -6,7 +6,7 @@ import torch
 from sklearn.utils import check_array
 
 from sklearn_mm.preprocessing.cells._cells import as_cells
-from sklearn_mm.preprocessing.containers._tables import check_is_table
+from sklearn_mm.preprocessing.containers._tables import check_is_table, check_not_empty
 
 __all__ = ["as_frame"]
 
@@ -42,11 +42,7 @@ def as_frame(X, who):
         frame, has_labels = pd.DataFrame({0: as_cells(X, who)[0]}), False
     else:
         frame, has_labels = _frame_of_array(X, who), False
-    for axis, what in enumerate(("sample", "feature")):
-        if not frame.shape[axis]:
-            raise ValueError(
-                f"Found array with 0 {what}(s) (shape={frame.shape}) while a minimum of 1 is required by {who}."
-            )
+    check_not_empty(frame.shape, who)
     return frame, has_labels
 
 

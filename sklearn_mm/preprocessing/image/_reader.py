@@ -24,6 +24,7 @@ from sklearn_mm.preprocessing.image._pillow_settings import parents_settings
 from sklearn_mm.storage._fetch import fetch
 from sklearn_mm.storage._store import BlockStore
 from sklearn_mm.storage._stored_rows import StoredRows
+from sklearn_mm.utils._messages import abbreviate, abbreviated_repr, name_column
 
 __all__ = ["PictureReader", "n_decoding_threads"]
 
@@ -212,7 +213,7 @@ class PictureReader:
         except MemoryError:
             raise
         except Exception as error:  # it is the user's, and calls libraries that raise errors of their own
-            text = f"the loader raised {type(error).__name__}: {_shortened(str(error), 300)}{_line_of_loader(error)}"
+            text = f"the loader raised {type(error).__name__}: {abbreviate(str(error), 300)}{_line_of_loader(error)}"
             raise UnreadableError(text) from error
         if not is_missing(cell):
             _check_kind(cell, items, item, f"The loader of {self.who} must return")
@@ -312,15 +313,7 @@ def _check_kind(cell, items, item, who_does):
     if not can_hold_picture(cell):
         raise TypeError(
             f"{who_does} paths (str or pathlib.Path), data: URIs and base64, bytes, PIL images, arrays, tensors, and "
-            f"dicts of 'bytes' and 'path'; got {type(cell).__name__} in {items.where(item)} of{_of(items.name)}: "
-            f"{_shortened(repr(cell), 60)}. Convert such cells, or let loader= do it, a function from such a cell to "
-            f"one of these."
+            f"dicts of 'bytes' and 'path'; got {type(cell).__name__} in {items.where(item)} of "
+            f"{name_column(items.name)}: {abbreviated_repr(cell)}. Convert such cells, or let loader= do it, a "
+            f"function from such a cell to one of these."
         )
-
-
-def _shortened(text, length):
-    return text if len(text) <= length else text[: length - 3] + "..."
-
-
-def _of(name):
-    return " the column" if name is None else f" column {name!r}"

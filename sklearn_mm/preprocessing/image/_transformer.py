@@ -19,6 +19,7 @@ from sklearn_mm.preprocessing.image._picture_cells import common_layout
 from sklearn_mm.preprocessing.image._reader import PictureReader
 from sklearn_mm.preprocessing.image._survey import survey
 from sklearn_mm.storage._store import MEMORY, resolve_store
+from sklearn_mm.utils._messages import name_column
 from sklearn_mm.utils._validation import Interval, StrOptions, _fit_context
 
 __all__ = ["ImageTransformer"]
@@ -235,8 +236,8 @@ class ImageTransformer(BlockTransformer):
         if "dataset" in statistics.values():
             if not present.any():
                 raise ValueError(
-                    f"{type(self).__name__} cannot compute the mean and standard deviation of{_of(name)}: all of its "
-                    f'{len(cells)} cells are missing. Pass numbers or "imagenet" as mean and std.'
+                    f"{type(self).__name__} cannot compute the mean and standard deviation of {name_column(name)}: "
+                    f'all of its {len(cells)} cells are missing. Pass numbers or "imagenet" as mean and std.'
                 )
             own = dict(zip(("mean", "std"), _pixel_statistics(pictures, present), strict=True))
             statistics = {what: own[what] if value == "dataset" else value for what, value in statistics.items()}
@@ -426,10 +427,6 @@ class ImageTransformer(BlockTransformer):
                 f"{'between 0 and 1' if what == 'mean' else 'above 0'}, for pixels in [0, 1], got {value!r}."
             )
         return tuple(np.broadcast_to(numbers, n_channels).tolist())
-
-
-def _of(name):
-    return " the column" if name is None else f" column {name!r}"
 
 
 def _pixel_statistics(pictures, present):

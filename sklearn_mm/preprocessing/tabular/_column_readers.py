@@ -12,6 +12,7 @@ from sklearn_mm.preprocessing.containers._distinct import Container, Distinct
 from sklearn_mm.preprocessing.tabular._date_strings import ISO
 from sklearn_mm.preprocessing.tabular._number_strings import NumberFormat
 from sklearn_mm.preprocessing.tabular._parsing import read_dates, read_numbers
+from sklearn_mm.utils._messages import name_rows
 
 __all__ = ["CategoricalReader", "DatetimeReader", "NumericReader"]
 
@@ -217,7 +218,7 @@ def _numbers(column, name, format):
     if infinite.any():
         raise ValueError(
             f"Input X contains infinity or a value too large for dtype('float64'): column {name!r} does in "
-            f"{infinite.sum()} of {len(values)} cells ({_rows(infinite)}). Replace these, for example with "
+            f"{infinite.sum()} of {len(values)} cells ({name_rows(infinite)}). Replace these, for example with "
             f"X.replace([np.inf, -np.inf], np.nan)."
         )
     return values, format or NumberFormat(), odd
@@ -266,9 +267,3 @@ def _plain(level):
 
 def _text(level):
     return str(_plain(level))
-
-
-def _rows(bad):
-    rows = np.flatnonzero(bad)
-    shown = ", ".join(map(str, rows[:5])) + (", ..." if len(rows) > 5 else "")
-    return f"{'row' if len(rows) == 1 else 'rows'} {shown}"

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_mm.blocks._specs import TabularSpec
 from sklearn_mm.preprocessing._base import BlockTransformer
 from sklearn_mm.preprocessing.cells._odd_cells import warn_of_odd_cells
-from sklearn_mm.preprocessing.containers._tables import check_is_table
+from sklearn_mm.preprocessing.containers._tables import check_is_table, check_not_empty, check_unique_labels
 from sklearn_mm.preprocessing.tabular._column_kinds import KINDS, detect_column_kind
 from sklearn_mm.preprocessing.tabular._column_readers import CategoricalReader, DatetimeReader, NumericReader
 from sklearn_mm.preprocessing.tabular._vectors import VectorReader
@@ -147,12 +147,8 @@ class TabularTransformer(BlockTransformer):
             False where every cell of the row is missing.
         """
         frame, has_names = _as_frame(X)
-        if len(frame) == 0:
-            raise ValueError(
-                f"Found array with 0 sample(s) (shape={frame.shape}) while a minimum of 1 is required by "
-                f"TabularTransformer."
-            )
-        _check_no_duplicates(frame.columns)
+        check_not_empty(frame.shape, "TabularTransformer")
+        check_unique_labels(frame.columns, "TabularTransformer")
         kinds = self._resolve_kinds(frame)
         readers = {label: self._make_reader(label, kind) for label, kind in kinds.items()}
         parts, missing = _read_columns(readers, [frame[label] for label in readers], "fit_read")
@@ -240,7 +236,7 @@ class TabularTransformer(BlockTransformer):
         """The columns seen in fit, in their order: by name, or by position where either side has no names."""
         frame, has_names = _as_frame(X)
         if has_names and self._has_names:
-            _check_no_duplicates([label for label in frame.columns if label in self._readers])
+            check_unique_labels([label for label in frame.columns if label in self._readers], "TabularTransformer")
             lacking = [label for label in self._readers if label not in frame.columns]
             if lacking:
                 extra = [label for label in frame.columns if label not in self._readers]
@@ -316,12 +312,3 @@ def _as_frame(X):
             f"TabularTransformer."
         )
     return frame, has_names
-
-
-def _check_no_duplicates(labels):
-    labels = pd.Index(labels)
-    if not labels.is_unique:
-        raise ValueError(
-            f"TabularTransformer finds columns by name, but X has several of the name "
-            f"{list(labels[labels.duplicated()].unique())}. Rename them."
-        )

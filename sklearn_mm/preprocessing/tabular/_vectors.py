@@ -8,6 +8,7 @@ import torch
 from sklearn_mm.preprocessing.cells._lists import empty_rows
 from sklearn_mm.preprocessing.cells._odd_cells import OddCells, are_few, says_missing
 from sklearn_mm.preprocessing.tabular._vector_strings import parse_vector
+from sklearn_mm.utils._messages import name_rows
 
 __all__ = ["VectorReader", "are_vectors", "is_vector"]
 
@@ -98,8 +99,8 @@ class VectorReader:
         if infinite.any():
             raise ValueError(
                 f"Input X contains infinity or a value too large for dtype('float32'): column {self.name!r} does in "
-                f"{infinite.sum()} of {len(cells)} cells ({_rows(rows[infinite])}). Replace these, for example with "
-                f"np.nan."
+                f"{infinite.sum()} of {len(cells)} cells ({name_rows(rows[infinite])}). Replace these, for example "
+                f"with np.nan."
             )
         nothing = np.isnan(values).all(axis=1)
         if nothing.any():
@@ -128,7 +129,8 @@ class VectorReader:
             raise ValueError(
                 f"TabularTransformer needs vectors of one length in column {self.name!r}, but {bad.sum()} of "
                 f"{len(lengths)} have another one than {known}, which {usual}: lengths "
-                f"{sorted(set(lengths[bad].tolist()))[:5]} ({_rows(rows[bad])}). Cut or pad them, or put None there."
+                f"{sorted(set(lengths[bad].tolist()))[:5]} ({name_rows(rows[bad])}). Cut or pad them, or put None "
+                f"there."
             )
         return known
 
@@ -144,8 +146,3 @@ def _parsed(cells):
             vector = parse_vector(cells[row])
             cells[row] = cells[row] if vector is None else vector
     return cells, missing
-
-
-def _rows(rows):
-    shown = ", ".join(map(str, rows[:5])) + (", ..." if len(rows) > 5 else "")
-    return f"{'row' if len(rows) == 1 else 'rows'} {shown}"

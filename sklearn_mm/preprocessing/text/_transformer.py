@@ -13,6 +13,7 @@ from sklearn_mm.blocks._specs import TextSpec
 from sklearn_mm.preprocessing._base import BlockTransformer
 from sklearn_mm.preprocessing.cells._cells import as_cells, missing_rows, object_array
 from sklearn_mm.preprocessing.cells._lists import spread, spread_as
+from sklearn_mm.preprocessing.containers._tables import check_not_empty
 from sklearn_mm.preprocessing.text._ngrams import NGramTokenizer
 from sklearn_mm.preprocessing.text._part_of_speech import PosTagger, join_tags
 from sklearn_mm.preprocessing.text._stop_words import find_stop_words
@@ -28,6 +29,7 @@ from sklearn_mm.preprocessing.text._tokenizers import (
     train,
 )
 from sklearn_mm.preprocessing.text._truncation import count_cut_texts, warn_of_cut_texts
+from sklearn_mm.utils._messages import abbreviated_repr, of_column
 from sklearn_mm.utils._registry import did_you_mean
 from sklearn_mm.utils._validation import Interval, StrOptions, _fit_context
 
@@ -214,8 +216,8 @@ class TextTransformer(BlockTransformer):
         present = _check_texts(items)
         if not present.any():
             raise ValueError(
-                f"TextTransformer needs at least one text to learn from, but all {len(cells)} cells{_of(column)} are "
-                f"missing or blank."
+                f"TextTransformer needs at least one text to learn from, but all {len(cells)} "
+                f"cells{of_column(column)} are missing or blank."
             )
         kind = self._check_tokenizer()
         stop_words = self._set_form(kind)
@@ -224,8 +226,8 @@ class TextTransformer(BlockTransformer):
         self.vocabulary_ = self._token_ids.vocabulary
         if self._token_ids.n_ids <= 2:
             raise ValueError(
-                f"TextTransformer found no token{_of(column)} to put into the vocabulary: perhaps the texts are made "
-                f"of stop words only, or min_frequency={self.min_frequency} is too high."
+                f"TextTransformer found no token{of_column(column)} to put into the vocabulary: perhaps the texts are "
+                f"made of stop words only, or min_frequency={self.min_frequency} is too high."
             )
         flat, lengths = self._token_ids.encode(texts)
         max_length = _auto_length(lengths, kind) if self.max_length == "auto" else int(self.max_length)
@@ -299,9 +301,7 @@ class TextTransformer(BlockTransformer):
                 f"TextTransformer.inverse_transform takes ids from 0 to {n_ids - 1}, got ids from {ids.min()} to "
                 f"{ids.max()}."
             )
-        texts = np.empty(len(ids), dtype=object)
-        texts[:] = self._token_ids.decode([row[row != PADDING].tolist() for row in ids])
-        return texts
+        return object_array(self._token_ids.decode([row[row != PADDING].tolist() for row in ids]))
 
     def _warn_of_fit(self):
         if self._cut_texts:
@@ -381,10 +381,6 @@ class TextTransformer(BlockTransformer):
         return tokenizer.fit(texts, self.vocab_size, self.min_frequency)
 
 
-def _of(column):
-    return "" if column is None else f" of column {column!r}"
-
-
 def _check_range(ngram_range, name):
     if ngram_range is None:
         return
@@ -396,19 +392,16 @@ def _check_range(ngram_range, name):
 
 def _check_texts(items):
     """Return where there are texts; raise where there is anything but texts and missing cells."""
-    if not items.n_rows:
-        raise ValueError(
-            "Found array with 0 sample(s) (shape=(0,)) while a minimum of 1 is required by TextTransformer."
-        )
+    check_not_empty((items.n_rows,), "TextTransformer")
     present = ~missing_rows(items.cells)
     bad = [item for item in np.flatnonzero(present) if not isinstance(items.cells[item], str)]
     if bad:
         first = items.cells[bad[0]]
-        shown = repr(first) if len(repr(first)) <= 60 else repr(first)[:57] + "..."
         raise TypeError(
             f"TextTransformer reads strings, but {len(bad)} of {len(present)} {items.noun} are something else "
-            f"({items.which_rows(bad)}). First, {items.where(bad[0])}: {shown} of type {type(first).__name__}. Turn "
-            f"them into strings, for example with X[column].astype('string'), which leaves missing cells missing."
+            f"({items.which_rows(bad)}). First, {items.where(bad[0])}: {abbreviated_repr(first)} of type "
+            f"{type(first).__name__}. Turn them into strings, for example with X[column].astype('string'), which "
+            f"leaves missing cells missing."
         )
     return present
 

@@ -54,8 +54,8 @@ def test_a_mistake_of_the_package_is_neither_unreadable_nor_swallowed(name, erro
         raise error("a mistake")
 
     monkeypatch.setattr(_decode, name, mistaken)
-    for module in ("_image", "_pictures"):
-        monkeypatch.setattr(f"sklearn_mm.preprocessing.{module}.{name}", mistaken, raising=False)
+    for module in ("_transformer", "_reader"):
+        monkeypatch.setattr(f"sklearn_mm.preprocessing.image.{module}.{name}", mistaken, raising=False)
     transformer = ImageTransformer(8, crop=(0, 0, 300, 300), rotate=10, on_error="ignore", n_jobs=1)
     with pytest.raises(error, match="a mistake"):
         transformer.fit(cells)
