@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 from sklearn_mm.preprocessing import BlockStore
-from sklearn_mm.preprocessing.cells._content_keys import hash_rows
+from sklearn_mm.storage._content_keys import hash_rows
 from sklearn_mm.storage._fetch import fetch
 from sklearn_mm.storage._segment_folder import _open_folder
 

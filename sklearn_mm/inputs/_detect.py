@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 
 from sklearn_mm.inputs._picture_files import lead_to_pictures
-from sklearn_mm.preprocessing.cells._cells import draw, is_missing
 from sklearn_mm.preprocessing.cells._lists import empty_rows, holds_nothing, is_list
-from sklearn_mm.preprocessing.cells._odd_cells import can_be_missing
+from sklearn_mm.preprocessing.cells._missing import is_missing
 from sklearn_mm.preprocessing.image._picture_cells import looks_like_picture
 from sklearn_mm.preprocessing.tabular._column_kinds import explain_column_kind
+from sklearn_mm.preprocessing.tabular._odd_cells import can_be_missing
 from sklearn_mm.preprocessing.tabular._vectors import is_vector
+from sklearn_mm.utils._object_arrays import draw
 
 __all__ = [
     "Detected",

@@ -5,7 +5,7 @@ from numbers import Integral
 from sklearn.base import clone
 
 from sklearn_mm.inputs._inputs import ImageInput, Input, TabularInput, TextInput
-from sklearn_mm.preprocessing.image._pillow_settings import send_with_settings
+from sklearn_mm.utils._pillow_settings import send_with_settings
 from sklearn_mm.utils._validation import (
     StrOptions,
     _BaseComposition,

@@ -13,10 +13,10 @@ from sklearn_mm.inputs._column_assignment import claim_columns
 from sklearn_mm.inputs._ignored import warn_of_ignored
 from sklearn_mm.inputs._inputs import same_parameters
 from sklearn_mm.inputs._mixin import InputsMixin
-from sklearn_mm.preprocessing.cells._content_keys import hash_rows
 from sklearn_mm.preprocessing.containers._frame import as_frame
 from sklearn_mm.preprocessing.containers._tables import check_unique_labels
 from sklearn_mm.preprocessing.text._truncation import warn_of_cut_texts
+from sklearn_mm.storage._content_keys import hash_rows
 from sklearn_mm.storage._store import MEMORY
 from sklearn_mm.utils._callbacks import CallbackSupportMixin
 from sklearn_mm.utils._learner import take_over

@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_mm.blocks import TabularSpec
 from sklearn_mm.inputs._detect import holds_strings
 from sklearn_mm.preprocessing import BlockTransformer
-from sklearn_mm.preprocessing.cells._cells import missing_rows
+from sklearn_mm.preprocessing.cells._missing import missing_rows
 from sklearn_mm.preprocessing.tabular._vectors import is_vector
 from sklearn_mm.utils._messages import first_few
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from sklearn_mm.blocks import Blocks, Ragged
-from sklearn_mm.preprocessing.cells._content_keys import hash_rows
+from sklearn_mm.storage._content_keys import hash_rows
 from sklearn_mm.storage._fetch import fetch
 from sklearn_mm.training._dataset import BlockDataset
 from sklearn_mm.utils._fingerprint import digest, fingerprint

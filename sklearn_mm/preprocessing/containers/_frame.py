@@ -5,7 +5,7 @@ import pandas as pd
 import torch
 from sklearn.utils import check_array
 
-from sklearn_mm.preprocessing.cells._cells import as_cells
+from sklearn_mm.preprocessing.containers._columns import as_cells
 from sklearn_mm.preprocessing.containers._tables import check_is_table, check_not_empty
 
 __all__ = ["as_frame"]

@@ -7,7 +7,7 @@ import pandas as pd
 from PIL import Image
 from scipy import sparse
 
-from sklearn_mm.preprocessing.cells._cells import check_in_memory
+from sklearn_mm.preprocessing.containers._columns import check_in_memory
 from sklearn_mm.utils._messages import abbreviated_repr
 
 __all__ = ["check_is_table", "check_not_empty", "check_unique_labels"]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from sklearn_mm.preprocessing.cells._odd_cells import says_missing
+from sklearn_mm.preprocessing.tabular._missing_words import is_missing_word
 
 __all__ = ["NumberFormat", "learn_number_format", "parse_numbers", "plain_numbers"]
 
@@ -80,7 +80,7 @@ def learn_number_format(strings, counts):
         How they are written.
     """
     is_plain = ~np.isnan(plain_numbers(strings))
-    others = [i for i in np.flatnonzero(~is_plain) if not says_missing(strings[i])]
+    others = [i for i in np.flatnonzero(~is_plain) if not is_missing_word(strings[i])]
     if not others:
         return NumberFormat()
     found = {".": {i: match for i in others if (match := _PATTERNS["."].fullmatch(strings[i].strip()))}}

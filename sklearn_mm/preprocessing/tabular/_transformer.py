@@ -10,11 +10,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mm.blocks._specs import TabularSpec
 from sklearn_mm.preprocessing._base import BlockTransformer
-from sklearn_mm.preprocessing.cells._odd_cells import warn_of_odd_cells
 from sklearn_mm.preprocessing.containers._tables import check_is_table, check_not_empty, check_unique_labels
+from sklearn_mm.preprocessing.tabular._categorical_reader import CategoricalReader
 from sklearn_mm.preprocessing.tabular._column_kinds import KINDS, detect_column_kind
-from sklearn_mm.preprocessing.tabular._column_readers import CategoricalReader, DatetimeReader, NumericReader
-from sklearn_mm.preprocessing.tabular._vectors import VectorReader
+from sklearn_mm.preprocessing.tabular._datetime_reader import DatetimeReader
+from sklearn_mm.preprocessing.tabular._numeric_reader import NumericReader
+from sklearn_mm.preprocessing.tabular._odd_cells import warn_of_odd_cells
+from sklearn_mm.preprocessing.tabular._vector_reader import VectorReader
 from sklearn_mm.utils._registry import did_you_mean
 from sklearn_mm.utils._validation import Interval, StrOptions, _fit_context
 
@@ -210,8 +212,8 @@ class TabularTransformer(BlockTransformer):
         return tags
 
     def _resolve_kinds(self, frame):
-        told = {} if isinstance(self.kinds, str) else self.kinds
-        for label, kind in told.items():
+        given_kinds = {} if isinstance(self.kinds, str) else self.kinds
+        for label, kind in given_kinds.items():
             if label not in frame.columns:
                 raise ValueError(
                     f"`kinds` of TabularTransformer names column {label!r}, which X does not have."
@@ -222,7 +224,7 @@ class TabularTransformer(BlockTransformer):
                     f"`kinds` of TabularTransformer must map columns to one of {list(KINDS)}, got {kind!r} for column "
                     f"{label!r}."
                 )
-        return {label: told.get(label) or detect_column_kind(column) for label, column in frame.items()}
+        return {label: given_kinds.get(label) or detect_column_kind(column) for label, column in frame.items()}
 
     def _make_reader(self, label, kind):
         if kind == "categorical":

@@ -1,1 +1,1 @@
-"""Cells to token ids."""
+"""Columns of texts as token ids. Imports `cells` and `containers`."""

@@ -62,10 +62,10 @@ class NGramTokenizer:
         Those of a text are its words in order, longer word n-grams, then character n-grams: what is cut at a maximal
         length is what matters least.
         """
-        char_ids_of = _Cache(lambda run: self._known(self._char_grams(run)))
+        char_ids_of = _Cache(lambda run: self._ids_of(self._char_grams(run)))
         rows = []
         for runs, words in self._split(texts):
-            ids = self._known(self._word_grams(words))
+            ids = self._ids_of(self._word_grams(words))
             for run in runs:
                 ids += char_ids_of[run]
             rows.append(np.array(ids, dtype=np.int32))
@@ -105,7 +105,7 @@ class NGramTokenizer:
         grams = [wrapped[i : i + n] for n in sorted(sizes) if n < len(wrapped) for i in range(len(wrapped) - n + 1)]
         return [gram for gram in grams if gram not in ("<", ">")]
 
-    def _known(self, grams):
+    def _ids_of(self, grams):
         return [self.vocabulary[gram] for gram in grams if gram in self.vocabulary]
 
 

@@ -11,8 +11,9 @@ from tokenizers import Tokenizer
 from sklearn_mm.blocks._ragged import Ragged
 from sklearn_mm.blocks._specs import TextSpec
 from sklearn_mm.preprocessing._base import BlockTransformer
-from sklearn_mm.preprocessing.cells._cells import as_cells, missing_rows, object_array
-from sklearn_mm.preprocessing.cells._lists import spread, spread_as
+from sklearn_mm.preprocessing.cells._items import spread, spread_as
+from sklearn_mm.preprocessing.cells._missing import missing_rows
+from sklearn_mm.preprocessing.containers._columns import as_cells
 from sklearn_mm.preprocessing.containers._tables import check_not_empty
 from sklearn_mm.preprocessing.text._ngrams import NGramTokenizer
 from sklearn_mm.preprocessing.text._part_of_speech import PosTagger, join_tags
@@ -30,6 +31,7 @@ from sklearn_mm.preprocessing.text._tokenizers import (
 )
 from sklearn_mm.preprocessing.text._truncation import count_cut_texts, warn_of_cut_texts
 from sklearn_mm.utils._messages import abbreviated_repr, of_column
+from sklearn_mm.utils._object_arrays import object_array
 from sklearn_mm.utils._registry import did_you_mean
 from sklearn_mm.utils._validation import Interval, StrOptions, _fit_context
 
@@ -220,8 +222,8 @@ class TextTransformer(BlockTransformer):
                 f"cells{of_column(column)} are missing or blank."
             )
         kind = self._check_tokenizer()
-        stop_words = self._set_form(kind)
-        texts = self._form(items.cells[present])
+        stop_words = self._set_normalizer(kind)
+        texts = self._normalize(items.cells[present])
         self._token_ids = self._make_token_ids(kind, texts, stop_words)
         self.vocabulary_ = self._token_ids.vocabulary
         if self._token_ids.n_ids <= 2:
@@ -263,7 +265,7 @@ class TextTransformer(BlockTransformer):
         present = _check_texts(items)
         flat, lengths = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int64)
         if present.any():
-            flat, lengths = self._token_ids.encode(self._form(items.cells[present]))
+            flat, lengths = self._token_ids.encode(self._normalize(items.cells[present]))
         return items.gather(_pad(flat, lengths, present, self.spec_.shape[0]), present)
 
     def inverse_transform(self, X):
@@ -331,7 +333,7 @@ class TextTransformer(BlockTransformer):
             )
         return self.tokenizer
 
-    def _set_form(self, kind):
+    def _set_normalizer(self, kind):
         """Make what brings texts into form, and return the stop words that are left to the tokenizer."""
         stop_words = find_stop_words(self.stop_words)
         settings = {
@@ -360,7 +362,7 @@ class TextTransformer(BlockTransformer):
                 f"is. Take tokenizer='word' or 'ngram', or pos_tags=None."
             )
 
-    def _form(self, texts):
+    def _normalize(self, texts):
         """Return texts as the tokenizer wants them: strings in one spelling, or lists of tagged words."""
         texts = [self._normalizer(text) for text in texts]
         return texts if self._tagger is None else self._tagger(texts)

@@ -1,15 +1,13 @@
-"""One column of whatever a user holds, as a flat array of cells."""
+"""One column of whatever holds one (pandas, polars, pyarrow, NumPy, lists), as a flat array of cells."""
 
 import numpy as np
 import pandas as pd
 import torch
 
 from sklearn_mm.utils._messages import abbreviated_repr, first_few
+from sklearn_mm.utils._object_arrays import object_array
 
-__all__ = ["as_cells", "check_in_memory", "draw", "is_missing", "is_record", "missing_rows", "object_array"]
-
-_N_SAMPLED = 1000
-_RECORD_KEYS = frozenset(["bytes", "path"])
+__all__ = ["as_cells", "check_in_memory"]
 
 
 def as_cells(X, who="This transformer"):
@@ -66,31 +64,6 @@ def check_in_memory(X, who):
         raise TypeError(f"{who} needs data in memory, got a polars LazyFrame. Call its collect() first.")
 
 
-def is_record(cell):
-    """Return whether a cell is a dict of "bytes" and "path", as data sets of Hugging Face hold media."""
-    return isinstance(cell, dict) and bool(cell) and _RECORD_KEYS.issuperset(cell)
-
-
-def is_missing(cell):
-    """Return whether there is nothing in a cell: None, NaN, pd.NA, NaT, empty or blank strings, and dicts of these."""
-    if isinstance(cell, str):
-        return not cell.strip()
-    if is_record(cell):
-        return all(map(is_missing, cell.values()))
-    return bool(pd.api.types.is_scalar(cell) and pd.isna(cell))
-
-
-def missing_rows(cells):
-    """Return where `is_missing` holds, for all cells of an object array of shape (n,): a bool array (n,)."""
-    missing = pd.isna(cells)
-    for row, cell in enumerate(cells):
-        if isinstance(cell, str):
-            missing[row] = not cell or cell.isspace()
-        elif is_record(cell):
-            missing[row] = is_missing(cell)
-    return missing
-
-
 def _cells_of_array(X, who):
     array = np.asarray(X)
     if isinstance(X, np.ma.MaskedArray):
@@ -101,20 +74,6 @@ def _cells_of_array(X, who):
         _check_one_column(list(range(array.shape[1])), who)
         array = array[:, 0]
     return array.astype(object) if array.ndim == 1 else object_array(array)
-
-
-def draw(cells):
-    """Return up to 1,000 of the cells of an array, drawn evenly, always the same ones."""
-    if len(cells) <= _N_SAMPLED:
-        return cells
-    return cells[np.sort(np.random.default_rng(0).choice(len(cells), _N_SAMPLED, replace=False))]
-
-
-def object_array(cells):
-    array = np.empty(len(cells), dtype=object)
-    for row, cell in enumerate(cells):  # one by one: a slice assignment would unpack cells that are arrays
-        array[row] = cell
-    return array
 
 
 def _check_one_column(columns, who):

@@ -16,8 +16,8 @@ from sklearn.model_selection import GridSearchCV, cross_validate
 
 from sklearn_mm import ImageInput, MultimodalClassifier
 from sklearn_mm.preprocessing import ImageTransformer
-from sklearn_mm.preprocessing.image import _pillow_settings
-from sklearn_mm.preprocessing.image._pillow_settings import parents_settings
+from sklearn_mm.utils import _pillow_settings
+from sklearn_mm.utils._pillow_settings import parents_settings
 
 Y = ["a", "b"] * 6
 

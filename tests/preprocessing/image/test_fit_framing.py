@@ -12,9 +12,11 @@ from PIL.PngImagePlugin import PngImageFile
 from sklearn.base import clone
 
 from sklearn_mm.preprocessing import ImageTransformer, Ragged, StoredRows
-from sklearn_mm.preprocessing.cells._cells import object_array
-from sklearn_mm.preprocessing.cells._lists import spread
-from sklearn_mm.preprocessing.image import _reader
+from sklearn_mm.preprocessing.cells._items import spread
+from sklearn_mm.preprocessing.image._fit_framing import read_headers
+from sklearn_mm.preprocessing.image._picture_decoder import PictureDecoder
+from sklearn_mm.preprocessing.media import _reader
+from sklearn_mm.utils._object_arrays import object_array
 
 
 def strip(width, height, seed=0):
@@ -123,8 +125,8 @@ class TestWays:
         loaded = []
         original = PngImageFile.load_end
         monkeypatch.setattr(PngImageFile, "load_end", lambda image: loaded.append(image) or original(image))
-        reader = ImageTransformer()._reader(None, None)
-        assert reader.look(spread(object_array(paths), None, "auto")).tolist() == [[240, 60, 0]] * 6
+        reader = ImageTransformer()._reader(PictureDecoder())
+        assert read_headers(reader, spread(object_array(paths), None, "auto")).tolist() == [[240, 60, 0]] * 6
         assert loaded == []
 
     def test_a_loader_brings_nothing_twice(self, monkeypatch):

@@ -1,51 +1,52 @@
-"""Columns of objects and strings as numbers and dates, cell by cell: what is read, what is missing, and what is odd."""
+"""Distinct values parsed as numbers or dates: which are parsed, which are missing, and which are odd."""
 
 import datetime
 
 import numpy as np
 import pandas as pd
 
-from sklearn_mm.preprocessing.cells._cells import draw, object_array
-from sklearn_mm.preprocessing.cells._odd_cells import are_few, says_missing
 from sklearn_mm.preprocessing.tabular._date_strings import learn_date_format, parse_dates
+from sklearn_mm.preprocessing.tabular._missing_words import is_missing_word
 from sklearn_mm.preprocessing.tabular._number_strings import learn_number_format, parse_numbers
+from sklearn_mm.preprocessing.tabular._odd_cells import are_few
+from sklearn_mm.utils._object_arrays import draw, object_array
 
-__all__ = ["Reading", "read_dates", "read_numbers"]
+__all__ = ["ParsedValues", "read_dates", "read_numbers"]
 
 
-class Reading:
+class ParsedValues:
     """What the distinct values of a column were read as.
 
     Parameters
     ----------
-    distinct : Distinct
+    distinct : DistinctValues
         The column.
-    read : numpy.ndarray of float64, or pandas.DatetimeIndex, of shape (n_values + 1,)
+    parsed : numpy.ndarray of float64, or pandas.DatetimeIndex, of shape (n_values + 1,)
         What each value says; NaN or NaT where it is missing or odd, and at the end, for cells that are missing.
     format : object
         How strings were read, so that others are read alike.
 
     Attributes
     ----------
-    says_nothing, is_odd, is_read : numpy.ndarray of shape (n_values,), dtype bool
+    is_missing, is_odd, is_parsed : numpy.ndarray of shape (n_values,), dtype bool
         Which values stand for a missing one, hold something else than the column, or were read.
     """
 
-    def __init__(self, distinct, read, format):
+    def __init__(self, distinct, parsed, format):
         self.distinct = distinct
-        self.read = read
+        self.parsed = parsed
         self.format = format
-        self.is_read = ~pd.isna(read[:-1])
-        self.says_nothing = np.zeros(len(distinct.values), dtype=bool)
-        for i in np.flatnonzero(~self.is_read):
+        self.is_parsed = ~pd.isna(parsed[:-1])
+        self.is_missing = np.zeros(len(distinct.values), dtype=bool)
+        for i in np.flatnonzero(~self.is_parsed):
             value = distinct.values[i]
-            self.says_nothing[i] = says_missing(value) if isinstance(value, str) else str(value).lower() == "nan"
-        self.is_odd = ~self.is_read & ~self.says_nothing
+            self.is_missing[i] = is_missing_word(value) if isinstance(value, str) else str(value).lower() == "nan"
+        self.is_odd = ~self.is_parsed & ~self.is_missing
 
     @property
     def values(self):
-        """One entry of ``read`` per cell."""
-        return self.read[self.distinct.codes]
+        """One entry of ``parsed`` per cell."""
+        return self.parsed[self.distinct.codes]
 
     @property
     def odd(self):
@@ -59,7 +60,7 @@ class Reading:
     @property
     def n_filled(self):
         """Number of cells with anything but a word for "missing"."""
-        return self.n_cells(~self.says_nothing)
+        return self.n_cells(~self.is_missing)
 
     def has_few_odd(self, **kwargs):
         """Return whether nearly all cells that are not missing are what the column was read as; see `are_few`."""
@@ -67,43 +68,43 @@ class Reading:
 
 
 def read_numbers(distinct, format=None):
-    """Return the `Reading` of a column of numbers, or of strings that are numbers.
+    """Return the `ParsedValues` of a column of numbers, or of strings that are numbers.
 
     Parameters
     ----------
-    distinct : Distinct
+    distinct : DistinctValues
         The column.
     format : NumberFormat, default=None
         How strings are written; None learns it.
     """
-    read = np.full(len(distinct.values) + 1, np.nan)
+    parsed = np.full(len(distinct.values) + 1, np.nan)
     places = np.flatnonzero(~distinct.is_string & ~distinct.is_container)
-    read[places] = _numbers_of_objects([distinct.values[place] for place in places])
+    parsed[places] = _numbers_of_objects([distinct.values[place] for place in places])
     places, strings = distinct.strings()
-    format, read[places] = _parse(strings, distinct.counts[places], format, learn_number_format, parse_numbers)
-    return Reading(distinct, read, format)
+    format, parsed[places] = _parse(strings, distinct.counts[places], format, learn_number_format, parse_numbers)
+    return ParsedValues(distinct, parsed, format)
 
 
 def read_dates(distinct, format=None):
-    """Return the `Reading` of a column of dates, or of strings that are dates; these, and all beside them, are in UTC.
+    """Return the `ParsedValues` of a column of dates, or of strings that are dates, all of them in UTC.
 
     Parameters
     ----------
-    distinct : Distinct
+    distinct : DistinctValues
         The column.
     format : str, default=None
         How strings are written, as of `learn_date_format`; None learns it.
     """
     places, strings = distinct.strings()
     format, dates = _parse(strings, distinct.counts[places], format, learn_date_format, parse_dates)
-    read = np.full(len(distinct.values) + 1, "NaT", dtype="datetime64[us]")
-    read[places] = _in_utc(dates)
+    parsed = np.full(len(distinct.values) + 1, "NaT", dtype="datetime64[us]")
+    parsed[places] = _in_utc(dates)
     # Bare numbers are no dates: nobody can say whether they count days or seconds.
     others = [i for i, value in enumerate(distinct.values) if isinstance(value, datetime.date | np.datetime64)]
     if others:
         objects = object_array([distinct.values[i] for i in others])
-        read[others] = _in_utc(pd.to_datetime(objects, errors="coerce", utc=True))
-    return Reading(distinct, pd.DatetimeIndex(read).tz_localize("UTC"), format)
+        parsed[others] = _in_utc(pd.to_datetime(objects, errors="coerce", utc=True))
+    return ParsedValues(distinct, pd.DatetimeIndex(parsed).tz_localize("UTC"), format)
 
 
 def _parse(strings, counts, format, learn, parse):
@@ -116,7 +117,7 @@ def _parse(strings, counts, format, learn, parse):
     sample = draw(np.arange(len(strings)))
     format = learn(strings[sample], counts[sample])
     parsed = parse(strings, format)
-    if len(sample) < len(strings) and not all(map(says_missing, strings[pd.isna(parsed)])):
+    if len(sample) < len(strings) and not all(map(is_missing_word, strings[pd.isna(parsed)])):
         format = learn(strings, counts)
         parsed = parse(strings, format)
     return format, parsed

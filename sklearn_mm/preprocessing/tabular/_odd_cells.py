@@ -1,4 +1,4 @@
-"""Cells that are not what their column is: words for "missing", a few odd cells, and the one warning of these."""
+"""Odd cells, which are not what their column is: how few may be read as missing, and the one warning of these."""
 
 import warnings
 from collections.abc import Mapping, Set
@@ -9,21 +9,10 @@ import pandas as pd
 
 from sklearn_mm.utils._messages import abbreviated_repr, name_rows
 
-__all__ = ["OddCells", "are_few", "can_be_missing", "refuse", "says_missing", "warn_of_odd_cells"]
+__all__ = ["OddCells", "are_few", "can_be_missing", "check_odd_cells", "raise_odd_cells", "warn_of_odd_cells"]
 
 _FEW = 10  # one cell in so many may be odd
 _MOST_SHOWN = 5
-_WORDS = {
-    *("", "?", "??", "???", "-", "--", "---", "\u2013", "\u2014", "\u2212", ".", "..", "...", "*", "_"),
-    *("na", "n/a", "n.a.", "n.a", "#na", "#n/a", "#n/a n/a", "<na>", "not available", "not applicable", "no data"),
-    *("nan", "-nan", "nat", "none", "nil", "null", "<null>", "(null)", "\\n", "unknown", "undefined", "missing", "tbd"),
-    *("#value!", "#ref!", "#div/0!", "#num!", "#name?", "#null!", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"),
-}
-
-
-def says_missing(string):
-    """Return whether a string is blank, or a well-known word or sign for "missing" in a column of numbers or dates."""
-    return string.strip().lower() in _WORDS
 
 
 def are_few(n_odd, n_filled, one_in=_FEW):
@@ -71,7 +60,7 @@ def can_be_missing(cells, n_filled):
     return are_few(len(cells), n_filled) and not any(isinstance(cell, Mapping | Set) for cell in cells)
 
 
-def refuse(odd, column, advice):
+def raise_odd_cells(odd, column, advice):
     """Raise of cells that cannot be read as missing: TypeError, in scikit-learn's wording, of containers."""
     for row, cell in zip(odd.rows, column.iloc[odd.rows], strict=True):
         if pd.api.types.is_list_like(cell):
@@ -84,6 +73,19 @@ def refuse(odd, column, advice):
         f"TabularTransformer cannot read {len(odd.rows)} of {odd.n_rows} cells of column {odd.column!r} as {odd.kind} "
         f"({odd.where}). First: {odd.first!r}. {advice}"
     )
+
+
+def check_odd_cells(parsed, column, name, kind, in_fit, conversion):
+    """Return the `OddCells` of a column; raise if it is fitted (``in_fit``) and these cannot be missing."""
+    odd = OddCells.of(column, name, kind, parsed.odd)
+    if odd and in_fit and not can_be_missing(column.iloc[odd.rows], parsed.n_filled):
+        raise_odd_cells(
+            odd,
+            column,
+            f"Convert the column first, for example with {conversion}, or read it as categories with "
+            f"kinds={{{name!r}: 'categorical'}}.",
+        )
+    return odd
 
 
 def warn_of_odd_cells(found):

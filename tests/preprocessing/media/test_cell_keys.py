@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sklearn_mm.preprocessing.cells._cells import as_cells
-from sklearn_mm.preprocessing.cells._content_keys import hash_cells, hash_rows
+from sklearn_mm.preprocessing.containers._columns import as_cells
+from sklearn_mm.preprocessing.image._picture_decoder import PictureDecoder
+from sklearn_mm.preprocessing.media._cell_keys import hash_cells
+from sklearn_mm.storage._content_keys import hash_rows
 
 NOTHING = bytes(16)
 
 
 def keys_of(cells, root=None):
-    return [key.tobytes() for key in hash_cells(as_cells(cells)[0], root)]
+    return [key.tobytes() for key in hash_cells(as_cells(cells)[0], PictureDecoder(root=root))]
 
 
 class TestRows:
@@ -55,7 +57,7 @@ class TestCells:
 
     def test_shape_and_dtype(self):
         for cells in ([], ["a"], [None, None]):
-            keys = hash_cells(as_cells(cells)[0])
+            keys = hash_cells(as_cells(cells)[0], PictureDecoder())
             assert keys.shape == (len(cells),)
             assert keys.dtype == "V16"
 

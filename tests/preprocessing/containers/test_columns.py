@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from sklearn_mm.preprocessing.cells._cells import as_cells, is_missing, missing_rows
+from sklearn_mm.preprocessing.cells._missing import is_missing, missing_rows
+from sklearn_mm.preprocessing.containers._columns import as_cells
 
 pl = pytest.importorskip("polars")
 pa = pytest.importorskip("pyarrow")

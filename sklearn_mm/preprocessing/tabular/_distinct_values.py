@@ -6,10 +6,10 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from sklearn_mm.preprocessing.cells._cells import object_array
 from sklearn_mm.preprocessing.cells._lists import holds_nothing
+from sklearn_mm.utils._object_arrays import object_array
 
-__all__ = ["Container", "Distinct"]
+__all__ = ["Container", "DistinctValues"]
 
 
 class Container:
@@ -19,7 +19,7 @@ class Container:
         self.cell = cell
 
 
-class Distinct:
+class DistinctValues:
     """The distinct values of a column, and where they are.
 
     Parameters

@@ -3,7 +3,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from sklearn_mm.preprocessing.containers._distinct import Container, Distinct
+from sklearn_mm.preprocessing.tabular._distinct_values import Container, DistinctValues
 
 
 def objects(*cells):
@@ -14,7 +14,7 @@ def objects(*cells):
 
 
 def test_values_codes_and_counts():
-    distinct = Distinct(objects("b", 1, None, "b", np.nan))
+    distinct = DistinctValues(objects("b", 1, None, "b", np.nan))
     assert distinct.values == ["b", 1]
     assert distinct.codes.tolist() == [0, 1, -1, 0, -1]
     assert distinct.counts.tolist() == [2, 1]
@@ -27,7 +27,7 @@ def test_values_codes_and_counts():
 
 @pytest.mark.parametrize("cell", [[1], (1, 2), {"a": 1}, {1}, range(3), np.zeros(2), np.zeros((2, 2))], ids=repr)
 def test_containers(cell):
-    distinct = Distinct(objects("b", cell, None, cell, "b"))
+    distinct = DistinctValues(objects("b", cell, None, cell, "b"))
     assert distinct.is_container.sum() == 2  # each is one of its own, whether it has a hash or not
     assert all(isinstance(value, Container) for value in np.array(distinct.values, dtype=object)[distinct.is_container])
     assert distinct.codes.tolist() == [0, 1, -1, 2, 0]
@@ -35,23 +35,23 @@ def test_containers(cell):
 
 @pytest.mark.parametrize("cell", [[], (), [None], np.zeros(0)], ids=repr)
 def test_containers_of_nothing_are_missing(cell):
-    assert Distinct(objects("b", cell)).codes.tolist() == [0, -1]
+    assert DistinctValues(objects("b", cell)).codes.tolist() == [0, -1]
 
 
 def test_nested_types_of_arrow():
     column = pd.Series([[1], None, [2, 3]], dtype=pd.ArrowDtype(pa.list_(pa.int64())))
-    assert Distinct(column).codes.tolist() == [0, -1, 1]
-    assert Distinct(column).is_container.all()
+    assert DistinctValues(column).codes.tolist() == [0, -1, 1]
+    assert DistinctValues(column).is_container.all()
 
 
 @pytest.mark.parametrize("dtype", [object, "string", "string[pyarrow]", "category"])
 def test_strings_of_any_dtype(dtype):
-    distinct = Distinct(pd.Series(["x", None, "y", "x"], dtype=dtype))
+    distinct = DistinctValues(pd.Series(["x", None, "y", "x"], dtype=dtype))
     assert distinct.values == ["x", "y"]
     assert distinct.is_string.all()
 
 
 def test_a_column_of_nothing():
-    distinct = Distinct(objects(None, np.nan))
+    distinct = DistinctValues(objects(None, np.nan))
     assert distinct.values == []
     assert distinct.spread(np.array([], dtype=bool), True).tolist() == [True, True]

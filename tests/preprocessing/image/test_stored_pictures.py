@@ -17,9 +17,9 @@ from PIL import Image, ImageFile
 from sklearn.base import clone
 
 from sklearn_mm.preprocessing import BlockStore, ImageTransformer, Ragged, StoredRows
-from sklearn_mm.preprocessing.image import _reader
+from sklearn_mm.preprocessing.image import _picture_decoder
 from sklearn_mm.preprocessing.image._decode import decode
-from sklearn_mm.preprocessing.image._reader import n_decoding_threads
+from sklearn_mm.preprocessing.media._threads import n_decoding_threads
 from sklearn_mm.storage._segment_folder import SegmentFolder
 
 
@@ -55,7 +55,7 @@ def decoded(monkeypatch):
                 names.append("bytes" if isinstance(cell, (bytes, bytearray, memoryview)) else Path(cell).stem)
         return decode(cell, *args, **kwargs)
 
-    monkeypatch.setattr(_reader, "decode", note)
+    monkeypatch.setattr(_picture_decoder, "decode", note)
     return names
 
 
@@ -279,7 +279,7 @@ class TestLists:
 
 class TestLoader:
     def test_what_it_returns_counts(self, paths, memory, decoded, monkeypatch):
-        monkeypatch.setattr("sklearn_mm.preprocessing.image._reader._LOADED_AT_ONCE", 5)
+        monkeypatch.setattr("sklearn_mm.preprocessing.media._reader._LOADED_AT_ONCE", 5)
         contents = {number: Path(path).read_bytes() for number, path in enumerate(paths)}
         contents[12] = None
         calls = []
@@ -306,7 +306,7 @@ class TestLoader:
         assert stored.content_keys(cells) is None
 
     def test_what_it_raises(self, paths, memory, monkeypatch):
-        monkeypatch.setattr("sklearn_mm.preprocessing.image._reader._LOADED_AT_ONCE", 2)
+        monkeypatch.setattr("sklearn_mm.preprocessing.media._reader._LOADED_AT_ONCE", 2)
 
         def loader(cell):
             if cell % 3 == 1:
