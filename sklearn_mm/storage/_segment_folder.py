@@ -124,8 +124,8 @@ class SegmentFolder:
                 raise
             index.refresh()
             index.end = self._writer.index_end
-            for key, *place in added:
-                self._records[key].append(_Record(index, *place, verified_in=index.version))
+            for key, row, checksum in added:
+                self._records[key].append(_Record(index, row, checksum, verified_in=index.version))
         return index.segment, first
 
     def _refresh(self):
@@ -141,8 +141,8 @@ class SegmentFolder:
         for name in sorted(names):
             index = self._index_of(name)
             index.refresh()
-            for key, *place in index.read_new(self._header):
-                self._records[key].append(_Record(index, *place))
+            for key, row, checksum in index.read_new(self._header):
+                self._records[key].append(_Record(index, row, checksum))
 
     def _index_of(self, name):
         if name not in self._indexes:

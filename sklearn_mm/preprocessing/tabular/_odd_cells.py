@@ -88,18 +88,18 @@ def check_odd_cells(parsed, column, name, kind, in_fit, conversion):
     return odd
 
 
-def warn_of_odd_cells(found):
+def warn_of_odd_cells(odd_columns):
     """Warn, once, of the odd cells of all columns, which were read as missing."""
-    if not found:
+    if not odd_columns:
         return
     lines = [
         f"column {odd.column!r}: {len(odd.rows)} of {odd.n_rows} cells are no {odd.kind} ({odd.where}; first: "
         f"{abbreviated_repr(odd.first)})"
-        for odd in found[:_MOST_SHOWN]
+        for odd in odd_columns[:_MOST_SHOWN]
     ]
-    more = f"; and {len(found) - _MOST_SHOWN} more columns" if len(found) > _MOST_SHOWN else ""
+    more = f"; and {len(odd_columns) - _MOST_SHOWN} more columns" if len(odd_columns) > _MOST_SHOWN else ""
     advice = "Correct these cells or make them None."
-    may_be_categories = [odd.column for odd in found if odd.kind in ("numbers", "dates")]
+    may_be_categories = [odd.column for odd in odd_columns if odd.kind in ("numbers", "dates")]
     if may_be_categories:
         kinds = f"TabularTransformer(kinds={{{may_be_categories[0]!r}: 'categorical'}})"
         advice = f"{advice[:-1]}; if such a column holds categories, say so: {kinds}."

@@ -6,7 +6,9 @@ from collections import Counter
 
 import pytest
 
-from sklearn_mm.preprocessing.text._tokenizers import Normalizer, most_frequent, split_runs, split_words
+from sklearn_mm.preprocessing.text._normalizer import Normalizer
+from sklearn_mm.preprocessing.text._vocabulary import most_frequent
+from sklearn_mm.preprocessing.text._words import split_runs, split_words
 
 
 def words(text):
