@@ -11,7 +11,7 @@ from sklearn_mm.preprocessing.cells._missing import missing_rows
 from sklearn_mm.utils._messages import name_column, name_rows
 from sklearn_mm.utils._object_arrays import object_array
 
-__all__ = ["Items", "spread", "spread_as"]
+__all__ = ["Items", "explode", "explode_as_fitted"]
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Items:
         return Ragged.from_counts(array if present.all() else array[present], counts), counts > 0
 
 
-def spread(cells, name, lists, stack_ndim=4):
+def explode(cells, name, lists, stack_ndim=4):
     """Return the `Items` of a column that is fitted.
 
     Parameters
@@ -107,14 +107,14 @@ def spread(cells, name, lists, stack_ndim=4):
     return Items(flat[kept], rows[kept], places[kept], len(cells), name)
 
 
-def spread_as(cells, name, lists, spec, who, stack_ndim=4):
+def explode_as_fitted(cells, name, lists, spec, who, stack_ndim=4):
     """Return the `Items` of a column that is read as another was read in fit.
 
     Where there were no lists, a list of one is that one, and a longer list is an error.
     """
     if spec.pool is not None:
-        return spread(cells, name, True, stack_ndim)
-    items = spread(cells, name, lists, stack_ndim)
+        return explode(cells, name, True, stack_ndim)
+    items = explode(cells, name, lists, stack_ndim)
     if not items.are_lists:
         return items
     counts = np.bincount(items.rows, minlength=len(cells))

@@ -63,10 +63,10 @@ def _is_row(row):
     return hasattr(row, "__len__") and not isinstance(row, _CELLS)
 
 
-def check_not_empty(shape, who):
+def check_not_empty(shape, who, may_lack_rows=False):
     """Raise, in scikit-learn's wording, where a table has no rows or, if ``shape`` has two elements, no columns."""
     for length, what in zip(shape, ("sample", "feature"), strict=False):
-        if not length:
+        if not (length or (what == "sample" and may_lack_rows)):
             raise ValueError(
                 f"Found array with 0 {what}(s) (shape={tuple(shape)}) while a minimum of 1 is required by {who}."
             )

@@ -17,10 +17,10 @@ __all__ = ["MediaDecoder"]
 
 @dataclass(frozen=True, kw_only=True)
 class MediaDecoder:
-    """All that `MediaReader` must know of a medium. A subclass owes ``row_shape``, ``dtype`` and `decode`.
+    """All that `MediaReader` must know of a medium.
 
-    Whether it reads other cells than paths, bytes, arrays and dicts of "bytes" and "path" say ``accepted``, `accepts`,
-    `plain`, `content` and `describe`.
+    A subclass owes ``row_shape``, ``dtype``, ``settings`` and `decode`. Where it reads other cells than paths, bytes,
+    arrays and dicts of "bytes" and "path", ``accepted``, `accepts`, `plain`, `content` and `describe` say so.
 
     Parameters
     ----------
@@ -48,10 +48,6 @@ class MediaDecoder:
     stack_ndim: ClassVar[int | None] = None
 
     root: Any = None
-
-    @property
-    def settings(self):
-        return repr(self)
 
     def decode(self, cell):
         """Return the row of a cell that is not missing, of ``row_shape`` and ``dtype``; or raise `UnreadableError`."""

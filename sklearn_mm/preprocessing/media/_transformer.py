@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mm.preprocessing._base import BlockTransformer
-from sklearn_mm.preprocessing.cells._items import spread, spread_as
+from sklearn_mm.preprocessing.cells._items import explode, explode_as_fitted
 from sklearn_mm.preprocessing.containers._columns import as_cells
 from sklearn_mm.preprocessing.media._cell_keys import hash_cells
 from sklearn_mm.preprocessing.media._decoder import MediaDecoder
@@ -66,7 +66,7 @@ class MediaTransformer(BlockTransformer):
         check_is_fitted(self)
         cells, name = as_cells(X, type(self).__name__)
         decoder = self._fitted_decoder
-        items = spread_as(cells, name, self.lists, self.spec_, type(self).__name__, decoder.stack_ndim)
+        items = explode_as_fitted(cells, name, self.lists, self.spec_, type(self).__name__, decoder.stack_ndim)
         rows, present, failures = self._reader(decoder).read(items)
         self._report(decoder, failures, present, items, fitting=False)
         return items.gather(rows, present)
@@ -92,7 +92,7 @@ class MediaTransformer(BlockTransformer):
         cells, name = as_cells(X, type(self).__name__)
         if hasattr(self, "_decoder"):
             return self.settle_keys(hash_cells(cells, self._fitted_decoder))
-        return hash_cells(cells, self._make_decoder(self._spread(cells, name)))
+        return hash_cells(cells, self._make_decoder(self._explode(cells, name)))
 
     def settle_keys(self, keys):
         """Return keys of cells that were asked for before `fit` as they are after it, with what it learnt.
@@ -114,7 +114,7 @@ class MediaTransformer(BlockTransformer):
         cells, name = as_cells(X, type(self).__name__)
         if not len(cells):
             raise ValueError(f"{type(self).__name__} needs at least one row to fit, got none.")
-        return self._spread(cells, name)
+        return self._explode(cells, name)
 
     def _read_to_fit(self, reader, items):
         """Read a column with what was learnt of it, take note of that, and return the rows and which are present."""
@@ -124,8 +124,8 @@ class MediaTransformer(BlockTransformer):
         self.unreadable_rows_ = np.unique([items.row_of(item) for item, _ in failures]).astype(int)
         return rows, present
 
-    def _spread(self, cells, name):
-        return spread(cells, name, self.lists, self.decoder_type.stack_ndim)
+    def _explode(self, cells, name):
+        return explode(cells, name, self.lists, self.decoder_type.stack_ndim)
 
     @property
     def _fitted_decoder(self):

@@ -5,11 +5,11 @@ from numbers import Integral, Real
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mm.blocks._specs import TabularSpec
 from sklearn_mm.preprocessing._base import BlockTransformer
+from sklearn_mm.preprocessing.containers._frame import frame_of_array
 from sklearn_mm.preprocessing.containers._tables import check_is_table, check_not_empty, check_unique_labels
 from sklearn_mm.preprocessing.tabular._categorical_reader import CategoricalReader
 from sklearn_mm.preprocessing.tabular._column_kinds import KINDS, detect_column_kind
@@ -302,15 +302,6 @@ def _as_frame(X):
     if isinstance(X, pd.DataFrame):
         frame, has_names = X, not X.columns.equals(pd.RangeIndex(X.shape[1]))
     else:
-        if isinstance(X, list | tuple):
-            X = np.asarray(X, dtype=object)  # else NumPy would turn numbers beside strings into strings
-        array = check_array(
-            X, dtype=None, ensure_all_finite=False, ensure_min_samples=0, estimator="TabularTransformer"
-        )
-        frame, has_names = pd.DataFrame(X if isinstance(X, np.ma.MaskedArray) else array, copy=False), False
-    if frame.shape[1] == 0:
-        raise ValueError(
-            f"Found array with 0 feature(s) (shape={frame.shape}) while a minimum of 1 is required by "
-            f"TabularTransformer."
-        )
+        frame, has_names = frame_of_array(X, "TabularTransformer"), False
+    check_not_empty(frame.shape, "TabularTransformer", may_lack_rows=True)
     return frame, has_names

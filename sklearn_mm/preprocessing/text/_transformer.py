@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 from sklearn_mm.blocks._ragged import Ragged
 from sklearn_mm.blocks._specs import TextSpec
 from sklearn_mm.preprocessing._base import BlockTransformer
-from sklearn_mm.preprocessing.cells._items import spread, spread_as
+from sklearn_mm.preprocessing.cells._items import explode, explode_as_fitted
 from sklearn_mm.preprocessing.cells._missing import missing_rows
 from sklearn_mm.preprocessing.containers._columns import as_cells
 from sklearn_mm.preprocessing.containers._tables import check_not_empty
@@ -208,7 +208,7 @@ class TextTransformer(BlockTransformer):
             False for missing cells.
         """
         cells, column = as_cells(X, type(self).__name__)
-        items = spread(cells, column, self.lists)
+        items = explode(cells, column, self.lists)
         present = _check_texts(items)
         if not present.any():
             raise ValueError(
@@ -255,7 +255,7 @@ class TextTransformer(BlockTransformer):
         """
         check_is_fitted(self)
         cells, column = as_cells(X, type(self).__name__)
-        items = spread_as(cells, column, self.lists, self.spec_, type(self).__name__)
+        items = explode_as_fitted(cells, column, self.lists, self.spec_, type(self).__name__)
         present = _check_texts(items)
         flat, lengths = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int64)
         if present.any():

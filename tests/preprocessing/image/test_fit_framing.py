@@ -12,7 +12,7 @@ from PIL.PngImagePlugin import PngImageFile
 from sklearn.base import clone
 
 from sklearn_mm.preprocessing import ImageTransformer, Ragged, StoredRows
-from sklearn_mm.preprocessing.cells._items import spread
+from sklearn_mm.preprocessing.cells._items import explode
 from sklearn_mm.preprocessing.image._fit_framing import read_headers
 from sklearn_mm.preprocessing.image._picture_decoder import PictureDecoder
 from sklearn_mm.preprocessing.media import _reader
@@ -126,7 +126,7 @@ class TestWays:
         original = PngImageFile.load_end
         monkeypatch.setattr(PngImageFile, "load_end", lambda image: loaded.append(image) or original(image))
         reader = ImageTransformer()._reader(PictureDecoder())
-        assert read_headers(reader, spread(object_array(paths), None, "auto")).tolist() == [[240, 60, 0]] * 6
+        assert read_headers(reader, explode(object_array(paths), None, "auto")).tolist() == [[240, 60, 0]] * 6
         assert loaded == []
 
     def test_a_loader_brings_nothing_twice(self, monkeypatch):

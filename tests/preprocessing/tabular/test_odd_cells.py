@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 
 from sklearn_mm.preprocessing import TabularTransformer
-from sklearn_mm.preprocessing.tabular._missing_words import is_missing_word
 
 NUMBERS = np.random.default_rng(0).normal(size=300).round(3)
 DAYS = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.random.default_rng(0).integers(0, 900, size=300), unit="D")
@@ -179,18 +178,6 @@ def test_words_for_missing_do_not_count():
     assert fit_silently(X)[0].kinds_["x"] == "numeric"
     X["x"] = "?"
     assert fit_silently(X)[0].kinds_["x"] == "categorical"
-
-
-@pytest.mark.parametrize(
-    "string", ["", "  ", "?", "N/A", "n/a", " NaN ", "-", "--", "Unknown", "NULL", "none", "<NA>", "\\N"]
-)
-def test_words(string):
-    assert is_missing_word(string)
-
-
-@pytest.mark.parametrize("string", ["0", "x", "no", "-1", "not", "minus"])
-def test_other_words(string):
-    assert not is_missing_word(string)
 
 
 def test_categories_keep_words_as_levels():
