@@ -44,9 +44,9 @@ class Segment:
         if len(mapped) >= n_rows:
             return mapped
         with suppress(FileNotFoundError, ValueError), open(self.path, "rb") as file:  # the latter if it is cut just now
-            n_there = os.fstat(file.fileno()).st_size // self.row_bytes
-            if n_there >= n_rows:
-                shape = n_there, self.row_bytes
+            n_whole = os.fstat(file.fileno()).st_size // self.row_bytes
+            if n_whole >= n_rows:
+                shape = n_whole, self.row_bytes
                 self._bytes = mapped = np.asarray(np.memmap(file, dtype=np.uint8, mode="r", shape=shape))
                 return mapped
         raise FileNotFoundError(

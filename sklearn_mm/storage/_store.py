@@ -107,7 +107,7 @@ class BlockStore(BaseEstimator):
             The number of the first of them.
         """
         n_added, segment, first, error = len(rows), None, 0, None
-        if self.max_bytes is not None:
+        if n_added and self.max_bytes is not None:
             n_added = min(n_added, folder.n_rows_in(self.max_bytes - self.n_bytes))
         if n_added:
             try:

@@ -101,9 +101,9 @@ class StoredRows:
         source[places], rows[places] = self.source, self.rows
         return self._view(source, rows)
 
-    def where(self, there):
-        """Return the same rows, zeros where ``there`` (n_rows,) is False."""
-        return self._view(np.where(there, self.source, _NOWHERE), self.rows)
+    def where(self, mask):
+        """Return the same rows, zeros where ``mask`` (n_rows,) is False."""
+        return self._view(np.where(mask, self.source, _NOWHERE), self.rows)
 
     def __len__(self):
         return len(self.source)
@@ -128,9 +128,9 @@ class StoredRows:
             return _take(self.sources[first], self.rows)
         array = np.zeros(self.shape, dtype=self.dtype)
         for number, source in enumerate(self.sources):
-            here = np.flatnonzero(self.source == number)
-            if len(here):
-                array[here] = _take(source, self.rows[here])
+            places = np.flatnonzero(self.source == number)
+            if len(places):
+                array[places] = _take(source, self.rows[places])
         return array
 
     def _view(self, source, rows):
@@ -146,12 +146,12 @@ class StoredRows:
         """Pickle no source, and no row in memory, that is not used."""
         sources, source, rows = [], np.full(len(self), _NOWHERE, dtype=np.int32), self.rows.copy()
         for number, old in enumerate(self.sources):
-            here = np.flatnonzero(self.source == number)
-            if not len(here):
+            places = np.flatnonzero(self.source == number)
+            if not len(places):
                 continue
-            source[here] = len(sources)
+            source[places] = len(sources)
             if isinstance(old, np.ndarray):
-                used, rows[here] = np.unique(self.rows[here], return_inverse=True)
+                used, rows[places] = np.unique(self.rows[places], return_inverse=True)
                 old = old[used]
             sources.append(old)
         return StoredRows, (tuple(sources), source, rows, self.dtype, self.row_shape)

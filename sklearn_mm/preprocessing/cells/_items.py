@@ -6,7 +6,7 @@ from itertools import chain
 import numpy as np
 
 from sklearn_mm.blocks._ragged import Ragged
-from sklearn_mm.preprocessing.cells._lists import is_list
+from sklearn_mm.preprocessing.cells._lists import STACK_OF_PICTURES, is_list
 from sklearn_mm.preprocessing.cells._missing import missing_rows
 from sklearn_mm.utils._messages import name_column, name_rows
 from sklearn_mm.utils._object_arrays import object_array
@@ -82,7 +82,7 @@ class Items:
         return Ragged.from_counts(array if present.all() else array[present], counts), counts > 0
 
 
-def explode(cells, name, lists, stack_ndim=4):
+def explode(cells, name, lists, stack_ndim=STACK_OF_PICTURES):
     """Return the `Items` of a column that is fitted.
 
     Parameters
@@ -107,7 +107,7 @@ def explode(cells, name, lists, stack_ndim=4):
     return Items(flat[kept], rows[kept], places[kept], len(cells), name)
 
 
-def explode_as_fitted(cells, name, lists, spec, who, stack_ndim=4):
+def explode_as_fitted(cells, name, lists, spec, who, stack_ndim=STACK_OF_PICTURES):
     """Return the `Items` of a column that is read as another was read in fit.
 
     Where there were no lists, a list of one is that one, and a longer list is an error.

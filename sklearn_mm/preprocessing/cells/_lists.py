@@ -5,12 +5,12 @@ import torch
 
 from sklearn_mm.preprocessing.cells._missing import is_missing, missing_rows
 
-__all__ = ["empty_rows", "holds_nothing", "is_list"]
+__all__ = ["STACK_OF_PICTURES", "empty_rows", "holds_nothing", "is_list"]
 
-_OF_PICTURES = 4  # dimensions of an array that is a stack of pictures
+STACK_OF_PICTURES = 4  # its number of dimensions
 
 
-def is_list(cell, stack_ndim=_OF_PICTURES):
+def is_list(cell, stack_ndim=STACK_OF_PICTURES):
     """Return whether a cell is a list of things to read.
 
     That is a list, a tuple, a 1-D array of objects or strings, or an array or tensor of ``stack_ndim`` dimensions,
@@ -23,14 +23,14 @@ def is_list(cell, stack_ndim=_OF_PICTURES):
     return isinstance(cell, list | tuple)
 
 
-def holds_nothing(cell, stack_ndim=_OF_PICTURES):
+def holds_nothing(cell, stack_ndim=STACK_OF_PICTURES):
     """Return whether a cell is missing, an empty array, or a list of nothing but missing ones."""
     if is_list(cell, stack_ndim):
         return all(map(is_missing, cell))
     return getattr(cell, "shape", None) == (0,) or is_missing(cell)
 
 
-def empty_rows(cells, stack_ndim=_OF_PICTURES):
+def empty_rows(cells, stack_ndim=STACK_OF_PICTURES):
     """Return where `holds_nothing` holds, for all cells of an object array of shape (n,): a bool array (n,)."""
     empty = missing_rows(cells)
     for row, cell in enumerate(cells):

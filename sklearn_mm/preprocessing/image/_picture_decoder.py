@@ -8,6 +8,7 @@ import numpy as np
 import PIL
 from PIL import Image, ImageFile
 
+from sklearn_mm.preprocessing.cells._lists import STACK_OF_PICTURES
 from sklearn_mm.preprocessing.image._decode import decode, orientation_of, read_header, read_statistics
 from sklearn_mm.preprocessing.image._framing import Framing
 from sklearn_mm.preprocessing.image._picture_cells import can_hold_picture, plain_cell
@@ -37,7 +38,7 @@ class PictureDecoder(MediaDecoder):
         "paths (str or pathlib.Path), data: URIs and base64, bytes, PIL images, arrays, tensors, and dicts of 'bytes' "
         "and 'path'"
     )
-    stack_ndim: ClassVar[int] = 4
+    stack_ndim: ClassVar[int] = STACK_OF_PICTURES
     dtype: ClassVar[np.dtype] = np.dtype(np.uint8)
 
     framing: Framing | None = None

@@ -209,9 +209,10 @@ class ImageTransformer(MediaTransformer):
         present : ndarray of shape (n_rows,), dtype bool
             Where there is one.
         """
-        statistics = {what: self._check_statistic(what) for what in ("mean", "std")}
         items = self._items_to_fit(X)
-        fitted = fit_framing(self._reader(self._make_decoder(items)), items)
+        decoder = self._make_decoder(items)
+        statistics = {what: self._check_statistic(what) for what in ("mean", "std")}
+        fitted = fit_framing(self._reader(decoder), items)
         pictures, present = self._read_to_fit(fitted.reader, items)
         fitted.warn(pictures, present)
         if "dataset" in statistics.values():

@@ -34,7 +34,7 @@ class MediaDecoder:
     accepted : str
         What it reads, for error messages.
     stack_ndim : int or None
-        Number of dimensions from which on an array is a stack, which counts as a list of what is in it.
+        Number of dimensions of an array that is a stack, which counts as a list of what is in it.
     row_shape : tuple of int
         Shape of a row.
     dtype : numpy.dtype

@@ -12,7 +12,6 @@ from sklearn_mm.preprocessing._base import BlockTransformer
 from sklearn_mm.preprocessing.cells._items import explode, explode_as_fitted
 from sklearn_mm.preprocessing.containers._columns import as_cells
 from sklearn_mm.preprocessing.media._cell_keys import hash_cells
-from sklearn_mm.preprocessing.media._decoder import MediaDecoder
 from sklearn_mm.preprocessing.media._reader import MediaReader
 from sklearn_mm.storage._content_keys import mix_keys
 from sklearn_mm.storage._store import MEMORY, resolve_store
@@ -37,7 +36,6 @@ class MediaTransformer(BlockTransformer):
         Positions of the rows where something could not be read in `fit`; empty under ``on_error="raise"``.
     """
 
-    decoder_type = MediaDecoder
     reading_parameters = ("root", "loader", "on_error", "memory", "n_jobs")
     _parameter_constraints = {
         "root": [str, os.PathLike, None],

@@ -3,50 +3,17 @@ import os
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from sklearn_mm.preprocessing.containers._columns import as_cells
 from sklearn_mm.preprocessing.image._picture_decoder import PictureDecoder
 from sklearn_mm.preprocessing.media._cell_keys import hash_cells
-from sklearn_mm.storage._content_keys import hash_rows
 
 NOTHING = bytes(16)
 
 
 def keys_of(cells, root=None):
     return [key.tobytes() for key in hash_cells(as_cells(cells)[0], PictureDecoder(root=root))]
-
-
-class TestRows:
-    @pytest.mark.parametrize("dtype", ["uint8", "int32", "float32", [("numbers", "f4", (2,)), ("codes", "i4", (1,))]])
-    def test_equal_rows_have_equal_keys(self, dtype):
-        array = np.zeros((4, 3), dtype=dtype)
-        array.view(np.uint8).reshape(4, -1)[:, 5 % array[0].nbytes] = [1, 2, 1, 0]
-        keys = hash_rows(array)
-        assert keys.shape == (4,)
-        assert keys.dtype == "V16"
-        assert keys[0] == keys[2]
-        assert len({key.tobytes() for key in keys}) == 3
-
-    def test_records_in_one_dimension(self):
-        array = np.array([(1.5, 2), (1.5, 3), (1.5, 2)], dtype=[("numbers", "f4"), ("codes", "i4")])
-        keys = hash_rows(array)
-        assert keys[0] == keys[2] != keys[1]
-
-    def test_keys_do_not_depend_on_memory_order_or_neighbours(self):
-        array = np.random.default_rng(0).integers(0, 255, (6, 5, 4), dtype=np.uint8)
-        keys = hash_rows(array)
-        assert (hash_rows(np.asfortranarray(array)) == keys).all()
-        assert (hash_rows(array[[4, 1]]) == keys[[4, 1]]).all()
-        assert (hash_rows(array[::-2]) == keys[::-2]).all()
-
-    def test_no_rows(self):
-        assert hash_rows(np.zeros((0, 3))).shape == (0,)
-
-    def test_objects_are_refused(self):
-        with pytest.raises(TypeError, match="dtype object"):
-            hash_rows(np.array(["a", None], dtype=object))
 
 
 class TestCells:
