@@ -18,7 +18,8 @@ from sklearn.model_selection import ShuffleSplit
 from sklearn_mm import ImageInput, MultimodalClassifier
 from sklearn_mm.datasets import load_emoji
 from sklearn_mm.preprocessing import ImageTransformer
-from sklearn_mm.preprocessing.cells._lists import spread
+from sklearn_mm.preprocessing.cells._items import explode
+from sklearn_mm.preprocessing.image._fit_framing import read_headers
 
 READINGS = {
     "default": {},
@@ -85,12 +86,12 @@ def main():
 
 def print_headers(paths):
     """Print for how many seconds the processor looks at headers, and for how many it reads them and the pictures."""
-    items = spread(np.array(paths, dtype=object), "image", "auto")
+    items = explode(np.array(paths, dtype=object), "image", "auto")
     transformer = ImageTransformer(n_jobs=1)
-    reader = transformer._reader(transformer._check_framing(), None)
+    reader = transformer._reader(transformer._make_decoder(items))
     for _ in range(3):
         start = time.process_time()
-        reader.look(items)
+        read_headers(reader, items)
         looked = time.process_time() - start
         start = time.process_time()
         transformer.fit(paths)

@@ -21,9 +21,9 @@ import numpy as np
 from PIL import Image
 
 from sklearn_mm.preprocessing import BlockStore
-from sklearn_mm.preprocessing.cells._content_keys import hash_rows
-from sklearn_mm.storage._segments import _open_shelf
-from sklearn_mm.storage._store import fetch
+from sklearn_mm.storage._content_keys import hash_rows
+from sklearn_mm.storage._fetch import fetch
+from sklearn_mm.storage._segment_folder import _open_folder
 
 BATCH = 64
 
@@ -39,7 +39,7 @@ def in_segments(folder, keys, rows):
         return rows[some], there, there
 
     find()
-    _open_shelf.cache_clear()  # as another process would find them
+    _open_folder.cache_clear()  # as another process would find them
     return find, lambda found, some: np.asarray(found[some])
 
 

@@ -19,7 +19,7 @@ from sklearn_mm import ImageInput, MultimodalClassifier
 from sklearn_mm.datasets import load_emoji
 from sklearn_mm.encoders import CNNEncoder
 from sklearn_mm.preprocessing import ImageTransformer
-from sklearn_mm.preprocessing.image._reader import n_decoding_threads
+from sklearn_mm.preprocessing.media._threads import n_decoding_threads
 
 
 def score(clf, X, y):

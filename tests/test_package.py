@@ -34,6 +34,17 @@ MAY_IMPORT = {
     "estimators": {"blocks", "storage", "inputs", "preprocessing", "encoders", "fusion", "networks", "training"},
     "testing": {"blocks", "storage", "inputs", "preprocessing", "encoders", "fusion", "networks"},
 }
+# The same within `preprocessing`; `_base.py`, the base of all transformers, may be imported by those that have one.
+MAY_IMPORT_IN_PREPROCESSING = {
+    "cells": set(),
+    "containers": set(),
+    "media": {"_base", "cells", "containers"},
+    "image": {"_base", "cells", "containers", "media"},
+    "text": {"_base", "cells", "containers"},
+    "tabular": {"_base", "cells", "containers"},
+    "_base.py": set(),
+    "__init__.py": {"_base", "image", "media", "tabular", "text"},
+}
 LOOK_FROM_OUTSIDE = {"estimator_checks.py"}  # the public door to `testing`
 
 
@@ -54,6 +65,17 @@ def test_imports_point_one_way(path):
     for name in imported_names(path):
         if name.startswith("sklearn_mm."):
             assert name.split(".")[1] in MAY_IMPORT[folder] | {folder, "utils"}, f"{path.name} imports {name}"
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "preprocessing").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_imports_within_preprocessing_point_one_way(path):
+    folder = path.relative_to(ROOT / "preprocessing").parts[0]
+    for name in imported_names(path):
+        if name.startswith("sklearn_mm.preprocessing"):
+            imported = name.split(".")[2]  # never the folder as a whole, which imports all others
+            assert imported in MAY_IMPORT_IN_PREPROCESSING[folder] | {folder}, f"{path.name} imports {name}"
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))

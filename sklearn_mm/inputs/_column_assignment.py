@@ -6,6 +6,7 @@ from pandas.api.types import is_numeric_dtype
 
 from sklearn_mm.inputs._columns import is_all_missing
 from sklearn_mm.inputs._detect import Detected, detect_kind
+from sklearn_mm.utils._messages import first_few
 from sklearn_mm.utils._registry import did_you_mean
 
 __all__ = ["as_list", "claim_columns", "find_by_kind", "looks"]
@@ -121,7 +122,7 @@ def _find(column, frame, has_labels, name, who):
         )
     if isinstance(column, tuple) and all(part in labels for part in column):  # a tuple is a label of a MultiIndex
         raise ValueError(f"{who}: `{name}` names several columns, for which it must be a list: {list(column)!r}.")
-    shown = ", ".join(map(repr, labels[:_MOST_SHOWN])) + (", ..." if len(labels) > _MOST_SHOWN else "")
+    shown = first_few(labels, _MOST_SHOWN, repr)
     raise ValueError(
         f"{who}: `{name}` names column {column!r}, which X does not have.{did_you_mean(column, labels)} "
         f"Its columns: {shown}."

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from sklearn_mm.preprocessing.cells._cells import is_missing
+from sklearn_mm.preprocessing.cells._missing import is_missing
 from sklearn_mm.preprocessing.cells._lists import holds_nothing
 from sklearn_mm.preprocessing.tabular._column_kinds import explain_column_kind
 

@@ -10,12 +10,12 @@ import pandas as pd
 
 from sklearn_mm.inputs._columns import filled, holds_objects, holds_strings, is_all_missing, is_constant
 from sklearn_mm.inputs._modalities import MODALITIES
-from sklearn_mm.preprocessing.cells._cells import draw
 from sklearn_mm.preprocessing.cells._lists import empty_rows, holds_nothing, is_list
-from sklearn_mm.preprocessing.cells._odd_cells import can_be_missing
 from sklearn_mm.preprocessing.image._picture_cells import looks_like_picture
 from sklearn_mm.preprocessing.tabular._column_kinds import explain_column_kind
+from sklearn_mm.preprocessing.tabular._odd_cells import can_be_missing
 from sklearn_mm.preprocessing.tabular._vectors import is_vector
+from sklearn_mm.utils._object_arrays import draw
 
 __all__ = ["Detected", "detect_kind", "detect_kinds"]
 

@@ -14,9 +14,10 @@ from sklearn_mm.inputs._explanation import blocks_of, explain
 from sklearn_mm.inputs._ignored import warn_of_ignored
 from sklearn_mm.inputs._mixin import InputsMixin
 from sklearn_mm.inputs._parameters import same_parameters
-from sklearn_mm.preprocessing.cells._content_keys import hash_rows
 from sklearn_mm.preprocessing.containers._frame import as_frame
+from sklearn_mm.preprocessing.containers._tables import check_unique_labels
 from sklearn_mm.preprocessing.text._truncation import warn_of_cut_texts
+from sklearn_mm.storage._content_keys import hash_rows
 from sklearn_mm.storage._store import MEMORY
 from sklearn_mm.utils._callbacks import CallbackSupportMixin
 from sklearn_mm.utils._learner import take_over
@@ -320,7 +321,7 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
 
     def _check_labels(self, frame):
         """Learn the columns' labels and names."""
-        _check_unique(frame.columns, self._who)
+        check_unique_labels(frame.columns, self._who)
         self._labels = list(frame.columns)
         self.n_features_in_ = len(self._labels)
         names = _get_feature_names(frame) if self._has_labels else None
@@ -364,16 +365,7 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
                     ]
                 )
             )
-        _check_unique([label for label in frame.columns if label in needed], self._who)
-
-
-def _check_unique(labels, who):
-    labels = pd.Index(labels)
-    if not labels.is_unique:
-        raise ValueError(
-            f"{who} finds columns by name, but X has several of the name "
-            f"{labels[labels.duplicated()].unique().tolist()}. Rename them."
-        )
+        check_unique_labels([label for label in frame.columns if label in needed], self._who)
 
 
 def _take(frame, labels):

@@ -3,8 +3,7 @@
 import os
 import stat
 
-from sklearn_mm.preprocessing.cells._paths import as_spelt_on_disk
-from sklearn_mm.preprocessing.image._decode import file_path
+from sklearn_mm.preprocessing.cells._paths import as_spelt_on_disk, file_path
 from sklearn_mm.preprocessing.image._formats import HEAD, is_sure_picture_head
 
 __all__ = ["lead_to_pictures"]

@@ -8,8 +8,9 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_mm.blocks import TabularSpec
 from sklearn_mm.inputs._columns import holds_strings
 from sklearn_mm.preprocessing import BlockTransformer
-from sklearn_mm.preprocessing.cells._cells import missing_rows
+from sklearn_mm.preprocessing.cells._missing import missing_rows
 from sklearn_mm.preprocessing.tabular._vectors import is_vector
+from sklearn_mm.utils._messages import first_few
 
 __all__ = ["NumbersTransformer"]
 
@@ -103,7 +104,7 @@ class NumbersTransformer(BlockTransformer):
         present = ~np.logical_and.reduce([_missing(column) for _, column in X.items()])
         bad = present & ~np.isfinite(numbers).all(axis=1)
         if bad.any():
-            rows = ", ".join(map(str, np.flatnonzero(bad)[:5])) + (", ..." if bad.sum() > 5 else "")
+            rows = first_few(np.flatnonzero(bad))
             raise ValueError(
                 f"{name} must return finite numbers, got missing or infinite ones in {bad.sum()} of {len(bad)} rows "
                 f"(rows {rows}). Impute them in it, for example make_pipeline(SimpleImputer(), {name}(...))."

@@ -6,8 +6,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_mm.preprocessing.image._pillow_settings import send_with_settings
 from sklearn_mm.utils._learner import take_over
+from sklearn_mm.utils._pillow_settings import send_with_settings
 
 __all__ = ["BlockTransformer"]
 

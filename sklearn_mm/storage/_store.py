@@ -11,16 +11,14 @@ import joblib
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from sklearn_mm.storage._segments import open_shelf
-from sklearn_mm.storage._stored_rows import StoredRows
+from sklearn_mm.storage._segment_folder import open_folder
 from sklearn_mm.utils._fingerprint import digest
 from sklearn_mm.utils._validation import Interval
 
-__all__ = ["MEMORY", "BlockStore", "fetch", "resolve_store"]
+__all__ = ["MEMORY", "BlockStore", "resolve_store"]
 
 _FOLDER = "sklearn_mm-rows-"
 _VERSION = 1  # of the files' format
-_AT_ONCE = 2**25  # bytes of rows that are made before they are written
 _warned = set()  # locations that this process has said cannot be written to
 
 
@@ -91,29 +89,51 @@ class BlockStore(BaseEstimator):
     def _folder(self):
         return os.path.join(self._location, f"{_FOLDER}{_VERSION}")
 
-    def _shelf(self, kind, settings, dtype, row_shape):
-        """Return the shelf of rows that were made with these settings, whose content tells them from others."""
-        made = digest((settings, np.dtype(dtype).descr, row_shape)) or uuid4().hex
-        return open_shelf(os.path.join(self._folder, f"{kind}-{made[:32]}"), dtype, row_shape)
+    def _open_folder(self, kind, settings, dtype, row_shape):
+        """Return the folder of rows that were made with these settings, whose content tells them from others."""
+        made_with = digest((settings, np.dtype(dtype).descr, row_shape)) or uuid4().hex
+        return open_folder(os.path.join(self._folder, f"{kind}-{made_with[:32]}"), dtype, row_shape)
 
-    def _n_rows_left(self, shelf, n_rows):
-        """Return how many of so many rows there is room for."""
-        return n_rows if self.max_bytes is None else min(n_rows, shelf.n_rows_in(self.max_bytes - self.n_bytes))
+    def _add(self, folder, keys, rows):
+        """Add as many rows to a folder as there is room for, and warn where these are not all.
 
-    def _warn(self, error):
-        if self._location not in _warned:
-            _warned.add(self._location)
-            if error is None:
-                cause, out = f"it has reached max_bytes={self.max_bytes}", "Raise the limit, or clear it"
-            else:
-                cause, out = f"{error.strerror or error} (errno {errno.errorcode.get(error.errno)})", "Make room for it"
-                if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-                    out = "Choose a folder that can be written to"
-            warnings.warn(
-                f"The store in {self._location!r} keeps nothing more: {cause}. What it does not hold is decoded or "
-                f"computed each time, and held in memory as without a store. {out}.",
-                stacklevel=2,
-            )
+        Returns
+        -------
+        n_added : int
+            How many, from the first on.
+        segment : Segment or None
+            The file that they are in.
+        first : int
+            The number of the first of them.
+        """
+        n_added, segment, first, error = len(rows), None, 0, None
+        if n_added and self.max_bytes is not None:
+            n_added = min(n_added, folder.n_rows_in(self.max_bytes - self.n_bytes))
+        if n_added:
+            try:
+                segment, first = folder.add(keys[:n_added], rows[:n_added])
+            except OSError as caught:
+                n_added, error = 0, caught
+        if n_added < len(rows):
+            self._warn_once(error)
+        return n_added, segment, first
+
+    def _warn_once(self, error):
+        """Warn that nothing more is kept, because of an error or, if that is None, of the limit."""
+        if self._location in _warned:
+            return
+        _warned.add(self._location)
+        if error is None:
+            cause, advice = f"it has reached max_bytes={self.max_bytes}", "Raise the limit, or clear it"
+        else:
+            cause, advice = f"{error.strerror or error} (errno {errno.errorcode.get(error.errno)})", "Make room for it"
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                advice = "Choose a folder that can be written to"
+        warnings.warn(
+            f"The store in {self._location!r} keeps nothing more: {cause}. What it does not hold is decoded or "
+            f"computed each time, and held in memory as without a store. {advice}.",
+            stacklevel=2,
+        )
 
 
 def _remove(folder):
@@ -139,80 +159,3 @@ def resolve_store(memory):
     store = memory if isinstance(memory, BlockStore) else BlockStore(memory)
     store._validate_params()
     return store
-
-
-def fetch(store, kind, settings, dtype, row_shape, keys, make, at_once=None):
-    """Return rows by their keys, as `StoredRows`; those that the store lacks are made, and kept.
-
-    Parameters
-    ----------
-    store : BlockStore
-        Where to look, and to keep.
-    kind : str
-        What the rows are, for the name of a folder.
-    settings : object
-        All that rows of equal keys may differ by; its content counts.
-    dtype : numpy.dtype
-        Type of a row's elements.
-    row_shape : tuple of int
-        Shape of a row.
-    keys : array of shape (n,), dtype V16
-        What each row holds.
-    make : callable
-        Called with an array of places in ``keys``; returns their rows (n_places, ...), which of them are there (the
-        others are zeros), and which may be kept, both (n_places,). No key is asked for twice.
-    at_once : int, default=None
-        For how many rows ``make`` is called at a time, at most; by default as many as take some megabytes.
-
-    Returns
-    -------
-    rows : StoredRows
-        One row per key. Those that could not be kept lie in memory.
-    """
-    dtype, row_shape = np.dtype(dtype), tuple(row_shape)
-    shelf = store._shelf(kind, settings, dtype, row_shape)
-    _, firsts, inverse = np.unique(keys, return_index=True, return_inverse=True)
-    found = _Found(*shelf.find(keys[firsts]))
-    lacking = np.flatnonzero(found.source == -1)
-    lacking = lacking[np.argsort(firsts[lacking])]  # as the rows come
-    at_once = min(at_once or _AT_ONCE, max(1, _AT_ONCE // shelf.row_bytes))
-    full = False
-    for start in range(0, len(lacking), at_once):
-        some = lacking[start : start + at_once]
-        rows, there, lasting = make(firsts[some])
-        kept = np.flatnonzero(there & lasting)
-        if len(kept) and not full:
-            n_kept = store._n_rows_left(shelf, len(kept))
-            full, error, kept = n_kept < len(kept), None, kept[:n_kept]
-            try:
-                if n_kept:
-                    found.note(some[kept], *shelf.add(keys[firsts[some[kept]]], rows[kept]))
-            except OSError as caught:
-                full, error = True, caught
-            if full:
-                store._warn(error)
-        rest = np.flatnonzero(there & (found.source[some] == -1))
-        if len(rest):
-            found.note(some[rest], rows[rest], 0)
-    return StoredRows(found.sources, found.source[inverse], found.row[inverse], dtype, row_shape)
-
-
-class _Found:
-    """Where rows are: in segments, or in arrays for what could not be stored."""
-
-    def __init__(self, segments, rows):
-        self.sources = []
-        self._numbers = {}  # of the sources, by identity: an array has no other
-        self.source = np.array([-1 if segment is None else self._number(segment) for segment in segments], np.int32)
-        self.row = np.array(rows, dtype=np.int64)
-
-    def note(self, places, source, first):
-        """Rows that were lacking are in a source, from a row on."""
-        self.source[places] = self._number(source)
-        self.row[places] = first + np.arange(len(places))
-
-    def _number(self, source):
-        if id(source) not in self._numbers:
-            self._numbers[id(source)] = len(self.sources)
-            self.sources.append(source)
-        return self._numbers[id(source)]

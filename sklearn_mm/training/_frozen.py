@@ -12,8 +12,8 @@ import torch
 
 from sklearn_mm.blocks import Blocks, Ragged
 from sklearn_mm.blocks._feature_cache import FeatureCache
-from sklearn_mm.preprocessing.cells._content_keys import hash_rows
-from sklearn_mm.storage._store import fetch
+from sklearn_mm.storage._content_keys import hash_rows
+from sklearn_mm.storage._fetch import fetch
 from sklearn_mm.training._dataset import BlockDataset
 from sklearn_mm.training._token_rows import TokenRows, cut_tokens, lengths_of, n_pages, page_type
 from sklearn_mm.utils._fingerprint import digest, fingerprint

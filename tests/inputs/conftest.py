@@ -5,7 +5,8 @@ from PIL import Image
 
 from sklearn_mm.inputs import ImageInput, Input
 from sklearn_mm.preprocessing import BlockSpec, BlockTransformer, ImageTransformer
-from sklearn_mm.preprocessing.cells._cells import as_cells, missing_rows
+from sklearn_mm.preprocessing.cells._missing import missing_rows
+from sklearn_mm.preprocessing.containers._columns import as_cells
 
 TITLES = ["a dark and rainy night", "white snow on the roof", "grey cat, sleeping", "black dog in the yard"]
 

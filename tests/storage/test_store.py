@@ -9,8 +9,9 @@ import pytest
 from sklearn.base import clone
 
 from sklearn_mm.preprocessing import BlockStore
-from sklearn_mm.storage._segments import Shelf
-from sklearn_mm.storage._store import fetch, resolve_store
+from sklearn_mm.storage._fetch import fetch
+from sklearn_mm.storage._segment_folder import SegmentFolder
+from sklearn_mm.storage._store import resolve_store
 
 
 def keys_of(numbers):
@@ -56,7 +57,7 @@ def test_each_row_is_made_once(store):
 
 
 def test_rows_come_from_few_files_however_many_were_added_at_a_time(store, monkeypatch):
-    monkeypatch.setattr("sklearn_mm.storage._store._AT_ONCE", 8000)
+    monkeypatch.setattr("sklearn_mm.storage._fetch._AT_ONCE", 8000)
     maker = Maker()
     assert len(maker.fetch(store, range(20)).sources) == 1
     assert len(maker.fetch(store, range(30)).sources) == 1
@@ -163,33 +164,33 @@ def test_max_bytes_counts_what_others_keep_there(tmp_path):
 def test_a_full_disk_is_told_once_and_costs_nothing_but_time(store, monkeypatch):
     maker = Maker()
     maker.fetch(store, [1])
-    add = Shelf.add
+    add = SegmentFolder.add
 
     def no_room(self, keys, rows):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Shelf, "add", no_room)
+    monkeypatch.setattr(SegmentFolder, "add", no_room)
     with pytest.warns(UserWarning, match=r"keeps nothing more: No space left .*\(errno ENOSPC\).* Make room for it\."):
         rows = maker.fetch(store, [1, 2, 3])
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(rows[2:])), np.full((1, 1000), 3))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         maker.fetch(store, [2, 1, 3])
-        monkeypatch.setattr(Shelf, "add", add)
+        monkeypatch.setattr(SegmentFolder, "add", add)
         for _ in range(2):  # when there is room again
             maker.fetch(store, [1, 2, 3])
     assert maker.made == [1, 2, 3, 2, 3, 2, 3]
 
 
 def test_after_a_write_that_failed_no_other_is_tried_in_the_same_call(store, monkeypatch):
-    monkeypatch.setattr("sklearn_mm.storage._store._AT_ONCE", 8000)
+    monkeypatch.setattr("sklearn_mm.storage._fetch._AT_ONCE", 8000)
     tried = []
 
     def no_room(self, keys, rows):
         tried.append(len(rows))
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Shelf, "add", no_room)
+    monkeypatch.setattr(SegmentFolder, "add", no_room)
     with pytest.warns(UserWarning, match="No space"):
         Maker().fetch(store, range(10))
     assert tried == [2]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from sklearn_mm.preprocessing import Blocks, ImageSpec, Ragged, StoredRows
-from sklearn_mm.storage._stored_rows import Segment, open_segment
+from sklearn_mm.storage._segment import Segment, open_segment
 
 
 @pytest.fixture

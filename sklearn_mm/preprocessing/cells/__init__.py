@@ -1,1 +1,1 @@
-"""Single cells: missing, lists, odd ones, paths, and keys of what they hold."""
+"""Single cells: missing ones, lists and their items, paths. With `containers` the lowest folder; imports neither."""

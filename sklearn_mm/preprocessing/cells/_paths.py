@@ -1,10 +1,16 @@
-"""Paths as the file system spells them."""
+"""Paths in cells: below which folder, and as the file system spells them."""
 
 import os
 import unicodedata
 from pathlib import Path
 
-__all__ = ["as_spelt_on_disk"]
+__all__ = ["as_spelt_on_disk", "file_path"]
+
+
+def file_path(cell, root=None):
+    """Return the path in a cell as a string, with ``~`` expanded, below ``root`` if it is relative."""
+    path = os.path.expanduser(os.fsdecode(cell))
+    return path if root is None else os.path.join(os.path.expanduser(os.fsdecode(root)), path)
 
 
 def as_spelt_on_disk(path):

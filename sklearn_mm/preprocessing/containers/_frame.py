@@ -5,10 +5,10 @@ import pandas as pd
 import torch
 from sklearn.utils import check_array
 
-from sklearn_mm.preprocessing.cells._cells import as_cells
-from sklearn_mm.preprocessing.containers._tables import check_is_table
+from sklearn_mm.preprocessing.containers._columns import as_cells
+from sklearn_mm.preprocessing.containers._tables import check_is_table, check_not_empty
 
-__all__ = ["as_frame"]
+__all__ = ["as_frame", "frame_of_array"]
 
 
 def as_frame(X, who):
@@ -41,12 +41,8 @@ def as_frame(X, who):
     elif _is_stack_of_pictures(X):
         frame, has_labels = pd.DataFrame({0: as_cells(X, who)[0]}), False
     else:
-        frame, has_labels = _frame_of_array(X, who), False
-    for axis, what in enumerate(("sample", "feature")):
-        if not frame.shape[axis]:
-            raise ValueError(
-                f"Found array with 0 {what}(s) (shape={frame.shape}) while a minimum of 1 is required by {who}."
-            )
+        frame, has_labels = frame_of_array(X, who), False
+    check_not_empty(frame.shape, who)
     return frame, has_labels
 
 
@@ -64,7 +60,8 @@ def _is_stack_of_pictures(X):
     return is_array and (X.ndim == 4 or (X.ndim == 3 and str(X.dtype).removeprefix("torch.") == "uint8"))
 
 
-def _frame_of_array(X, who):
+def frame_of_array(X, who):
+    """Return a DataFrame with the cells of a 2-D array or a list of lists; columns of objects get their common type."""
     if isinstance(X, list | tuple):
         array = np.asarray(X)
         if array.dtype.kind not in "biufcMm":

@@ -7,9 +7,10 @@ import pandas as pd
 from PIL import Image
 from scipy import sparse
 
-from sklearn_mm.preprocessing.cells._cells import check_in_memory
+from sklearn_mm.preprocessing.containers._columns import check_in_memory
+from sklearn_mm.utils._messages import abbreviated_repr
 
-__all__ = ["check_is_table"]
+__all__ = ["check_is_table", "check_not_empty", "check_unique_labels"]
 
 _CELLS = (str, bytes, bytearray, os.PathLike, Image.Image)
 
@@ -28,8 +29,8 @@ def check_is_table(X, who):
         )
     if isinstance(X, list | tuple) and len(X) and not any(map(_is_row, X)) and not hasattr(X, "_fields"):
         raise ValueError(
-            f"Expected 2D array, got 1D array instead: the {type(X).__name__} {_shortened(X)}. {who} needs a table. "
-            f"Reshape your data: [X] if this is one row, pandas.DataFrame({{name: X}}) if it is one column."
+            f"Expected 2D array, got 1D array instead: the {type(X).__name__} {abbreviated_repr(X)}. {who} needs a "
+            f"table. Reshape your data: [X] if this is one row, pandas.DataFrame({{name: X}}) if it is one column."
         )
     got, advice = _what_it_is(X)
     if got:
@@ -62,6 +63,20 @@ def _is_row(row):
     return hasattr(row, "__len__") and not isinstance(row, _CELLS)
 
 
-def _shortened(X):
-    text = repr(X)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def check_not_empty(shape, who, may_lack_rows=False):
+    """Raise, in scikit-learn's wording, where a table has no rows or, if ``shape`` has two elements, no columns."""
+    for length, what in zip(shape, ("sample", "feature"), strict=False):
+        if not (length or (what == "sample" and may_lack_rows)):
+            raise ValueError(
+                f"Found array with 0 {what}(s) (shape={tuple(shape)}) while a minimum of 1 is required by {who}."
+            )
+
+
+def check_unique_labels(labels, who):
+    """Raise where several columns have one label."""
+    labels = pd.Index(labels)
+    if not labels.is_unique:
+        raise ValueError(
+            f"{who} finds columns by name, but X has several of the name "
+            f"{list(labels[labels.duplicated()].unique())}. Rename them."
+        )

@@ -1,1 +1,1 @@
-"""Cells to pictures."""
+"""Columns of pictures, the first case of `media`. Imports `cells`, `containers` and `media`."""

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from sklearn_mm.preprocessing.image._pillow_errors import UnreadableError
+from sklearn_mm.preprocessing.media._unreadable import UnreadableError
 
 __all__ = [
     "FEW_LEVELS",
@@ -185,9 +185,9 @@ def count_levels(pictures, fill):
         From 1 to 256, or 0 where there is no pixel.
     """
     counts = np.zeros(256, dtype=np.int64)
-    for some in pictures:
-        inside = (some != np.uint8(fill)).any(axis=-1)
-        counts += np.bincount(some[inside].ravel(), minlength=256)
+    for batch in pictures:
+        inside = (batch != np.uint8(fill)).any(axis=-1)
+        counts += np.bincount(batch[inside].ravel(), minlength=256)
     if not counts.any():
         return 0
     first, last = np.searchsorted(counts.cumsum() / counts.sum(), [_OUTLIERS, 1 - _OUTLIERS])

@@ -11,23 +11,19 @@ from contextlib import contextmanager, suppress
 from functools import partial
 
 import numpy as np
-import torch
 from PIL import Image
 from PIL.TiffImagePlugin import IMAGELENGTH, IMAGEWIDTH, TiffImageFile
 
-from sklearn_mm.preprocessing.cells._cells import is_record
-from sklearn_mm.preprocessing.cells._paths import as_spelt_on_disk
+from sklearn_mm.preprocessing.cells._paths import as_spelt_on_disk, file_path
 from sklearn_mm.preprocessing.image._bit_depth import FLOAT, SHALLOW, value_kind, value_statistics, values_to_uint8
 from sklearn_mm.preprocessing.image._formats import CAMERA_RAW_ADVICE, HEAD, advice_for, is_camera_raw
 from sklearn_mm.preprocessing.image._framing import frame, needed_scale
 from sklearn_mm.preprocessing.image._picture_cells import is_long_base64, plain_cell
-from sklearn_mm.preprocessing.image._pillow_errors import READ_ERRORS, UnreadableError, bomb_cause, pillow_reads
+from sklearn_mm.preprocessing.image._pillow_errors import READ_ERRORS, bomb_cause, pillow_reads
+from sklearn_mm.preprocessing.media._unreadable import UnreadableError
 
 __all__ = [
-    "UnreadableError",
     "decode",
-    "describe_cell",
-    "file_path",
     "orientation_of",
     "read_header",
     "read_statistics",
@@ -70,31 +66,6 @@ def decode(cell, framing, root=None, layout=None):
     """
     image, full_size = _open(plain_cell(cell, layout), framing, root)
     return np.asarray(frame(image, full_size, framing)).reshape(*framing.size, -1)
-
-
-def file_path(cell, root=None):
-    """Return the path in a cell as a string, with ``~`` expanded, below ``root`` if it is relative."""
-    path = os.path.expanduser(os.fsdecode(cell))
-    return path if root is None else os.path.join(os.path.expanduser(os.fsdecode(root)), path)
-
-
-def describe_cell(cell):
-    """Return what to call a cell in an error message."""
-    if isinstance(cell, (str, os.PathLike)):
-        text = repr(os.fsdecode(cell))
-        return text if len(text) <= 120 else f"{text[:57]}...{text[-60:]}"
-    if isinstance(cell, (bytes, bytearray, memoryview)):
-        return f"{type(cell).__name__} of length {len(cell)}"
-    if isinstance(cell, Image.Image):
-        return f"PIL image of mode {cell.mode} and size {cell.size}"
-    if isinstance(cell, np.ndarray | torch.Tensor):
-        kind = "array" if isinstance(cell, np.ndarray) else "tensor"
-        return f"{kind} of shape {tuple(cell.shape)} and dtype {cell.dtype}"
-    if is_record(cell):
-        return f"{{{', '.join(f'{key!r}: {describe_cell(value)}' for key, value in cell.items())}}}"
-    if cell is None:
-        return "None"
-    return f"object of type {type(cell).__name__}"
 
 
 def read_header(cell, root=None, layout=None):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from sklearn_mm.preprocessing.image._pillow_errors import UnreadableError
+from sklearn_mm.preprocessing.media._unreadable import UnreadableError
 
 __all__ = ["Framing", "frame", "needed_scale", "turned_size"]
 

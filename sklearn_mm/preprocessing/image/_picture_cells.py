@@ -2,17 +2,16 @@
 
 import os
 import re
-from base64 import b64decode
 from urllib.parse import unquote_to_bytes
-from urllib.request import url2pathname
 
 import numpy as np
 import torch
 from PIL import Image
 
-from sklearn_mm.preprocessing.cells._cells import is_missing, is_record
+from sklearn_mm.preprocessing.cells._missing import held_by_record, is_record
 from sklearn_mm.preprocessing.image._formats import HEAD, has_picture_ending, is_picture_head, is_sure_picture_head
-from sklearn_mm.preprocessing.image._pillow_errors import UnreadableError
+from sklearn_mm.preprocessing.media._unreadable import UnreadableError
+from sklearn_mm.preprocessing.media._uris import decode_base64, is_data_uri, read_uri
 
 __all__ = [
     "can_hold_picture",
@@ -26,8 +25,6 @@ _PLAIN = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image, np.ndarra
 _CHANNELS = (1, 3, 4)  # that a picture may have
 
 _PERHAPS_NO_PATH = re.compile(r"\s*(?:data:|file:/|[A-Za-z0-9+/_\r\n-]{32})", re.IGNORECASE)  # as few paths are
-_DATA_URI = re.compile(r"\s*data:", re.IGNORECASE)
-_FILE_URI = re.compile(r"\s*file:/", re.IGNORECASE)
 # Of the alphabets of base64 and of its form for URLs; the smallest pictures that there are take some more characters.
 _BASE64 = re.compile(r"\s*[A-Za-z0-9+/_\r\n-]{32,}={0,2}\s*")
 _HEAD_CHARACTERS = 2 * HEAD
@@ -56,7 +53,7 @@ def plain_cell(cell, layout=None):
     if isinstance(cell, str):
         return _plain_string(cell)
     if is_record(cell):
-        return plain_cell(_held_by(cell), layout)
+        return plain_cell(held_by_record(cell), layout)
     if isinstance(cell, torch.Tensor):
         return _channels_last(_array_of(cell), layout or "first")
     if isinstance(cell, np.ndarray):
@@ -66,7 +63,7 @@ def plain_cell(cell, layout=None):
 
 def can_hold_picture(cell):
     """Return whether a cell is of a type that `plain_cell` knows."""
-    return can_hold_picture(_held_by(cell)) if is_record(cell) else isinstance(cell, (*_PLAIN, torch.Tensor))
+    return can_hold_picture(held_by_record(cell)) if is_record(cell) else isinstance(cell, (*_PLAIN, torch.Tensor))
 
 
 def looks_like_picture(cell):
@@ -76,9 +73,9 @@ def looks_like_picture(cell):
     or three dimensions of uint8, or other numbers with 1, 3 or 4 channels, first or last.
     """
     if is_record(cell):
-        return looks_like_picture(_held_by(cell))
+        return looks_like_picture(held_by_record(cell))
     if isinstance(cell, str):
-        if _DATA_URI.match(cell):
+        if is_data_uri(cell):
             return cell.lstrip()[5:11].lower() == "image/" or is_picture_head(_head_of_data_uri(cell))
         return has_picture_ending(cell) or _is_base64_picture(cell)
     if isinstance(cell, os.PathLike):
@@ -112,39 +109,13 @@ def is_long_base64(text):
     return len(text) >= 64 and _BASE64.fullmatch(text) is not None
 
 
-def _held_by(record):
-    content = record.get("bytes")
-    return record.get("path") if is_missing(content) else content
-
-
 def _plain_string(text):
     if not _PERHAPS_NO_PATH.match(text):  # mostly over at once
         return text
-    if _DATA_URI.match(text):
-        header, comma, data = text.partition(",")
-        if not comma:
-            raise UnreadableError("is a data URI without a comma")
-        data = unquote_to_bytes(data)
-        return _decode_base64(data) if header.rstrip().lower().endswith(";base64") else data
-    if _FILE_URI.match(text):
-        return _path_of_uri(text.strip())
-    return _decode_base64(text.encode()) if _is_base64_picture(text) else text
-
-
-def _path_of_uri(uri):
-    path = uri[len("file:") :]
-    if path.startswith("//"):
-        host, _, path = path[2:].partition("/")
-        if host.lower() not in ("", "localhost"):
-            raise UnreadableError(
-                f"is a URI of a file on the host {host!r}; of a file here it has three slashes and the whole path, as "
-                f"pathlib.Path.as_uri() writes it"
-            )
-        path = f"/{path}"
-    try:
-        return url2pathname(path) if os.name == "nt" else os.fsdecode(unquote_to_bytes(os.fsencode(path)))
-    except ValueError as error:
-        raise UnreadableError(f"is a damaged URI: {error}") from error
+    held = read_uri(text)
+    if held is not None:
+        return held
+    return decode_base64(text.encode()) if _is_base64_picture(text) else text
 
 
 def _is_base64_picture(text):
@@ -161,17 +132,9 @@ def _decode_head(text):
     """Return the bytes of the beginning of base64, as far as they go."""
     text = "".join(text.split()).rstrip("=")
     try:
-        return _decode_base64(text[: len(text) // 4 * 4].encode())
+        return decode_base64(text[: len(text) // 4 * 4].encode())
     except UnreadableError:
         return b""
-
-
-def _decode_base64(data):
-    data = b"".join(data.split()).rstrip(b"=").translate(bytes.maketrans(b"-_", b"+/"))
-    try:
-        return b64decode(data + b"=" * (-len(data) % 4), validate=True)
-    except ValueError as error:
-        raise UnreadableError(f"is damaged base64: {error}") from error
 
 
 def _array_of(tensor):

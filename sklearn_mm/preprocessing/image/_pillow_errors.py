@@ -6,7 +6,9 @@ from contextlib import contextmanager
 
 from PIL import Image
 
-__all__ = ["READ_ERRORS", "UnreadableError", "bomb_cause", "pillow_reads"]
+from sklearn_mm.preprocessing.media._unreadable import UnreadableError
+
+__all__ = ["READ_ERRORS", "bomb_cause", "pillow_reads"]
 
 # What Pillow's readers raise on damaged files, found by feeding them such files.
 READ_ERRORS = (
@@ -24,10 +26,6 @@ READ_ERRORS = (
     zlib.error,
 )
 _BOMB_ERRORS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
-
-
-class UnreadableError(ValueError):
-    """A cell that holds no readable picture; the message is the cause alone."""
 
 
 @contextmanager

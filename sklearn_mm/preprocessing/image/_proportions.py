@@ -6,7 +6,7 @@ import numpy as np
 
 from sklearn_mm.preprocessing.image._framing import turned_size
 
-__all__ = ["LEAST_KEPT", "kept_by_crop", "learn_framing", "log_proportions"]
+__all__ = ["LEAST_KEPT", "kept_by_crop", "learn_size", "log_proportions"]
 
 LEAST_KEPT = 0.5  # share of a picture; a crop that keeps less is warned of where it was asked for, else not made
 
@@ -42,8 +42,8 @@ def log_proportions(sizes, crop, rotate):
     return np.log(np.divide(*turned_size(width, height, rotate)))
 
 
-def learn_framing(proportions, size, resize):
-    """Return size and way of fitting for a column, with what is "auto" in their place learnt from its pictures.
+def learn_size(proportions, size, resize):
+    """Return size and way of resizing for a column, with what is "auto" in their place learnt from its pictures.
 
     Parameters
     ----------
@@ -61,15 +61,15 @@ def learn_framing(proportions, size, resize):
     resize : {"crop", "pad", "stretch"}
         The way of fitting.
     """
-    known = proportions[np.isfinite(proportions)]
-    if not len(known):
-        known = np.zeros(1)
+    finite = proportions[np.isfinite(proportions)]
+    if not len(finite):
+        finite = np.zeros(1)
     if size == "auto":
-        size = _size_of(np.quantile(known, _AGREEING).mean())
-        if not _agree(known, size):
-            size = _size_of(np.median(known))
+        size = _size_of(np.quantile(finite, _AGREEING).mean())
+        if not _agree(finite, size):
+            size = _size_of(np.median(finite))
     if resize == "auto":
-        resize = "crop" if _agree(known, size) else "pad"
+        resize = "crop" if _agree(finite, size) else "pad"
     return size, resize
 
 

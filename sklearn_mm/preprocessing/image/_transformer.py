@@ -1,24 +1,17 @@
 """A column of pictures as one uint8 array."""
 
-import os
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
 from PIL import ImageColor
-from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mm.blocks._specs import ImageSpec
-from sklearn_mm.preprocessing._base import BlockTransformer
-from sklearn_mm.preprocessing.cells._cells import as_cells
-from sklearn_mm.preprocessing.cells._content_keys import hash_cells, mix_keys
-from sklearn_mm.preprocessing.cells._lists import spread, spread_as
-from sklearn_mm.preprocessing.image._decode import describe_cell
+from sklearn_mm.preprocessing.image._fit_framing import fit_framing
 from sklearn_mm.preprocessing.image._framing import Framing
 from sklearn_mm.preprocessing.image._picture_cells import common_layout
-from sklearn_mm.preprocessing.image._reader import PictureReader
-from sklearn_mm.preprocessing.image._survey import survey
-from sklearn_mm.storage._store import MEMORY, resolve_store
+from sklearn_mm.preprocessing.image._picture_decoder import PictureDecoder
+from sklearn_mm.preprocessing.media._transformer import MediaTransformer
+from sklearn_mm.utils._messages import name_column
 from sklearn_mm.utils._validation import Interval, StrOptions, _fit_context
 
 __all__ = ["ImageTransformer"]
@@ -30,7 +23,7 @@ _IMAGENET = {
 }
 
 
-class ImageTransformer(BlockTransformer):
+class ImageTransformer(MediaTransformer):
     """Read a column of pictures into one uint8 array of shape (n_rows, height, width, channels).
 
     A cell is a path (string, `pathlib.Path` or ``file://`` URI), a file's bytes (also as base64, or as a ``data:``
@@ -149,8 +142,9 @@ class ImageTransformer(BlockTransformer):
     Ragged(uint8[3, 32, 32, 3] in 3 rows)
     """
 
-    reading_parameters = ("root", "loader", "on_error", "memory", "n_jobs")
+    decoder_type = PictureDecoder
     _parameter_constraints = {
+        **MediaTransformer._parameter_constraints,
         "size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left"), tuple, list],
         "resize": [StrOptions({"auto", "crop", "pad", "stretch"})],
         "crop": [tuple, list, None],
@@ -160,12 +154,6 @@ class ImageTransformer(BlockTransformer):
         "value_range": [StrOptions({"auto"}), tuple, list],
         "mean": [StrOptions({"imagenet", "dataset"}), Real, "array-like"],
         "std": [StrOptions({"imagenet", "dataset"}), Real, "array-like"],
-        "root": [str, os.PathLike, None],
-        "loader": [callable, None],
-        "lists": ["boolean", StrOptions({"auto"})],
-        "on_error": [StrOptions({"raise", "warn", "ignore"})],
-        "memory": MEMORY,
-        "n_jobs": [Integral, None],
     }
 
     def __init__(
@@ -221,33 +209,28 @@ class ImageTransformer(BlockTransformer):
         present : ndarray of shape (n_rows,), dtype bool
             Where there is one.
         """
-        cells, name = as_cells(X, type(self).__name__)
-        if not len(cells):
-            raise ValueError(f"{type(self).__name__} needs at least one row to fit, got none.")
-        framing = self._check_framing()
+        items = self._items_to_fit(X)
+        decoder = self._make_decoder(items)
         statistics = {what: self._check_statistic(what) for what in ("mean", "std")}
-        items = spread(cells, name, self.lists)
-        layout = None if self.loader is not None else common_layout(items.cells)
-        found = survey(self._reader(framing, layout), items)
-        pictures, present, failures = found.reader.read(items)
-        self._report(failures, present, items, fitting=True)
-        found.warn(pictures, present)
+        fitted = fit_framing(self._reader(decoder), items)
+        pictures, present = self._read_to_fit(fitted.reader, items)
+        fitted.warn(pictures, present)
         if "dataset" in statistics.values():
             if not present.any():
                 raise ValueError(
-                    f"{type(self).__name__} cannot compute the mean and standard deviation of{_of(name)}: all of its "
-                    f'{len(cells)} cells are missing. Pass numbers or "imagenet" as mean and std.'
+                    f"{type(self).__name__} cannot compute the mean and standard deviation of "
+                    f"{name_column(items.name)}: all of its {items.n_rows} cells are missing. Pass numbers or "
+                    f'"imagenet" as mean and std.'
                 )
-            own = dict(zip(("mean", "std"), _pixel_statistics(pictures, present), strict=True))
-            statistics = {what: own[what] if value == "dataset" else value for what, value in statistics.items()}
-        self._framing, self._layout = found.reader.framing, layout
-        self.size_, self.resize_ = self._framing.size, self._framing.resize
-        self.value_range_ = found.value_ranges
+            computed = dict(zip(("mean", "std"), _pixel_statistics(pictures, present), strict=True))
+            statistics = {what: computed[what] if value == "dataset" else value for what, value in statistics.items()}
+        framing = fitted.reader.decoder.framing
+        self.size_, self.resize_ = framing.size, framing.resize
+        self.value_range_ = fitted.value_ranges
         self.mean_ = np.array(statistics["mean"], dtype=float)
         self.std_ = np.array(statistics["std"], dtype=float)
-        self.unreadable_rows_ = np.unique([items.row_of(item) for item, _ in failures]).astype(int)
         self.spec_ = ImageSpec(
-            name="" if name is None else str(name),
+            name="" if items.name is None else str(items.name),
             shape=pictures.shape[1:],
             mean=tuple(self.mean_.tolist()),
             std=tuple(self.std_.tolist()),
@@ -255,91 +238,9 @@ class ImageTransformer(BlockTransformer):
         )
         return items.gather(pictures, present)
 
-    def read(self, X):
-        """Return the array of a column of pictures.
-
-        Parameters
-        ----------
-        X : Series, table of one column, list, or array of shape (n_rows,) or (n_rows, 1)
-            The cells.
-
-        Returns
-        -------
-        pictures : ndarray of shape (n_rows, height, width, channels), StoredRows or Ragged, dtype uint8
-            The pictures; zeros where there is none.
-        present : ndarray of shape (n_rows,), dtype bool
-            Where there is one.
-        """
-        check_is_fitted(self)
-        cells, name = as_cells(X, type(self).__name__)
-        items = spread_as(cells, name, self.lists, self.spec_, type(self).__name__)
-        pictures, present, failures = self._reader(self._framing, self._layout).read(items)
-        self._report(failures, present, items, fitting=False)
-        return items.gather(pictures, present)
-
-    def content_keys(self, X):
-        """Return what identifies the content of each cell, without decoding any.
-
-        Parameters
-        ----------
-        X : Series, table of one column, list, or array of shape (n_rows,) or (n_rows, 1)
-            The cells.
-
-        Returns
-        -------
-        keys : ndarray of shape (n_rows,), dtype V16, or None
-            Equal keys, equal pictures; zeros where the cell is missing. Of a path, the file's size and times of change
-            count, and of all cells the settings with which they are read, unless `fit` is yet to learn them (see
-            `settle_keys`). None where there is a ``loader``, as only what it returns could tell.
-        """
-        if self.loader is not None:
-            return None
-        self._validate_params()
-        cells, name = as_cells(X, type(self).__name__)
-        is_fitted = hasattr(self, "_framing")
-        layout = self._layout if is_fitted else common_layout(spread(cells, name, self.lists).cells)
-        keys = hash_cells(cells, self.root, layout)
-        return self.settle_keys(keys) if is_fitted else keys
-
-    def settle_keys(self, keys):
-        """Return keys of cells that were asked for before `fit` as they are after it, with what it learnt.
-
-        Parameters
-        ----------
-        keys : ndarray of shape (n_rows,), dtype V16
-            What `content_keys` returned.
-
-        Returns
-        -------
-        keys : ndarray of shape (n_rows,), dtype V16
-            What it would return now of the same cells.
-        """
-        return mix_keys(keys, self._reader(self._framing, self._layout).settings)
-
-    def _reader(self, framing, layout):
-        return PictureReader(
-            type(self).__name__, framing, self.root, layout, self.loader, self.n_jobs, resolve_store(self.memory)
-        )
-
-    def _report(self, failures, present, items, fitting):
-        """Raise or warn about what is unreadable; in `fit`, it must not be all that there is."""
-        if not failures:
-            return
-        found = f"{len(failures)} of {len(present)} {items.noun} ({items.which_rows(item for item, _ in failures)})"
-        lines = [f"  {items.where(item)}: {describe_cell(items.cells[item])}: {cause}" for item, cause in failures[:5]]
-        message = "\n".join([f"{type(self).__name__} cannot read {found}:", *lines, ""])
-        if fitting and not present.any():
-            raise ValueError(
-                f"{message}These are all that are not missing, of which nothing can be learnt, whatever on_error is. "
-                f"Check the paths and root={self.root!r}."
-            )
-        if self.on_error == "raise":
-            raise ValueError(
-                f'{message}Fix these cells, drop these rows, or pass on_error="warn" to read them as missing.'
-            )
-        if self.on_error == "warn":
-            all_of_them = "" if present.any() else f" These are all: check the paths and root={self.root!r}."
-            warnings.warn(f"{message}They are read as missing.{all_of_them}", UserWarning, stacklevel=3)
+    def _make_decoder(self, items):
+        layout = None if self.loader is not None else common_layout(items.cells)
+        return PictureDecoder(framing=self._check_framing(), root=self.root, layout=layout)
 
     def _check_framing(self):
         value_range = self._check_value_range()
@@ -428,10 +329,6 @@ class ImageTransformer(BlockTransformer):
         return tuple(np.broadcast_to(numbers, n_channels).tolist())
 
 
-def _of(name):
-    return " the column" if name is None else f" column {name!r}"
-
-
 def _pixel_statistics(pictures, present):
     """Return mean and standard deviation per channel of the present pictures, for pixels in [0, 1]."""
     n_channels = pictures.shape[3]
@@ -439,9 +336,9 @@ def _pixel_statistics(pictures, present):
     n_at_once = max(1, 2**20 // int(np.prod(pictures.shape[1:])))
     rows = np.flatnonzero(present)
     for start in range(0, len(rows), n_at_once):
-        some = np.asarray(pictures[rows[start : start + n_at_once]])
+        batch = np.asarray(pictures[rows[start : start + n_at_once]])
         for channel in range(n_channels):
-            counts[channel] += np.bincount(some[..., channel].ravel(), minlength=256)
+            counts[channel] += np.bincount(batch[..., channel].ravel(), minlength=256)
     values = np.arange(256) / 255
     shares = counts / counts.sum(axis=1, keepdims=True)
     mean = shares @ values

@@ -1,1 +1,1 @@
-"""Columns to numbers and codes."""
+"""Tables of numbers, dates, vectors and categories. Imports `cells` and `containers`."""

@@ -5,14 +5,14 @@ import re
 import numpy as np
 import pandas as pd
 
-from sklearn_mm.preprocessing.cells._cells import draw, object_array
-from sklearn_mm.preprocessing.cells._odd_cells import are_few
-from sklearn_mm.preprocessing.containers._distinct import Distinct
 from sklearn_mm.preprocessing.tabular._date_strings import ISO, describe_date_format, is_ambiguous, looks_like_date
+from sklearn_mm.preprocessing.tabular._distinct_values import DistinctValues
 from sklearn_mm.preprocessing.tabular._number_strings import plain_numbers
-from sklearn_mm.preprocessing.tabular._parsing import read_dates, read_numbers
+from sklearn_mm.preprocessing.tabular._odd_cells import are_few
+from sklearn_mm.preprocessing.tabular._parsed_values import read_dates, read_numbers
 from sklearn_mm.preprocessing.tabular._vector_strings import vector_length
 from sklearn_mm.preprocessing.tabular._vectors import are_vectors
+from sklearn_mm.utils._object_arrays import draw, object_array
 
 __all__ = ["KINDS", "detect_column_kind", "explain_column_kind"]
 
@@ -81,10 +81,10 @@ def explain_column_kind(column, parse_numbers=True):
 
 def _find_numbers(column, sample, parse_numbers):
     """Why a column is numeric, or None."""
-    if _is_promising(read_numbers(Distinct(pd.Series(sample, dtype=object)))):
-        reading = read_numbers(Distinct(column))
-        if reading.n_filled and reading.has_few_odd() and _are_measurements(reading, parse_numbers):
-            return f"{_describe_numbers(reading)}{_describe_odd(reading)}"
+    if _is_promising(read_numbers(DistinctValues(pd.Series(sample, dtype=object)))):
+        parsed = read_numbers(DistinctValues(column))
+        if parsed.n_filled and parsed.has_few_odd() and _are_measurements(parsed, parse_numbers):
+            return f"{_describe_numbers(parsed)}{_describe_odd(parsed)}"
     return None
 
 
@@ -93,64 +93,64 @@ def _find_dates(column, sample):
     strings = [cell for cell in sample if isinstance(cell, str)]
     if 2 * len(strings) > len(sample) and 2 * sum(map(looks_like_date, strings)) < len(strings):
         return None
-    if _is_promising(read_dates(Distinct(pd.Series(sample, dtype=object)))):
-        reading = read_dates(Distinct(column))
-        if reading.n_filled and reading.has_few_odd() and _are_dates(reading):
-            return f"{_describe_dates(reading)}{_describe_odd(reading)}"
+    if _is_promising(read_dates(DistinctValues(pd.Series(sample, dtype=object)))):
+        parsed = read_dates(DistinctValues(column))
+        if parsed.n_filled and parsed.has_few_odd() and _are_dates(parsed):
+            return f"{_describe_dates(parsed)}{_describe_odd(parsed)}"
     return None
 
 
-def _is_promising(reading):
+def _is_promising(parsed):
     """Whether a sample leaves it open that nearly all cells of the column are like that."""
-    return reading.has_few_odd(one_in=4)
+    return parsed.has_few_odd(one_in=4)
 
 
-def _are_measurements(reading, parse_numbers):
+def _are_measurements(parsed, parse_numbers):
     """Whether numbers are no codes: unlike those, they are no strings of digits that nothing but choice made strings.
 
     Codes are also strings of digits with a zero in front, or all of one length of five digits or more, those with
     letters in some, and those few that come back often.
     """
-    distinct = reading.distinct
-    written = reading.is_read & distinct.is_string
+    distinct = parsed.distinct
+    written = parsed.is_parsed & distinct.is_string
     strings = [distinct.values[i].strip() for i in np.flatnonzero(written)]
     are_digits = all(map(str.isdigit, strings))
     if are_digits and any(string[0] == "0" and len(string) > 1 for string in strings):
         return False
-    if (reading.is_read & ~written).any():
+    if (parsed.is_parsed & ~written).any():
         return True
     if not parse_numbers or not are_digits:
         return parse_numbers
-    others = [str(distinct.values[i]) for i in np.flatnonzero(~reading.is_read)]
+    others = [str(distinct.values[i]) for i in np.flatnonzero(~parsed.is_parsed)]
     is_forced = any(other.strip() for other in others)  # a file's reader would have made numbers of the rest
     has_codes = any(character.isdigit() for other in others for character in other)
     if not is_forced or has_codes or (len(strings[0]) >= _LONG and len(set(map(len, strings))) == 1):
         return False
-    return len(strings) > _MANY or reading.n_cells(written) < 2 * len(strings)
+    return len(strings) > _MANY or parsed.n_cells(written) < 2 * len(strings)
 
 
-def _are_dates(reading):
+def _are_dates(parsed):
     """Whether dates are either strings or date objects, but for a few, and the strings say day, month and year."""
-    distinct = reading.distinct
-    places = np.flatnonzero(reading.is_read & distinct.is_string)
-    n_strings = reading.n_cells(places)
-    n_objects = reading.n_cells(reading.is_read & ~distinct.is_string)
-    if not are_few(min(n_strings, n_objects), reading.n_filled):
+    distinct = parsed.distinct
+    places = np.flatnonzero(parsed.is_parsed & distinct.is_string)
+    n_strings = parsed.n_cells(places)
+    n_objects = parsed.n_cells(parsed.is_parsed & ~distinct.is_string)
+    if not are_few(min(n_strings, n_objects), parsed.n_filled):
         return False
-    if reading.format != ISO or not n_strings:
+    if parsed.format != ISO or not n_strings:
         return True
     vague = [place for place in places if not _ISO_DATE.fullmatch(distinct.values[place])]
-    return are_few(reading.n_cells(reading.is_odd) + reading.n_cells(vague), reading.n_filled)
+    return are_few(parsed.n_cells(parsed.is_odd) + parsed.n_cells(vague), parsed.n_filled)
 
 
-def _describe_numbers(reading):
-    is_string = reading.is_read & reading.distinct.is_string
-    if reading.n_cells(is_string) * 2 <= reading.n_filled:
+def _describe_numbers(parsed):
+    is_string = parsed.is_parsed & parsed.distinct.is_string
+    if parsed.n_cells(is_string) * 2 <= parsed.n_filled:
         return "numbers"
-    how = str(reading.format)
+    how = str(parsed.format)
     if how:
         return f"strings that are numbers with {how}"
-    strings = [reading.distinct.values[i].strip() for i in np.flatnonzero(is_string)]
+    strings = [parsed.distinct.values[i].strip() for i in np.flatnonzero(is_string)]
     if all(map(str.isdigit, strings)):
         return "strings that are whole numbers"
     if np.isnan(plain_numbers(object_array(strings))).any():
@@ -158,19 +158,19 @@ def _describe_numbers(reading):
     return "strings that are numbers with a point, a sign or an exponent"
 
 
-def _describe_dates(reading):
-    places = np.flatnonzero(reading.is_read & reading.distinct.is_string)
-    if 2 * reading.n_cells(places) <= reading.n_filled:
+def _describe_dates(parsed):
+    places = np.flatnonzero(parsed.is_parsed & parsed.distinct.is_string)
+    if 2 * parsed.n_cells(places) <= parsed.n_filled:
         return "dates"
-    if reading.format == ISO:
+    if parsed.format == ISO:
         return "strings that are ISO 8601 dates"
-    strings = np.array([reading.distinct.values[place] for place in places], dtype=object)
-    reason = f"strings that are dates like {describe_date_format(reading.format)}"
-    if is_ambiguous(strings, reading.format):
+    strings = np.array([parsed.distinct.values[place] for place in places], dtype=object)
+    reason = f"strings that are dates like {describe_date_format(parsed.format)}"
+    if is_ambiguous(strings, parsed.format):
         reason += " (no cell tells whether day or month comes first)"
     return reason
 
 
-def _describe_odd(reading):
-    n_odd = reading.n_cells(reading.is_odd)
-    return f", but for {n_odd} of {reading.n_filled} cells" if n_odd else ""
+def _describe_odd(parsed):
+    n_odd = parsed.n_cells(parsed.is_odd)
+    return f", but for {n_odd} of {parsed.n_filled} cells" if n_odd else ""

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 
-from sklearn_mm.preprocessing.cells._cells import draw, object_array
+from sklearn_mm.utils._object_arrays import draw, object_array
 
 __all__ = ["ISO", "describe_date_format", "is_ambiguous", "learn_date_format", "looks_like_date", "parse_dates"]
 
@@ -89,8 +89,8 @@ def is_ambiguous(strings, format):
     if format[1::3][:2] not in ("md", "dm"):
         return False
     other = format.translate({ord("m"): "d", ord("d"): "m"})
-    for some in (draw(strings), strings):  # most often a sample tells
-        if (parse_dates(some, other).isna() & ~parse_dates(some, format).isna()).any():
+    for sample in (draw(strings), strings):  # most often a sample tells
+        if (parse_dates(sample, other).isna() & ~parse_dates(sample, format).isna()).any():
             return False
     return True
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from sklearn_mm.preprocessing.cells._odd_cells import says_missing
+from sklearn_mm.preprocessing.tabular._missing_words import is_missing_word
 
 __all__ = ["NumberFormat", "learn_number_format", "parse_numbers", "plain_numbers"]
 
@@ -80,21 +80,21 @@ def learn_number_format(strings, counts):
         How they are written.
     """
     is_plain = ~np.isnan(plain_numbers(strings))
-    others = [i for i in np.flatnonzero(~is_plain) if not says_missing(strings[i])]
+    others = [i for i in np.flatnonzero(~is_plain) if not is_missing_word(strings[i])]
     if not others:
         return NumberFormat()
-    found = {".": {i: match for i in others if (match := _PATTERNS["."].fullmatch(strings[i].strip()))}}
-    n_fitting = counts[is_plain].sum() + counts[list(found["."])].sum()
+    matches = {".": {i: match for i in others if (match := _PATTERNS["."].fullmatch(strings[i].strip()))}}
+    n_fitting = counts[is_plain].sum() + counts[list(matches["."])].sum()
     decimal = "."
-    if len(found["."]) < len(others) and any("," in strings[i] for i in others):
+    if len(matches["."]) < len(others) and any("," in strings[i] for i in others):
         pointed = [i for i in np.flatnonzero(is_plain) if "." in strings[i]]
         candidates = sorted({*others, *pointed})
-        found[","] = {i: match for i in candidates if (match := _PATTERNS[","].fullmatch(strings[i].strip()))}
-        n_others = counts[is_plain].sum() - counts[pointed].sum() + counts[list(found[","])].sum()
+        matches[","] = {i: match for i in candidates if (match := _PATTERNS[","].fullmatch(strings[i].strip()))}
+        n_others = counts[is_plain].sum() - counts[pointed].sum() + counts[list(matches[","])].sum()
         if n_others > n_fitting:
             decimal, n_fitting = ",", n_others
     units = Counter()
-    for i, match in found[decimal].items():
+    for i, match in matches[decimal].items():
         units[_unit(match)] += counts[i]
     units.pop("", None)
     unit, n_cells = units.most_common(1)[0] if units else ("", 0)

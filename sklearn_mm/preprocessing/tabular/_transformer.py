@@ -5,16 +5,18 @@ from numbers import Integral, Real
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mm.blocks._specs import TabularSpec
 from sklearn_mm.preprocessing._base import BlockTransformer
-from sklearn_mm.preprocessing.cells._odd_cells import warn_of_odd_cells
-from sklearn_mm.preprocessing.containers._tables import check_is_table
+from sklearn_mm.preprocessing.containers._frame import frame_of_array
+from sklearn_mm.preprocessing.containers._tables import check_is_table, check_not_empty, check_unique_labels
+from sklearn_mm.preprocessing.tabular._categorical_reader import CategoricalReader
 from sklearn_mm.preprocessing.tabular._column_kinds import KINDS, detect_column_kind
-from sklearn_mm.preprocessing.tabular._column_readers import CategoricalReader, DatetimeReader, NumericReader
-from sklearn_mm.preprocessing.tabular._vectors import VectorReader
+from sklearn_mm.preprocessing.tabular._datetime_reader import DatetimeReader
+from sklearn_mm.preprocessing.tabular._numeric_reader import NumericReader
+from sklearn_mm.preprocessing.tabular._odd_cells import warn_of_odd_cells
+from sklearn_mm.preprocessing.tabular._vector_reader import VectorReader
 from sklearn_mm.utils._registry import did_you_mean
 from sklearn_mm.utils._validation import Interval, StrOptions, _fit_context
 
@@ -147,12 +149,8 @@ class TabularTransformer(BlockTransformer):
             False where every cell of the row is missing.
         """
         frame, has_names = _as_frame(X)
-        if len(frame) == 0:
-            raise ValueError(
-                f"Found array with 0 sample(s) (shape={frame.shape}) while a minimum of 1 is required by "
-                f"TabularTransformer."
-            )
-        _check_no_duplicates(frame.columns)
+        check_not_empty(frame.shape, "TabularTransformer")
+        check_unique_labels(frame.columns, "TabularTransformer")
         kinds = self._resolve_kinds(frame)
         readers = {label: self._make_reader(label, kind) for label, kind in kinds.items()}
         parts, missing = _read_columns(readers, [frame[label] for label in readers], "fit_read")
@@ -214,8 +212,8 @@ class TabularTransformer(BlockTransformer):
         return tags
 
     def _resolve_kinds(self, frame):
-        told = {} if isinstance(self.kinds, str) else self.kinds
-        for label, kind in told.items():
+        given_kinds = {} if isinstance(self.kinds, str) else self.kinds
+        for label, kind in given_kinds.items():
             if label not in frame.columns:
                 raise ValueError(
                     f"`kinds` of TabularTransformer names column {label!r}, which X does not have."
@@ -226,7 +224,7 @@ class TabularTransformer(BlockTransformer):
                     f"`kinds` of TabularTransformer must map columns to one of {list(KINDS)}, got {kind!r} for column "
                     f"{label!r}."
                 )
-        return {label: told.get(label) or detect_column_kind(column) for label, column in frame.items()}
+        return {label: given_kinds.get(label) or detect_column_kind(column) for label, column in frame.items()}
 
     def _make_reader(self, label, kind):
         if kind == "categorical":
@@ -240,7 +238,7 @@ class TabularTransformer(BlockTransformer):
         """The columns seen in fit, in their order: by name, or by position where either side has no names."""
         frame, has_names = _as_frame(X)
         if has_names and self._has_names:
-            _check_no_duplicates([label for label in frame.columns if label in self._readers])
+            check_unique_labels([label for label in frame.columns if label in self._readers], "TabularTransformer")
             lacking = [label for label in self._readers if label not in frame.columns]
             if lacking:
                 extra = [label for label in frame.columns if label not in self._readers]
@@ -304,24 +302,6 @@ def _as_frame(X):
     if isinstance(X, pd.DataFrame):
         frame, has_names = X, not X.columns.equals(pd.RangeIndex(X.shape[1]))
     else:
-        if isinstance(X, list | tuple):
-            X = np.asarray(X, dtype=object)  # else NumPy would turn numbers beside strings into strings
-        array = check_array(
-            X, dtype=None, ensure_all_finite=False, ensure_min_samples=0, estimator="TabularTransformer"
-        )
-        frame, has_names = pd.DataFrame(X if isinstance(X, np.ma.MaskedArray) else array, copy=False), False
-    if frame.shape[1] == 0:
-        raise ValueError(
-            f"Found array with 0 feature(s) (shape={frame.shape}) while a minimum of 1 is required by "
-            f"TabularTransformer."
-        )
+        frame, has_names = frame_of_array(X, "TabularTransformer"), False
+    check_not_empty(frame.shape, "TabularTransformer", may_lack_rows=True)
     return frame, has_names
-
-
-def _check_no_duplicates(labels):
-    labels = pd.Index(labels)
-    if not labels.is_unique:
-        raise ValueError(
-            f"TabularTransformer finds columns by name, but X has several of the name "
-            f"{list(labels[labels.duplicated()].unique())}. Rename them."
-        )

@@ -5,7 +5,8 @@ from collections import Counter
 
 import numpy as np
 
-from sklearn_mm.preprocessing.cells._odd_cells import are_few, says_missing
+from sklearn_mm.preprocessing.tabular._missing_words import is_missing_word
+from sklearn_mm.preprocessing.tabular._odd_cells import are_few
 
 __all__ = ["parse_vector", "vector_length"]
 
@@ -38,7 +39,7 @@ def parse_vector(string):
 
 def vector_length(cells):
     """Return the length of vectors that nearly all of some cells are as strings; 0 if they are not."""
-    strings = [cell for cell in cells if isinstance(cell, str) and not says_missing(cell)]
+    strings = [cell for cell in cells if isinstance(cell, str) and not is_missing_word(cell)]
     if 2 * len(strings) <= len(cells) or 2 * sum(string.lstrip()[0] in "[({atn" for string in strings) < len(strings):
         return 0
     lengths = Counter(0 if (vector := parse_vector(string)) is None else len(vector) for string in strings)

@@ -2,13 +2,15 @@
 
 from collections import Counter
 from itertools import chain
+from numbers import Integral
 
 import numpy as np
 
 from sklearn_mm.preprocessing.text._part_of_speech import join_tags
-from sklearn_mm.preprocessing.text._tokenizers import SPECIAL_TOKENS, most_frequent, split_runs, split_words
+from sklearn_mm.preprocessing.text._vocabulary import SPECIAL_TOKENS, most_frequent
+from sklearn_mm.preprocessing.text._words import split_runs, split_words
 
-__all__ = ["NGramTokenizer"]
+__all__ = ["NGramTokenizer", "check_ngram_range"]
 
 
 class NGramTokenizer:
@@ -49,11 +51,11 @@ class NGramTokenizer:
         for run, count in run_counts.items():
             for gram in self._char_grams(run):
                 of_characters[gram] += count
-        parts = of_characters.keys() - of_words.keys() - set(SPECIAL_TOKENS)
+        only_characters = of_characters.keys() - of_words.keys() - set(SPECIAL_TOKENS)
         frequent = most_frequent(of_words + of_characters, vocab_size, min_frequency)
-        self.vocabulary = {gram: i for i, gram in enumerate(sorted(frequent, key=parts.__contains__))}
+        self.vocabulary = {gram: i for i, gram in enumerate(sorted(frequent, key=only_characters.__contains__))}
         self.n_ids = len(frequent)
-        self.n_word_ids = self.n_ids - len(parts & frequent.keys())
+        self.n_word_ids = self.n_ids - len(only_characters & frequent.keys())
         return self
 
     def encode(self, texts):
@@ -62,10 +64,10 @@ class NGramTokenizer:
         Those of a text are its words in order, longer word n-grams, then character n-grams: what is cut at a maximal
         length is what matters least.
         """
-        char_ids_of = _Cache(lambda run: self._known(self._char_grams(run)))
+        char_ids_of = _Cache(lambda run: self._ids_of(self._char_grams(run)))
         rows = []
         for runs, words in self._split(texts):
-            ids = self._known(self._word_grams(words))
+            ids = self._ids_of(self._word_grams(words))
             for run in runs:
                 ids += char_ids_of[run]
             rows.append(np.array(ids, dtype=np.int32))
@@ -105,8 +107,18 @@ class NGramTokenizer:
         grams = [wrapped[i : i + n] for n in sorted(sizes) if n < len(wrapped) for i in range(len(wrapped) - n + 1)]
         return [gram for gram in grams if gram not in ("<", ">")]
 
-    def _known(self, grams):
+    def _ids_of(self, grams):
         return [self.vocabulary[gram] for gram in grams if gram in self.vocabulary]
+
+
+def check_ngram_range(ngram_range, name):
+    """Raise where a parameter of `TextTransformer` is no range of lengths."""
+    if ngram_range is None:
+        return
+    if len(ngram_range) != 2 or not all(isinstance(n, Integral) for n in ngram_range):
+        raise ValueError(f"TextTransformer needs two ints as {name}, got {ngram_range!r}.")
+    if not 1 <= ngram_range[0] <= ngram_range[1]:
+        raise ValueError(f"TextTransformer needs 1 <= shortest <= longest in {name}, got {ngram_range!r}.")
 
 
 class _Cache(dict):

@@ -25,9 +25,9 @@ def _words_of_language(language):
     names = library.LANGUAGE_MAPPING  # code to name
     if language not in names.keys() | names.values():
         hint = did_you_mean(language, [*names, *names.values()])
-        known = ", ".join(f"{name} ({code})" for code, name in sorted(names.items(), key=lambda item: item[1]))
+        languages = ", ".join(f"{name} ({code})" for code, name in sorted(names.items(), key=lambda item: item[1]))
         raise ValueError(
-            f"TextTransformer knows no stop words of a language {language!r}.{hint} It knows those of {known}. Give a "
-            f"name, a code, or a list of words."
+            f"TextTransformer knows no stop words of a language {language!r}.{hint} It knows those of {languages}. "
+            f"Give a name, a code, or a list of words."
         )
     return library.get_stop_words(language)

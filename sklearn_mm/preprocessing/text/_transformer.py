@@ -11,23 +11,23 @@ from tokenizers import Tokenizer
 from sklearn_mm.blocks._ragged import Ragged
 from sklearn_mm.blocks._specs import TextSpec
 from sklearn_mm.preprocessing._base import BlockTransformer
-from sklearn_mm.preprocessing.cells._cells import as_cells, missing_rows, object_array
-from sklearn_mm.preprocessing.cells._lists import spread, spread_as
-from sklearn_mm.preprocessing.text._ngrams import NGramTokenizer
+from sklearn_mm.preprocessing.cells._items import explode, explode_as_fitted
+from sklearn_mm.preprocessing.cells._missing import missing_rows
+from sklearn_mm.preprocessing.containers._columns import as_cells
+from sklearn_mm.preprocessing.containers._tables import check_not_empty
+from sklearn_mm.preprocessing.text._callable_splitter import CallableSplitter, copyable
+from sklearn_mm.preprocessing.text._list_tokenizer import ListTokenizer
+from sklearn_mm.preprocessing.text._model_tokenizer import ModelTokenizer
+from sklearn_mm.preprocessing.text._ngrams import NGramTokenizer, check_ngram_range
+from sklearn_mm.preprocessing.text._normalizer import Normalizer
+from sklearn_mm.preprocessing.text._padding import auto_length, pad
 from sklearn_mm.preprocessing.text._part_of_speech import PosTagger, join_tags
 from sklearn_mm.preprocessing.text._stop_words import find_stop_words
-from sklearn_mm.preprocessing.text._tokenizers import (
-    PADDING,
-    TRAINED,
-    UNKNOWN,
-    CallableSplitter,
-    ListTokenizer,
-    ModelTokenizer,
-    Normalizer,
-    copyable,
-    train,
-)
+from sklearn_mm.preprocessing.text._trained_tokenizers import TRAINED, train
 from sklearn_mm.preprocessing.text._truncation import count_cut_texts, warn_of_cut_texts
+from sklearn_mm.preprocessing.text._vocabulary import PADDING
+from sklearn_mm.utils._messages import abbreviated_repr, of_column
+from sklearn_mm.utils._object_arrays import object_array
 from sklearn_mm.utils._registry import did_you_mean
 from sklearn_mm.utils._validation import Interval, StrOptions, _fit_context
 
@@ -35,8 +35,6 @@ __all__ = ["TextTransformer"]
 
 _NAMES = sorted([*TRAINED, "ngram"])
 _OF_WORDS = ("word", "ngram")  # the tokenizers whose words can be those of a part-of-speech tagger
-_LONGEST_AUTO = {"char": 2048, "ngram": 4096}  # ids per text; a word is several characters or n-grams
-_LONGEST_AUTO_OTHERS = 512
 
 
 class TextTransformer(BlockTransformer):
@@ -210,25 +208,25 @@ class TextTransformer(BlockTransformer):
             False for missing cells.
         """
         cells, column = as_cells(X, type(self).__name__)
-        items = spread(cells, column, self.lists)
+        items = explode(cells, column, self.lists)
         present = _check_texts(items)
         if not present.any():
             raise ValueError(
-                f"TextTransformer needs at least one text to learn from, but all {len(cells)} cells{_of(column)} are "
-                f"missing or blank."
+                f"TextTransformer needs at least one text to learn from, but all {len(cells)} "
+                f"cells{of_column(column)} are missing or blank."
             )
         kind = self._check_tokenizer()
-        stop_words = self._set_form(kind)
-        texts = self._form(items.cells[present])
+        stop_words = self._set_normalizer(kind)
+        texts = self._normalize(items.cells[present])
         self._token_ids = self._make_token_ids(kind, texts, stop_words)
         self.vocabulary_ = self._token_ids.vocabulary
         if self._token_ids.n_ids <= 2:
             raise ValueError(
-                f"TextTransformer found no token{_of(column)} to put into the vocabulary: perhaps the texts are made "
-                f"of stop words only, or min_frequency={self.min_frequency} is too high."
+                f"TextTransformer found no token{of_column(column)} to put into the vocabulary: perhaps the texts are "
+                f"made of stop words only, or min_frequency={self.min_frequency} is too high."
             )
         flat, lengths = self._token_ids.encode(texts)
-        max_length = _auto_length(lengths, kind) if self.max_length == "auto" else int(self.max_length)
+        max_length = auto_length(lengths, kind) if self.max_length == "auto" else int(self.max_length)
         self._cut_texts = count_cut_texts(lengths, max_length, column)
         self.spec_ = TextSpec(
             name="" if column is None else str(column),
@@ -238,7 +236,7 @@ class TextTransformer(BlockTransformer):
             n_word_ids=self._token_ids.n_word_ids if kind == "ngram" else None,
             pool="mean" if items.are_lists else None,
         )
-        return items.gather(_pad(flat, lengths, present, max_length), present)
+        return items.gather(pad(flat, lengths, present, max_length), present)
 
     def read(self, X):
         """Return the ids and which cells are there.
@@ -257,12 +255,12 @@ class TextTransformer(BlockTransformer):
         """
         check_is_fitted(self)
         cells, column = as_cells(X, type(self).__name__)
-        items = spread_as(cells, column, self.lists, self.spec_, type(self).__name__)
+        items = explode_as_fitted(cells, column, self.lists, self.spec_, type(self).__name__)
         present = _check_texts(items)
         flat, lengths = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int64)
         if present.any():
-            flat, lengths = self._token_ids.encode(self._form(items.cells[present]))
-        return items.gather(_pad(flat, lengths, present, self.spec_.shape[0]), present)
+            flat, lengths = self._token_ids.encode(self._normalize(items.cells[present]))
+        return items.gather(pad(flat, lengths, present, self.spec_.shape[0]), present)
 
     def inverse_transform(self, X):
         """Return the strings that rows of ids stand for, as far as the tokenizer keeps them.
@@ -299,9 +297,7 @@ class TextTransformer(BlockTransformer):
                 f"TextTransformer.inverse_transform takes ids from 0 to {n_ids - 1}, got ids from {ids.min()} to "
                 f"{ids.max()}."
             )
-        texts = np.empty(len(ids), dtype=object)
-        texts[:] = self._token_ids.decode([row[row != PADDING].tolist() for row in ids])
-        return texts
+        return object_array(self._token_ids.decode([row[row != PADDING].tolist() for row in ids]))
 
     def _warn_of_fit(self):
         if self._cut_texts:
@@ -316,7 +312,7 @@ class TextTransformer(BlockTransformer):
     def _check_tokenizer(self):
         """Return the name of a tokenizer that is trained here, or "file", "object" or "callable"."""
         for name in ("char_ngram_range", "word_ngram_range"):
-            _check_range(getattr(self, name), name)
+            check_ngram_range(getattr(self, name), name)
         if isinstance(self.tokenizer, Tokenizer):
             return "object"
         if isinstance(self.tokenizer, os.PathLike) or str(self.tokenizer).endswith(".json"):
@@ -331,7 +327,7 @@ class TextTransformer(BlockTransformer):
             )
         return self.tokenizer
 
-    def _set_form(self, kind):
+    def _set_normalizer(self, kind):
         """Make what brings texts into form, and return the stop words that are left to the tokenizer."""
         stop_words = find_stop_words(self.stop_words)
         settings = {
@@ -360,7 +356,7 @@ class TextTransformer(BlockTransformer):
                 f"is. Take tokenizer='word' or 'ngram', or pos_tags=None."
             )
 
-    def _form(self, texts):
+    def _normalize(self, texts):
         """Return texts as the tokenizer wants them: strings in one spelling, or lists of tagged words."""
         texts = [self._normalizer(text) for text in texts]
         return texts if self._tagger is None else self._tagger(texts)
@@ -381,51 +377,17 @@ class TextTransformer(BlockTransformer):
         return tokenizer.fit(texts, self.vocab_size, self.min_frequency)
 
 
-def _of(column):
-    return "" if column is None else f" of column {column!r}"
-
-
-def _check_range(ngram_range, name):
-    if ngram_range is None:
-        return
-    if len(ngram_range) != 2 or not all(isinstance(n, Integral) for n in ngram_range):
-        raise ValueError(f"TextTransformer needs two ints as {name}, got {ngram_range!r}.")
-    if not 1 <= ngram_range[0] <= ngram_range[1]:
-        raise ValueError(f"TextTransformer needs 1 <= shortest <= longest in {name}, got {ngram_range!r}.")
-
-
 def _check_texts(items):
     """Return where there are texts; raise where there is anything but texts and missing cells."""
-    if not items.n_rows:
-        raise ValueError(
-            "Found array with 0 sample(s) (shape=(0,)) while a minimum of 1 is required by TextTransformer."
-        )
+    check_not_empty((items.n_rows,), "TextTransformer")
     present = ~missing_rows(items.cells)
     bad = [item for item in np.flatnonzero(present) if not isinstance(items.cells[item], str)]
     if bad:
         first = items.cells[bad[0]]
-        shown = repr(first) if len(repr(first)) <= 60 else repr(first)[:57] + "..."
         raise TypeError(
             f"TextTransformer reads strings, but {len(bad)} of {len(present)} {items.noun} are something else "
-            f"({items.which_rows(bad)}). First, {items.where(bad[0])}: {shown} of type {type(first).__name__}. Turn "
-            f"them into strings, for example with X[column].astype('string'), which leaves missing cells missing."
+            f"({items.which_rows(bad)}). First, {items.where(bad[0])}: {abbreviated_repr(first)} of type "
+            f"{type(first).__name__}. Turn them into strings, for example with X[column].astype('string'), which "
+            f"leaves missing cells missing."
         )
     return present
-
-
-def _auto_length(lengths, kind):
-    longest, most = int(lengths.max()), int(np.ceil(np.quantile(lengths, 0.99)))
-    length = longest if longest <= 2 * most else most
-    return max(1, min(length, _LONGEST_AUTO.get(kind, _LONGEST_AUTO_OTHERS)))
-
-
-def _pad(flat, lengths, present, max_length):
-    """Put the ids of the texts that are there into rows of one length; a text without ids becomes one unknown token."""
-    ids = np.full((len(present), max_length), PADDING, dtype=np.int32)
-    rows = np.flatnonzero(present)
-    kept = np.minimum(lengths, max_length)
-    places = np.arange(kept.sum()) - np.repeat(np.cumsum(kept) - kept, kept)
-    starts = np.cumsum(lengths) - lengths
-    ids[np.repeat(rows, kept), places] = flat[np.repeat(starts, kept) + places]
-    ids[rows[lengths == 0], 0] = UNKNOWN
-    return ids

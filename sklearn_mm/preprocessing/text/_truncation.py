@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sklearn_mm.utils._messages import of_column
+
 __all__ = ["CutTexts", "count_cut_texts", "warn_of_cut_texts"]
 
 _MOST_SHOWN = 5
@@ -42,10 +44,10 @@ def warn_of_cut_texts(cuts, who):
         return
     if len(cuts) == 1:
         (cut,) = cuts
-        of_column = "" if cut.column is None else f" of column {cut.column!r}"
         message = (
-            f"TextTransformer cut {cut.n_cut} of {cut.n_texts} texts{of_column} ({cut.n_cut / cut.n_texts:.1%}) at "
-            f"max_length={cut.max_length} tokens; the longest has {cut.longest}. A larger max_length keeps more."
+            f"TextTransformer cut {cut.n_cut} of {cut.n_texts} texts{of_column(cut.column)} "
+            f"({cut.n_cut / cut.n_texts:.1%}) at max_length={cut.max_length} tokens; the longest has {cut.longest}. A "
+            f"larger max_length keeps more."
         )
     else:
         shown = [

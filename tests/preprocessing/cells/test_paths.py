@@ -6,9 +6,10 @@ import pytest
 from PIL import Image
 
 from sklearn_mm.preprocessing import ImageTransformer
-from sklearn_mm.preprocessing.cells._cells import as_cells
-from sklearn_mm.preprocessing.cells._content_keys import hash_cells
 from sklearn_mm.preprocessing.cells._paths import as_spelt_on_disk
+from sklearn_mm.preprocessing.containers._columns import as_cells
+from sklearn_mm.preprocessing.media._cell_keys import hash_cells
+from sklearn_mm.preprocessing.media._decoder import MediaDecoder
 
 NAME = "Käse und Crème brûlée.png"
 
@@ -38,7 +39,7 @@ def test_other_spellings_are_found(tmp_path, on_disk, folder_on_disk, in_table):
         assert as_spelt_on_disk(os.fspath(tmp_path / asked)) == str(path)
         pictures = ImageTransformer(8).fit_transform([cell])
         np.testing.assert_array_equal(pictures[0, 0, 0], [255, 0, 0])
-        assert hash_cells(as_cells([cell])[0]) == hash_cells(as_cells([path])[0])
+        assert hash_cells(as_cells([cell])[0], MediaDecoder()) == hash_cells(as_cells([path])[0], MediaDecoder())
     np.testing.assert_array_equal(ImageTransformer(8, root=tmp_path).fit_transform([asked]), pictures)
 
 

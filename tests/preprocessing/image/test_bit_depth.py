@@ -7,7 +7,7 @@ from sklearn.base import clone
 
 from sklearn_mm import ImageInput, MultimodalClassifier
 from sklearn_mm.preprocessing import ImageTransformer, Ragged
-from sklearn_mm.preprocessing.image import _reader
+from sklearn_mm.preprocessing.image import _picture_decoder
 from sklearn_mm.preprocessing.image._bit_depth import (
     FLOAT,
     INTEGER,
@@ -18,6 +18,7 @@ from sklearn_mm.preprocessing.image._bit_depth import (
     value_statistics,
     values_to_uint8,
 )
+from sklearn_mm.preprocessing.media import _reader
 
 
 def greys(n_bits, seed=0, shape=(16, 16)):
@@ -219,7 +220,7 @@ class TestWays:
         def never(*args):
             raise AssertionError("the values of an 8-bit picture were looked at")
 
-        monkeypatch.setattr(_reader, "read_statistics", never)
+        monkeypatch.setattr(_picture_decoder, "read_statistics", never)
         ImageTransformer(8).fit([encoded(np.zeros((8, 8), np.uint8), "PNG"), np.zeros((8, 8, 3), np.uint8)])
 
 

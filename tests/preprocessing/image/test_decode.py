@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps, JpegImagePlugin
 
-from sklearn_mm.preprocessing.image._decode import decode, describe_cell, file_path
+from sklearn_mm.preprocessing.cells._paths import file_path
+from sklearn_mm.preprocessing.image._decode import decode
 from sklearn_mm.preprocessing.image._framing import Framing
-from sklearn_mm.preprocessing.image._pillow_errors import UnreadableError
+from sklearn_mm.preprocessing.image._picture_decoder import PictureDecoder
+from sklearn_mm.preprocessing.media._unreadable import UnreadableError
 
 RED, GREEN, BLUE, WHITE, BLACK, VIOLET = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0), (90, 0, 90)
 BOMB_WARNING = "ignore::PIL.Image.DecompressionBombWarning"
@@ -432,9 +434,9 @@ def test_file_path(monkeypatch, tmp_path):
         ({"a": 1}, "object of type dict"),
     ],
 )
-def test_describe_cell(cell, text):
-    assert describe_cell(cell) == text
+def test_describe(cell, text):
+    assert PictureDecoder().describe(cell) == text
 
 
 def test_describe_cell_is_short():
-    assert len(describe_cell("data:" + "A" * 10**6)) < 130
+    assert len(PictureDecoder().describe("data:" + "A" * 10**6)) < 130

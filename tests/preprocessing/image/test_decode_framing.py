@@ -8,7 +8,7 @@ from PIL import Image
 
 from sklearn_mm.preprocessing.image._decode import decode
 from sklearn_mm.preprocessing.image._framing import Framing
-from sklearn_mm.preprocessing.image._pillow_errors import UnreadableError
+from sklearn_mm.preprocessing.media._unreadable import UnreadableError
 
 RED, GREEN, BLUE, WHITE, VIOLET = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (90, 0, 90)
 

@@ -7,10 +7,10 @@ import pytest
 from PIL import Image, ImageOps
 
 from sklearn_mm.preprocessing import ImageTransformer
-from sklearn_mm.preprocessing.cells._content_keys import hash_cells
-from sklearn_mm.preprocessing.image import _reader
+from sklearn_mm.preprocessing.image import _picture_decoder
 from sklearn_mm.preprocessing.image._decode import decode, read_header
 from sklearn_mm.preprocessing.image._framing import Framing
+from sklearn_mm.preprocessing.media._cell_keys import hash_cells
 
 ORIENTATION_TAG = 0x0112
 FORMATS = {
@@ -101,8 +101,8 @@ def test_crop_boxes_that_fit_only_the_upright_picture(orientation):
 def test_pictures_that_an_earlier_version_stored_are_not_served(tmp_path, monkeypatch):
     content, memory = lying(waves(40, 30), "TIFF", 6), tmp_path / "store"
     with monkeypatch.context() as earlier:
-        earlier.setattr(_reader, "_VERSION", 1)
-        earlier.setattr(_reader, "decode", lambda cell, framing, *_: np.full((*framing.size, 3), 7, np.uint8))
+        earlier.setattr(_picture_decoder, "_VERSION", 1)
+        earlier.setattr(_picture_decoder, "decode", lambda cell, framing, *_: np.full((*framing.size, 3), 7, np.uint8))
         assert (np.asarray(ImageTransformer(8, memory=memory).fit_transform([content])) == 7).all()
     fresh = ImageTransformer(8, memory=memory).fit_transform([content])
     np.testing.assert_array_equal(fresh, ImageTransformer(8).fit_transform([content]))
@@ -115,7 +115,7 @@ def test_keys_of_pictures_with_damaged_exif_tell_them_apart():
         buffer = io.BytesIO()
         Image.new("RGB", (8, 8), (shade,) * 3).save(buffer, "JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff")
         cells[row] = Image.open(buffer)
-    first, second = hash_cells(cells)
+    first, second = hash_cells(cells, _picture_decoder.PictureDecoder())
     assert first != second
 
 
@@ -128,6 +128,6 @@ def test_keys_of_opened_and_loaded_pictures_tell_what_they_show(name):
     flat.getexif()[ORIENTATION_TAG] = 6  # the same pixels, yet to be turned
     cells = np.empty(3, dtype=object)
     cells[:] = [opened, loaded, flat]
-    first, second, third = hash_cells(cells)
+    first, second, third = hash_cells(cells, _picture_decoder.PictureDecoder())
     assert first == second
     assert third not in (first, second)

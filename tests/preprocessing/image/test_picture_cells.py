@@ -12,17 +12,23 @@ import torch
 from PIL import Image
 
 from sklearn_mm.preprocessing import ImageTransformer
-from sklearn_mm.preprocessing.cells._cells import as_cells, is_missing, missing_rows
-from sklearn_mm.preprocessing.cells._content_keys import hash_cells
+from sklearn_mm.preprocessing.cells._missing import is_missing, missing_rows
+from sklearn_mm.preprocessing.containers._columns import as_cells
 from sklearn_mm.preprocessing.image._picture_cells import (
     can_hold_picture,
     common_layout,
     looks_like_picture,
     plain_cell,
 )
-from sklearn_mm.preprocessing.image._pillow_errors import UnreadableError
+from sklearn_mm.preprocessing.image._picture_decoder import PictureDecoder
+from sklearn_mm.preprocessing.media._cell_keys import hash_cells
+from sklearn_mm.preprocessing.media._unreadable import UnreadableError
 
 FORMATS = ["PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "ICO", "JPEG2000", "DDS", "QOI"]
+
+
+def keys_of(cells):
+    return hash_cells(as_cells(cells)[0], PictureDecoder())
 
 
 def picture(seed=0, size=(12, 10)):
@@ -74,7 +80,7 @@ class TestBytes:
         expected = ImageTransformer((10, 12)).fit_transform([WAYS["bytes"]])
         np.testing.assert_array_equal(expected[0], np.asarray(picture()))
         np.testing.assert_array_equal(ImageTransformer((10, 12)).fit_transform([WAYS[way]]), expected)
-        assert hash_cells(as_cells([WAYS[way]])[0]) == hash_cells(as_cells([WAYS["bytes"]])[0])
+        assert keys_of([WAYS[way]]) == hash_cells(as_cells([WAYS["bytes"]])[0], PictureDecoder())
         assert looks_like_picture(WAYS[way])
 
     def test_decoded_once(self, tmp_path, monkeypatch):
@@ -121,7 +127,7 @@ class TestBytes:
     def test_what_cannot_be_read(self, cell, cause, tmp_path):
         with pytest.raises(ValueError, match=rf"(?s)cannot read 1 of 1 cells.*{cause}"):
             ImageTransformer(8).fit([cell])
-        hash_cells(as_cells([cell])[0])  # no error: it is who decodes that reports
+        keys_of([cell])  # no error: it is who decodes that reports
         with pytest.raises(ValueError, match=rf"(?s)cannot read 1 of 1 cells.*{cause}"):
             ImageTransformer(8, memory=str(tmp_path)).fit([cell])
 
@@ -150,7 +156,7 @@ class TestBytes:
         assert is_missing(cell)
         assert missing_rows(as_cells([cell, WAYS["dict of bytes"]])[0]).tolist() == [True, False]
         assert ImageTransformer(8).fit_read([cell, WAYS["bytes"]])[1].tolist() == [False, True]
-        assert hash_cells(as_cells([cell])[0]) == np.void(bytes(16))
+        assert keys_of([cell]) == np.void(bytes(16))
 
     def test_lists_of_dicts(self):
         cells = [[WAYS["dict of both"], {"bytes": None, "path": None}, WAYS["base64"]], WAYS["data URI"]]
@@ -169,7 +175,7 @@ class TestFiles:
         assert "%20" in uri
         for cell in (uri, uri.replace("file://", "file://localhost"), uri.replace("file://", "FILE:"), f" {uri} "):
             np.testing.assert_array_equal(ImageTransformer((10, 12)).fit_transform([cell])[0], np.asarray(picture()))
-            assert hash_cells(as_cells([cell])[0]) == hash_cells(as_cells([path])[0])
+            assert keys_of([cell]) == hash_cells(as_cells([path])[0], PictureDecoder())
 
     @pytest.mark.parametrize(
         ("uri", "cause"),
@@ -184,7 +190,7 @@ class TestFiles:
     def test_file_uris_that_lead_nowhere(self, uri, cause):
         with pytest.raises(ValueError, match=rf"(?s)cannot read 1 of 1 cells.*{cause}"):
             ImageTransformer(8).fit([uri])
-        hash_cells(as_cells([uri])[0])
+        keys_of([uri])
 
     def test_dicts_of_paths(self, path):
         cells = [{"bytes": None, "path": str(path)}, {"path": path}, {"bytes": None, "path": path.as_uri()}]
@@ -192,7 +198,7 @@ class TestFiles:
         np.testing.assert_array_equal(pictures, np.stack([np.asarray(picture())] * 3))
         below = ImageTransformer((10, 12), root=path.parent).fit_transform([{"bytes": None, "path": path.name}])
         np.testing.assert_array_equal(below, pictures[:1])
-        assert len({key.tobytes() for key in hash_cells(as_cells([*cells, path])[0])}) == 1
+        assert len({key.tobytes() for key in keys_of([*cells, path])}) == 1
 
     def test_a_changed_file_in_a_dict_is_decoded_anew(self, path, tmp_path):
         transformer = ImageTransformer(8, memory=str(tmp_path / "store"))
@@ -227,7 +233,7 @@ class TestArrays:
         pictures = ImageTransformer((9, 7)).fit_transform(cells)
         for other in pictures[1:]:
             np.testing.assert_array_equal(other, pictures[0])
-        assert len({key.tobytes() for key in hash_cells(as_cells(cells)[0])}) == 1
+        assert len({key.tobytes() for key in keys_of(cells)}) == 1
 
     def test_tensors(self):
         pixels = torch.tensor(np.asarray(picture())).permute(2, 0, 1)

@@ -9,7 +9,8 @@ from PIL import Image, ImageFile, PngImagePlugin
 
 from sklearn_mm.preprocessing import ImageTransformer
 from sklearn_mm.preprocessing.image import _decode
-from sklearn_mm.preprocessing.image._pillow_errors import READ_ERRORS, UnreadableError, pillow_reads
+from sklearn_mm.preprocessing.image._pillow_errors import READ_ERRORS, pillow_reads
+from sklearn_mm.preprocessing.media._unreadable import UnreadableError
 
 
 def encoded(image, format="PNG", **options):
@@ -54,8 +55,8 @@ def test_a_mistake_of_the_package_is_neither_unreadable_nor_swallowed(name, erro
         raise error("a mistake")
 
     monkeypatch.setattr(_decode, name, mistaken)
-    for module in ("_image", "_pictures"):
-        monkeypatch.setattr(f"sklearn_mm.preprocessing.{module}.{name}", mistaken, raising=False)
+    for module in ("_picture_decoder", "_framing"):
+        monkeypatch.setattr(f"sklearn_mm.preprocessing.image.{module}.{name}", mistaken, raising=False)
     transformer = ImageTransformer(8, crop=(0, 0, 300, 300), rotate=10, on_error="ignore", n_jobs=1)
     with pytest.raises(error, match="a mistake"):
         transformer.fit(cells)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sklearn_mm.preprocessing.image._proportions import kept_by_crop, learn_framing, log_proportions
+from sklearn_mm.preprocessing.image._proportions import kept_by_crop, learn_size, log_proportions
 
 
 def proportions(*ratios):
@@ -27,7 +27,7 @@ class TestLearnFraming:
         ],
     )
     def test_proportions_that_agree(self, ratio, size):
-        found, resize = learn_framing(proportions(*[ratio] * 7), "auto", "auto")
+        found, resize = learn_size(proportions(*[ratio] * 7), "auto", "auto")
         assert found == size
         assert resize == ("crop" if 1 / 20 < ratio < 20 else "pad")
         assert 0.85 < size[0] * size[1] / 64**2 < 1.15
@@ -36,33 +36,33 @@ class TestLearnFraming:
     @pytest.mark.parametrize("ratio", [4 / 3, 3 / 2])
     def test_photographs_held_both_ways_become_squares(self, ratio, share):
         n = int(100 * share)
-        assert learn_framing(proportions(*[ratio] * n, *[1 / ratio] * (100 - n)), "auto", "auto") == ((64, 64), "crop")
+        assert learn_size(proportions(*[ratio] * n, *[1 / ratio] * (100 - n)), "auto", "auto") == ((64, 64), "crop")
 
     def test_proportions_that_differ_much_are_padded(self):
-        assert learn_framing(proportions(*[4] * 70, *[1] * 30), "auto", "auto") == ((32, 128), "pad")
-        assert learn_framing(proportions(*[1] * 70, *[4] * 30), "auto", "auto") == ((64, 64), "pad")
+        assert learn_size(proportions(*[4] * 70, *[1] * 30), "auto", "auto") == ((32, 128), "pad")
+        assert learn_size(proportions(*[1] * 70, *[4] * 30), "auto", "auto") == ((64, 64), "pad")
 
     def test_few_odd_ones_change_nothing(self):
-        assert learn_framing(proportions(*[1] * 95, *[9] * 5), "auto", "auto") == ((64, 64), "crop")
+        assert learn_size(proportions(*[1] * 95, *[9] * 5), "auto", "auto") == ((64, 64), "crop")
 
     def test_what_is_given_is_taken(self):
         found = proportions(4, 4, 4)
-        assert learn_framing(found, (48, 48), "auto") == ((48, 48), "pad")
-        assert learn_framing(found, (24, 96), "auto") == ((24, 96), "crop")
-        assert learn_framing(found, "auto", "stretch") == ((32, 128), "stretch")
-        assert learn_framing(found, (8, 9), "crop") == ((8, 9), "crop")
+        assert learn_size(found, (48, 48), "auto") == ((48, 48), "pad")
+        assert learn_size(found, (24, 96), "auto") == ((24, 96), "crop")
+        assert learn_size(found, "auto", "stretch") == ((32, 128), "stretch")
+        assert learn_size(found, (8, 9), "crop") == ((8, 9), "crop")
 
     def test_order_and_unknown_ones_do_not_count(self):
         rng = np.random.default_rng(0)
         found = rng.normal(0.5, 0.3, size=101)
-        expected = learn_framing(found, "auto", "auto")
+        expected = learn_size(found, "auto", "auto")
         for _ in range(20):
             shuffled = rng.permutation(np.concatenate([found, [np.nan] * 5]))
-            assert learn_framing(shuffled, "auto", "auto") == expected
+            assert learn_size(shuffled, "auto", "auto") == expected
 
     @pytest.mark.parametrize("found", [np.empty(0), np.full(3, np.nan)])
     def test_nothing_known(self, found):
-        assert learn_framing(found, "auto", "auto") == ((64, 64), "crop")
+        assert learn_size(found, "auto", "auto") == ((64, 64), "crop")
 
 
 class TestLogProportions:

@@ -440,7 +440,7 @@ class TestRootAndLoader:
 
         with pytest.raises(ValueError, match="the loader raised JSONDecodeError: Expecting value") as caught:
             ImageTransformer(8, loader=loader).fit(["a.png"])
-        assert f"(line {loader.__code__.co_firstlineno + 1} of test_image.py)\n" in str(caught.value)
+        assert f"(line {loader.__code__.co_firstlineno + 1} of test_transformer.py)\n" in str(caught.value)
         with pytest.raises(ValueError, match=r"the loader raised TypeError: .* expected at most 2 arguments, got 3\n"):
             ImageTransformer(8, loader=functools.partial(next, 1, 2)).fit(["a.png"])
 

@@ -1,0 +1,35 @@
+"""A pool of threads that decode, of no more than a process's share of the cores."""
+
+import multiprocessing
+from contextlib import contextmanager
+from functools import partial
+from itertools import chain
+
+import joblib
+import numpy as np
+import torch
+
+__all__ = ["decoding_threads", "n_decoding_threads"]
+
+
+def n_decoding_threads(n_jobs):
+    """Return how many threads decode; a process that shares the cores with others takes no more than its share."""
+    n_threads = joblib.effective_n_jobs(n_jobs)
+    if n_jobs is not None and n_jobs < 0 and multiprocessing.parent_process() is not None:
+        n_threads = min(n_threads, torch.get_num_threads())  # which joblib's processes get by OMP_NUM_THREADS
+    return n_threads
+
+
+@contextmanager
+def decoding_threads(n_jobs, n_items):
+    """Yield ``run(function, *arrays)``, which calls a function for parts of arrays and joins the lists it returns."""
+    n_threads = max(1, min(n_decoding_threads(n_jobs), n_items))
+    with joblib.Parallel(n_jobs=n_threads, require="sharedmem") as parallel:
+        yield partial(_run_in_parts, parallel, n_threads)
+
+
+def _run_in_parts(parallel, n_threads, function, *arrays):
+    # A few parts per thread even out slow and fast items.
+    n_parts = 1 if n_threads == 1 else max(4 * n_threads, len(arrays[0]) // 32)
+    parts = zip(*(np.array_split(array, n_parts) for array in arrays), strict=True)
+    return list(chain.from_iterable(parallel(joblib.delayed(function)(*part) for part in parts)))

@@ -1,0 +1,51 @@
+"""Content keys: 16 bytes (BLAKE2b) per row that say whether two rows hold the same."""
+
+from hashlib import blake2b
+from uuid import uuid4
+
+import numpy as np
+
+from sklearn_mm.utils._fingerprint import digest
+
+__all__ = ["NO_CONTENT", "hash_contents", "hash_rows", "mix_keys"]
+
+NO_CONTENT = np.void(bytes(16))  # the key of rows with nothing in them
+
+
+def hash_contents(contents):
+    """Return one key per row, V16 (n_rows,), of an iterable that has the buffers of each row's content."""
+    digests = []
+    for buffers in contents:
+        content_hash = blake2b(digest_size=16)
+        for buffer in buffers:
+            content_hash.update(buffer)
+        digests.append(content_hash.digest())
+    return np.array(digests, dtype="V16")
+
+
+def hash_rows(array):
+    """Return one key per row of an array: equal bytes, equal key.
+
+    Parameters
+    ----------
+    array : numpy.ndarray of shape (n, ...), StoredRows or Ragged
+        Numbers or records; not objects.
+
+    Returns
+    -------
+    keys : numpy.ndarray of shape (n,), dtype V16
+        BLAKE2b of the bytes of each row.
+    """
+    if not isinstance(getattr(array, "dtype", None), np.dtype):
+        array = np.asarray(array)
+    if array.dtype.hasobject:
+        raise TypeError(f"hash_rows needs an array of numbers or records, got dtype {array.dtype}. Use hash_cells.")
+    return hash_contents((np.asarray(row).tobytes(),) for row in array)
+
+
+def mix_keys(keys, settings):
+    """Return keys that also differ by ``settings``, whose whole content counts; `NO_CONTENT` stays."""
+    salt = (digest(settings) or uuid4().hex).encode()  # of which nothing can be said is equal to nothing
+    mixed = hash_contents((key, salt) for key in keys.tolist())
+    mixed[keys == NO_CONTENT] = NO_CONTENT
+    return mixed
