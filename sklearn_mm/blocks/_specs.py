@@ -163,5 +163,5 @@ class TabularSpec(BlockSpec):
         n_codes = len(self.cardinalities)
         rows = np.zeros(n_rows, dtype=[("numbers", np.float32, (self.n_numbers,)), ("codes", np.int32, (n_codes,))])
         rows["numbers"] = rng.normal(size=(n_rows, self.n_numbers))
-        rows["codes"] = rng.integers(self.cardinalities, size=(n_rows, n_codes))
+        rows["codes"] = rng.integers(np.array(self.cardinalities, dtype=np.int64), size=(n_rows, n_codes))
         return rows

@@ -23,7 +23,8 @@ class ImageInput(Input):
     columns : "auto", str, int or list of these, default="auto"
         Names or positions of the columns; "auto" finds all columns of pictures.
     transformer : ImageTransformer, default=ImageTransformer()
-        How pictures are read: size, colour, what happens to unreadable ones. Each column gets a clone.
+        How pictures are read: size, colour, what happens to unreadable ones. Each column gets a clone. What is as by
+        default, an encoder that asks for something else sets.
     encoder : str or Encoder, default="auto"
         What encodes the pictures: a registered name ("cnn", "resnet", "vit") or an instance. "auto" leaves it to the
         estimator.

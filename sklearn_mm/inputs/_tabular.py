@@ -26,7 +26,8 @@ class TabularInput(Input):
     transformer : transformer, default=TabularTransformer()
         How cells become numbers and codes. Any transformer of scikit-learn's kind that maps a DataFrame to numbers
         does. A `TabularTransformer` is told the kind of each column by the rules of `detect_kinds`, unless its own
-        ``kinds`` says otherwise; columns that ``kinds`` names belong to the table also under ``columns="auto"``.
+        ``kinds`` says otherwise; columns that ``kinds`` names belong to the table also under ``columns="auto"``. What
+        is as by default in it, an encoder that asks for something else sets.
     encoder : str or Encoder, default="auto"
         What encodes the rows: a registered name such as "mlp", or an instance. "auto" leaves it to the estimator.
 
