@@ -133,11 +133,13 @@ ANNOTATED = {"datasets", "fusion", "training", "utils"}  # folders
 
 
 def public_functions():
+    """Yield what users call, but for the ``__init__`` of declared parameters, whose types are those of the fields."""
     for param in public_objects():
         (thing,) = param.values
         for name, member in inspect.getmembers(thing, inspect.isroutine) if inspect.isclass(thing) else [("", thing)]:
             _, _, module = (getattr(member, "__module__", None) or "").partition("sklearn_mm.")
-            if module.partition(".")[0] in ANNOTATED and (name == "__init__" or not name.startswith("_")):
+            is_public = not name.startswith("_") or (name == "__init__" and not hasattr(thing, "_own_parameters"))
+            if module.partition(".")[0] in ANNOTATED and is_public:
                 yield pytest.param(inspect.unwrap(member), id=f"{param.id}.{name}".removesuffix("."))
 
 
