@@ -49,7 +49,13 @@ LOOK_FROM_OUTSIDE = {"estimator_checks.py"}  # the public door to `testing`
 
 
 def imported_names(path):
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    """Yield the modules that a file imports, but for those that type checkers alone are to see."""
+    nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
+    for_types = [node for node in nodes if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    unseen = {inner for node in for_types for inner in ast.walk(node)}
+    for node in nodes:
+        if node in unseen:
+            continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -143,6 +149,33 @@ def _same_default(documented, default):
         return eval(documented) == default
     except (NameError, SyntaxError):
         return False
+
+
+ANNOTATED = {"datasets", "fusion", "training"}  # folders
+
+
+def public_functions():
+    """Yield what users call, but for the ``__init__`` of declared parameters, whose types are those of the fields."""
+    for param in public_objects():
+        (thing,) = param.values
+        for name, member in inspect.getmembers(thing, inspect.isroutine) if inspect.isclass(thing) else [("", thing)]:
+            _, _, module = (getattr(member, "__module__", None) or "").partition("sklearn_mm.")
+            is_public = not name.startswith("_") or (name == "__init__" and not hasattr(thing, "_own_parameters"))
+            if module.partition(".")[0] in ANNOTATED and is_public:
+                yield pytest.param(inspect.unwrap(member), id=f"{param.id}.{name}".removesuffix("."))
+
+
+@pytest.mark.parametrize("function", list(public_functions()))
+def test_public_signatures_are_annotated(function):
+    signature = inspect.signature(function)
+    bare = [name for name, p in signature.parameters.items() if p.annotation is p.empty and name not in ("self", "cls")]
+    if function.__name__ != "__init__" and signature.return_annotation is signature.empty:
+        bare.append("return")
+    assert not bare
+
+
+def test_types_are_shipped():
+    assert (ROOT / "py.typed").exists()
 
 
 def test_every_module_can_be_imported_alone():

@@ -6,8 +6,11 @@ import io
 import os
 import tarfile
 import tempfile
+from collections.abc import Sequence
 from importlib.resources import files
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +24,13 @@ _DATA = files("sklearn_mm.datasets") / "data"
 _FILE_SIZE = 16_516  # bytes; all pictures are uncompressed PNG files of 64 × 64 RGBA pixels
 
 
-def load_emoji(*, as_frame=True, return_X_y=False, languages=(), data_home=None):
+def load_emoji(
+    *,
+    as_frame: bool = True,
+    return_X_y: bool = False,
+    languages: Sequence[str] = (),
+    data_home: str | PathLike | None = None,
+) -> Any:
     """Load 1,870 emoji, each a picture and a name, to be told apart by category.
 
     The pictures ship with the package. The first call unpacks them (31 MB) into the data home; nothing is downloaded.

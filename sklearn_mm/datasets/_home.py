@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+from os import PathLike
 from pathlib import Path
 
 __all__ = ["clear_data_home", "describe_failure", "get_data_home"]
@@ -11,7 +12,7 @@ __all__ = ["clear_data_home", "describe_failure", "get_data_home"]
 _UNPACKED = re.compile(r"emoji-[0-9a-f]{12}|\.emoji-[0-9a-f]{12}-\w+")
 
 
-def get_data_home(data_home=None):
+def get_data_home(data_home: str | PathLike | None = None) -> str:
     """Return the path of the folder that data sets are unpacked into; it is made if it is not there.
 
     Parameters
@@ -46,7 +47,7 @@ def get_data_home(data_home=None):
     return str(home)
 
 
-def clear_data_home(data_home=None):
+def clear_data_home(data_home: str | PathLike | None = None) -> None:
     """Delete what this package unpacked into the data home; it is unpacked again when it is next loaded.
 
     Other files in the folder stay. The folder itself goes if nothing is left in it.

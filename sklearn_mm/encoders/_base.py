@@ -165,7 +165,7 @@ class TabularEncoder(Encoder):
 
     def prepare(self, x):
         """Turn int32 codes into the int64 that embedding layers take, and numbers into the dtype of the weights."""
-        weight = next(self.parameters(), x["numbers"])
+        weight, *_ = [*self.parameters(), x["numbers"]]  # torch 2.6 cannot export next() with a default
         return {"numbers": x["numbers"].to(weight.dtype), "codes": x["codes"].long()}
 
     def module_arguments(self, x):

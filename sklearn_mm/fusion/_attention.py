@@ -1,12 +1,13 @@
 """Fusion by attention of each block to the tokens of the others."""
 
 from numbers import Integral, Real
+from typing import Self
 
 import torch
 import torch.nn as nn
 
 from sklearn_mm.fusion._attention_layers import FusionLayer
-from sklearn_mm.fusion._base import Fusion
+from sklearn_mm.fusion._base import FeaturesByName, Fusion
 from sklearn_mm.fusion._block_tokens import make_parts
 from sklearn_mm.utils._token_pooling import check_heads, masked_mean
 from sklearn_mm.utils._validation import Interval
@@ -71,14 +72,16 @@ class AttentionFusion(Fusion):
         "max_tokens": [Interval(Integral, 1, None, closed="left"), None],
     }
 
-    def __init__(self, width=128, n_heads=4, n_layers=1, dropout=0.1, max_tokens=16):
+    def __init__(
+        self, width: int = 128, n_heads: int = 4, n_layers: int = 1, dropout: float = 0.1, max_tokens: int | None = 16
+    ):
         self.width = width
         self.n_heads = n_heads
         self.n_layers = n_layers
         self.dropout = dropout
         self.max_tokens = max_tokens
 
-    def build(self, widths, n_outputs, token_widths):
+    def build(self, widths: dict[str, int], n_outputs: int, token_widths: dict[str, int]) -> Self:
         check_heads(self)
         self.parts = make_parts(widths, token_widths, self.width, self.max_tokens)
         self.layers = nn.ModuleList(
@@ -88,7 +91,7 @@ class AttentionFusion(Fusion):
         self.out_features = self.width
         return self
 
-    def forward(self, features, present):
+    def forward(self, features: FeaturesByName, present: torch.Tensor) -> torch.Tensor:
         pairs = [read(f, here) for read, f, here in zip(self.parts, features.values(), present.unbind(1), strict=True)]
         blocks, masks = map(list, zip(*pairs, strict=True))
         for layers in self.layers:

@@ -1,8 +1,17 @@
 """What every fusion owes: the features of all blocks in, one vector per row out."""
 
+from typing import TYPE_CHECKING, Self, TypeAlias
+
+import torch
+
 from sklearn_mm.utils._component import Component
 
-__all__ = ["Fusion"]
+if TYPE_CHECKING:
+    from sklearn_mm.encoders import Features
+
+__all__ = ["FeaturesByName", "Fusion"]
+
+FeaturesByName: TypeAlias = "dict[str, Features]"
 
 
 class Fusion(Component):
@@ -31,10 +40,10 @@ class Fusion(Component):
     reads_stand_ins = False
     reads_tokens = True
 
-    def build(self, widths, n_outputs, token_widths=None):
+    def build(self, widths: dict[str, int], n_outputs: int, token_widths: dict[str, int] | None = None) -> Self:
         """Make the layers for blocks of the given widths; returns ``self``."""
         raise NotImplementedError
 
-    def forward(self, features, present):
+    def forward(self, features: FeaturesByName, present: torch.Tensor) -> torch.Tensor:
         """Map the features of all blocks to one vector per row."""
         raise NotImplementedError

@@ -2,12 +2,13 @@
 
 import math
 from numbers import Integral
+from typing import Self
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from sklearn_mm.fusion._base import Fusion
+from sklearn_mm.fusion._base import FeaturesByName, Fusion
 from sklearn_mm.utils._validation import Interval
 
 __all__ = ["BilinearFusion"]
@@ -59,16 +60,16 @@ class BilinearFusion(Fusion):
         "n_factors": [Interval(Integral, 1, None, closed="left")],
     }
 
-    def __init__(self, width=128, n_factors=5):
+    def __init__(self, width: int = 128, n_factors: int = 5):
         self.width = width
         self.n_factors = n_factors
 
-    def build(self, widths, n_outputs, token_widths=None):
+    def build(self, widths: dict[str, int], n_outputs: int, token_widths: dict[str, int] | None = None) -> Self:
         self.factors = nn.ModuleList(nn.Linear(width, self.width * self.n_factors) for width in widths.values())
         self.out_features = self.width
         return self
 
-    def forward(self, features, present):
+    def forward(self, features: FeaturesByName, present: torch.Tensor) -> torch.Tensor:
         factors = [factor(f.pooled) for factor, f in zip(self.factors, features.values(), strict=True)]
         factors = torch.stack(factors, 1).masked_fill(~present.unsqueeze(2), 1.0)  # (batch, n_blocks, …)
         sums = factors.prod(1).unflatten(1, (self.width, self.n_factors)).sum(2)  # (batch, width)

@@ -1,12 +1,13 @@
 """Fusion by a few tokens through which alone the blocks hear of each other."""
 
 from numbers import Integral, Real
+from typing import Self
 
 import torch
 import torch.nn as nn
 
 from sklearn_mm.fusion._attention_layers import FusionLayer
-from sklearn_mm.fusion._base import Fusion
+from sklearn_mm.fusion._base import FeaturesByName, Fusion
 from sklearn_mm.fusion._block_tokens import make_parts
 from sklearn_mm.utils._token_pooling import check_heads, masked_mean
 from sklearn_mm.utils._validation import Interval
@@ -70,7 +71,15 @@ class BottleneckFusion(Fusion):
         "max_tokens": [Interval(Integral, 1, None, closed="left"), None],
     }
 
-    def __init__(self, width=128, n_bottlenecks=4, n_heads=4, n_layers=2, dropout=0.1, max_tokens=16):
+    def __init__(
+        self,
+        width: int = 128,
+        n_bottlenecks: int = 4,
+        n_heads: int = 4,
+        n_layers: int = 2,
+        dropout: float = 0.1,
+        max_tokens: int | None = 16,
+    ):
         self.width = width
         self.n_bottlenecks = n_bottlenecks
         self.n_heads = n_heads
@@ -78,7 +87,7 @@ class BottleneckFusion(Fusion):
         self.dropout = dropout
         self.max_tokens = max_tokens
 
-    def build(self, widths, n_outputs, token_widths):
+    def build(self, widths: dict[str, int], n_outputs: int, token_widths: dict[str, int]) -> Self:
         check_heads(self)
         self.parts = make_parts(widths, token_widths, self.width, self.max_tokens)
         # As small as in the paper: what the blocks tell must not drown in what the tokens were before.
@@ -90,7 +99,7 @@ class BottleneckFusion(Fusion):
         self.out_features = self.width
         return self
 
-    def forward(self, features, present):
+    def forward(self, features: FeaturesByName, present: torch.Tensor) -> torch.Tensor:
         pairs = [read(f, here) for read, f, here in zip(self.parts, features.values(), present.unbind(1), strict=True)]
         blocks, masks = zip(*pairs, strict=True)
         shared = self.bottlenecks.expand(len(present), -1, -1)  # (batch, n_bottlenecks, width)

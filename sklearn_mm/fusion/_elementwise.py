@@ -1,11 +1,12 @@
 """Fusions without interplay of units: side by side, sum, product, maximum."""
 
 from numbers import Integral
+from typing import Self
 
 import torch
 import torch.nn as nn
 
-from sklearn_mm.fusion._base import Fusion
+from sklearn_mm.fusion._base import FeaturesByName, Fusion
 from sklearn_mm.utils._validation import Interval
 
 __all__ = ["ConcatFusion", "MaxFusion", "ProductFusion", "SumFusion"]
@@ -32,11 +33,11 @@ class ConcatFusion(Fusion):
     reads_stand_ins = True
     reads_tokens = False
 
-    def build(self, widths, n_outputs, token_widths=None):
+    def build(self, widths: dict[str, int], n_outputs: int, token_widths: dict[str, int] | None = None) -> Self:
         self.out_features = sum(widths.values())
         return self
 
-    def forward(self, features, present):
+    def forward(self, features: FeaturesByName, present: torch.Tensor) -> torch.Tensor:
         return torch.cat([f.pooled for f in features.values()], 1)  # (batch, out_features)
 
 
@@ -46,10 +47,10 @@ class _ProjectedFusion(Fusion):
     reads_tokens = False
     _parameter_constraints = {"width": [Interval(Integral, 1, None, closed="left")]}
 
-    def __init__(self, width=128):
+    def __init__(self, width: int = 128):
         self.width = width
 
-    def build(self, widths, n_outputs, token_widths=None):
+    def build(self, widths: dict[str, int], n_outputs: int, token_widths: dict[str, int] | None = None) -> Self:
         self.values = nn.ModuleList(nn.Linear(width, self.width) for width in widths.values())
         self.out_features = self.width
         return self
@@ -81,7 +82,7 @@ class SumFusion(_ProjectedFusion):
     16
     """
 
-    def forward(self, features, present):
+    def forward(self, features: FeaturesByName, present: torch.Tensor) -> torch.Tensor:
         return (self._project(features) * present.unsqueeze(2)).sum(1)  # (batch, width)
 
 
@@ -115,7 +116,7 @@ class ProductFusion(_ProjectedFusion):
     16
     """
 
-    def forward(self, features, present):
+    def forward(self, features: FeaturesByName, present: torch.Tensor) -> torch.Tensor:
         values = self._project(features).tanh().masked_fill(~present.unsqueeze(2), 1.0)  # (batch, n_blocks, width)
         return values.prod(1)  # (batch, width); ones where a row has no block at all
 
@@ -143,6 +144,6 @@ class MaxFusion(_ProjectedFusion):
     16
     """
 
-    def forward(self, features, present):
+    def forward(self, features: FeaturesByName, present: torch.Tensor) -> torch.Tensor:
         values = self._project(features).masked_fill(~present.unsqueeze(2), -torch.inf)  # (batch, n_blocks, width)
         return values.amax(1).masked_fill(~present.any(1, keepdim=True), 0.0)  # (batch, width)

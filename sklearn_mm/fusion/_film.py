@@ -1,10 +1,12 @@
 """Fusion by feature-wise scale and shift."""
 
 from numbers import Integral
+from typing import Self
 
+import torch
 import torch.nn as nn
 
-from sklearn_mm.fusion._base import Fusion
+from sklearn_mm.fusion._base import FeaturesByName, Fusion
 from sklearn_mm.fusion._block_tokens import make_parts
 from sklearn_mm.utils._registry import did_you_mean
 from sklearn_mm.utils._token_pooling import masked_mean
@@ -57,11 +59,11 @@ class FiLMFusion(Fusion):
         "width": [Interval(Integral, 2, None, closed="left")],
     }
 
-    def __init__(self, condition=None, width=128):
+    def __init__(self, condition: str | None = None, width: int = 128):
         self.condition = condition
         self.width = width
 
-    def build(self, widths, n_outputs, token_widths):
+    def build(self, widths: dict[str, int], n_outputs: int, token_widths: dict[str, int]) -> Self:
         names = list(widths)
         condition = names[-1] if self.condition is None else self.condition
         if condition not in widths:
@@ -76,7 +78,7 @@ class FiLMFusion(Fusion):
         self.out_features = self.width
         return self
 
-    def forward(self, features, present):
+    def forward(self, features: FeaturesByName, present: torch.Tensor) -> torch.Tensor:
         features = list(features.values())
         condition, here = features[self._place].pooled, present[:, self._place].view(-1, 1, 1)
         fused = 0

@@ -1,11 +1,12 @@
 """Fusion by learnt gates."""
 
 from numbers import Integral
+from typing import Self
 
 import torch
 import torch.nn as nn
 
-from sklearn_mm.fusion._base import Fusion
+from sklearn_mm.fusion._base import FeaturesByName, Fusion
 from sklearn_mm.utils._validation import Interval
 
 __all__ = ["GatedFusion"]
@@ -43,16 +44,16 @@ class GatedFusion(Fusion):
 
     _parameter_constraints = {"width": [Interval(Integral, 1, None, closed="left")]}
 
-    def __init__(self, width=128):
+    def __init__(self, width: int = 128):
         self.width = width
 
-    def build(self, widths, n_outputs, token_widths=None):
+    def build(self, widths: dict[str, int], n_outputs: int, token_widths: dict[str, int] | None = None) -> Self:
         self.values = nn.ModuleList(nn.Linear(width, self.width) for width in widths.values())
         self.gates = nn.Linear(sum(widths.values()), len(widths) * self.width)
         self.out_features = self.width
         return self
 
-    def forward(self, features, present):
+    def forward(self, features: FeaturesByName, present: torch.Tensor) -> torch.Tensor:
         pooled = [f.pooled for f in features.values()]
         values = [value(p).tanh() for value, p in zip(self.values, pooled, strict=True)]
         values = torch.stack(values, 1)  # (batch, n_blocks, width)

@@ -1,9 +1,11 @@
 """Fusion of decisions: each block predicts by itself."""
 
+from typing import Self
+
 import torch
 import torch.nn as nn
 
-from sklearn_mm.fusion._base import Fusion
+from sklearn_mm.fusion._base import FeaturesByName, Fusion
 
 __all__ = ["LateFusion"]
 
@@ -34,13 +36,13 @@ class LateFusion(Fusion):
     gives_outputs = True
     reads_tokens = False
 
-    def build(self, widths, n_outputs, token_widths=None):
+    def build(self, widths: dict[str, int], n_outputs: int, token_widths: dict[str, int] | None = None) -> Self:
         self.outputs = nn.ModuleList(nn.Linear(width, n_outputs) for width in widths.values())
         self.weights = nn.Parameter(torch.zeros(len(widths)))
         self.out_features = n_outputs
         return self
 
-    def forward(self, features, present):
+    def forward(self, features: FeaturesByName, present: torch.Tensor) -> torch.Tensor:
         outputs = [output(f.pooled) for output, f in zip(self.outputs, features.values(), strict=True)]
         weights = self.weights.masked_fill(~present, -torch.inf).softmax(1).nan_to_num()  # (batch, n_blocks)
         return (torch.stack(outputs, 1) * weights.unsqueeze(2)).sum(1)  # (batch, n_outputs); zeros without any block

@@ -1,11 +1,12 @@
 """Fusion by products of units of any number of blocks: a tensor of low rank."""
 
 from numbers import Integral
+from typing import Self
 
 import torch
 import torch.nn as nn
 
-from sklearn_mm.fusion._base import Fusion
+from sklearn_mm.fusion._base import FeaturesByName, Fusion
 from sklearn_mm.utils._validation import Interval
 
 __all__ = ["LowRankTensorFusion"]
@@ -54,11 +55,11 @@ class LowRankTensorFusion(Fusion):
         "rank": [Interval(Integral, 1, None, closed="left")],
     }
 
-    def __init__(self, width=128, rank=4):
+    def __init__(self, width: int = 128, rank: int = 4):
         self.width = width
         self.rank = rank
 
-    def build(self, widths, n_outputs, token_widths=None):
+    def build(self, widths: dict[str, int], n_outputs: int, token_widths: dict[str, int] | None = None) -> Self:
         self.factors = nn.ModuleList(nn.Linear(width, self.rank * self.width) for width in widths.values())
         for factor in self.factors:
             nn.init.ones_(factor.bias)  # a layer's bias is the weight of the appended one
@@ -67,7 +68,7 @@ class LowRankTensorFusion(Fusion):
         self.out_features = self.width
         return self
 
-    def forward(self, features, present):
+    def forward(self, features: FeaturesByName, present: torch.Tensor) -> torch.Tensor:
         pooled = [f.pooled * here.unsqueeze(1) for f, here in zip(features.values(), present.unbind(1), strict=True)]
         factors = torch.stack([factor(p) for factor, p in zip(self.factors, pooled, strict=True)], 1)
         products = factors.prod(1).unflatten(1, (self.rank, self.width))  # (batch, rank, width)

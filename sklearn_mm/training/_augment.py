@@ -98,16 +98,16 @@ class ImageAugmentation(Component):
 
     def __init__(
         self,
-        shift=1 / 16,
-        scale=0.1,
-        rotation=10.0,
-        flip=0.0,
-        brightness=0.1,
-        contrast=0.1,
-        saturation=0.1,
-        erase=0.0,
-        erase_area=(0.02, 0.2),
-        padding="reflection",
+        shift: float | tuple[float, float] = 1 / 16,
+        scale: float | tuple[float, float] = 0.1,
+        rotation: float | tuple[float, float] = 10.0,
+        flip: float = 0.0,
+        brightness: float | tuple[float, float] = 0.1,
+        contrast: float | tuple[float, float] = 0.1,
+        saturation: float | tuple[float, float] = 0.1,
+        erase: float = 0.0,
+        erase_area: tuple[float, float] = (0.02, 0.2),
+        padding: str = "reflection",
     ):
         self.shift = shift
         self.scale = scale
@@ -137,7 +137,7 @@ class ImageAugmentation(Component):
                 )
 
     @torch.no_grad()
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Change float32 pictures (batch, channels, height, width) in [0, 1]; the result is of the same kind."""
         if not self.training:
             return x

@@ -5,12 +5,13 @@ import re
 from dataclasses import dataclass, replace
 from itertools import groupby
 from textwrap import indent
-from typing import Any, dataclass_transform
+from typing import Any, TypeVar, dataclass_transform
 
 import numpy as np
 
 __all__ = ["parameter", "with_parameters"]
 
+_Class = TypeVar("_Class", bound=type)
 _SECTION = re.compile(r"^(\w.*)\n-{3,}$", re.MULTILINE)  # of a numpydoc docstring
 
 
@@ -23,7 +24,14 @@ class _Parameter:
     before: str | None
 
 
-def parameter(*, default, constraints=None, doc=None, kw_only=True, before=None) -> Any:
+def parameter(
+    *,
+    default: Any,
+    constraints: list | None = None,
+    doc: str | None = None,
+    kw_only: bool = True,
+    before: str | None = None,
+) -> Any:
     """Declare a parameter in the body of a class that `with_parameters` decorates, as ``name: type = parameter(...)``.
 
     A class that declares a parameter of its bases anew keeps its place, and constraints and docstring if it gives none.
@@ -42,18 +50,58 @@ def parameter(*, default, constraints=None, doc=None, kw_only=True, before=None)
     before : str, default=None
         The inherited parameter before which a new one comes. By default, and if there is none of this name, it comes
         after all of them.
+
+    Returns
+    -------
+    field : object
+        What `with_parameters` looks for.
+
+    See Also
+    --------
+    with_parameters : Makes ``__init__``, constraints and docstring of such fields.
     """
     return _Parameter(default, constraints, doc, kw_only, before)
 
 
 @dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(parameter,))
-def with_parameters(cls):
-    """Give a class what follows from its declared parameters and those of its bases.
+def with_parameters(cls: _Class) -> _Class:
+    """Give a class what follows from its declared parameters and those of its bases, as `dataclasses.dataclass` does.
 
-    These are an ``__init__`` that stores them and does nothing else, ``_parameter_constraints``, and the section
+    That is an ``__init__`` that stores them and does nothing else, ``_parameter_constraints``, and the section
     "Parameters" of the docstring, unless the class has written one. As in dataclasses, parameters come in the reverse
     order of the MRO, the last base's first, and of two that declare the same one the class that is earlier in the MRO
     wins. Words in braces, in the docstring and in those of parameters, are what ``cls._doc_words`` has for them.
+
+    Parameters
+    ----------
+    cls : type
+        The class, whose ``__init__`` is replaced.
+
+    Returns
+    -------
+    cls : type
+        The same class.
+
+    See Also
+    --------
+    parameter : Declares one.
+
+    Examples
+    --------
+    >>> from sklearn_mm import MultimodalRegressor
+    >>> from sklearn_mm.utils._parameters import parameter, with_parameters
+    >>> @with_parameters
+    ... class BoundedRegressor(MultimodalRegressor):
+    ...     '''Predict numbers from a bound on.'''
+    ...
+    ...     max_epochs: int = parameter(default=5)
+    ...     low: float = parameter(default=0.0, constraints=[float], doc="float\\nLeast prediction.")
+    >>> BoundedRegressor(low=1.0)
+    BoundedRegressor(low=1.0)
+    >>> BoundedRegressor().get_params()["max_epochs"]
+    5
+    >>> BoundedRegressor.__doc__.endswith("Least prediction.")
+    True
     """
     cls._own_parameters = {name: value for name, value in vars(cls).items() if isinstance(value, _Parameter)}
     for name in cls._own_parameters:

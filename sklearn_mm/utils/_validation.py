@@ -33,7 +33,7 @@ __all__ = [
     "validate_parameter_constraints",
 ]
 
-_PRIVATE = re.compile(r"(?<=\bsklearn_mm)((?:\.[a-z]\w*)+)\._\w+")
+_PRIVATE = re.compile(r"(?<=\bsklearn_mm)(\.[a-z]\w*)(?:\.[a-z]\w*)*\._\w+")
 
 
 class TupleOf(Options):

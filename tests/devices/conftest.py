@@ -169,5 +169,7 @@ def pretended(kind):
 @pytest.fixture(params=["cuda", "mps"])
 def gpu(request):
     """A kind of GPU that this machine seems to have."""
+    if request.param == "cuda" and torch.backends.cuda.is_built() and not torch.cuda.is_available():
+        pytest.skip("optimisers of this build of torch ask the driver of a GPU, and there is none")
     with pretended(request.param) as mode:
         yield mode
