@@ -1,5 +1,7 @@
 """A cache in memory of what frozen encoders make of rows, which `Blocks` and all slices of them share."""
 
+from threading import RLock
+
 import numpy as np
 
 from sklearn_mm.storage._stored_rows import StoredRows
@@ -14,25 +16,27 @@ class FeatureCache:
     """
 
     def __init__(self):
-        self._shelves = {}  # of a shelf for each dtype, by settings; what was used last comes last
+        self._lock = RLock()  # making rows of one type may keep those of another
+        self._groups = {}  # by settings: rows by dtype; the group that was used last comes last
 
     def __contains__(self, settings):
-        return repr(settings) in self._shelves
+        return repr(settings) in self._groups
 
     def __len__(self):
-        return len(self._shelves)
+        return len(self._groups)
 
     @property
     def n_bytes(self):
         """How many bytes the rows take."""
-        return sum(map(_n_bytes, self._shelves.values()))
+        return sum(map(_n_bytes, self._groups.values()))
 
     def make_room(self, settings, n_bytes, limit):
         """Forget what was not used for longest, until ``n_bytes`` more of these settings are within a limit."""
-        own = self._shelves.pop(repr(settings), {})
-        while self.n_bytes > limit - n_bytes:
-            del self._shelves[next(iter(self._shelves))]
-        self._shelves[repr(settings)] = own if _n_bytes(own) <= limit else {}  # of other rows, by and by
+        with self._lock:
+            own = self._groups.pop(repr(settings), {})
+            while self.n_bytes > limit - n_bytes:
+                del self._groups[next(iter(self._groups))]
+            self._groups[repr(settings)] = own if _n_bytes(own) <= limit else {}  # of other rows, by and by
 
     def fetch(self, settings, dtype, keys, make, at_once):
         """Return rows by their keys, as `StoredRows`; those that are not there are made, and kept.
@@ -55,25 +59,26 @@ class FeatureCache:
         rows : StoredRows
             One row per key.
         """
-        shelf = self._shelves.setdefault(repr(settings), {}).setdefault(np.dtype(dtype), _Shelf(dtype))
         keys = keys.tolist()
-        lacking = {}
-        for place, key in enumerate(keys):
-            if key not in shelf.places:
-                lacking.setdefault(key, place)
-        places = np.array(list(lacking.values()), dtype=np.int64)
-        for start in range(0, len(places), at_once):
-            some = places[start : start + at_once]
-            shelf.add([keys[place] for place in some], make(some))
-        found = np.array([shelf.places[key] for key in keys], dtype=np.int64).reshape(-1, 2)
-        return StoredRows(shelf.sources, found[:, 0], found[:, 1], dtype, ())
+        with self._lock:
+            rows = self._groups.setdefault(repr(settings), {}).setdefault(np.dtype(dtype), _GrowingRows(dtype))
+            lacking = {}
+            for place, key in enumerate(keys):
+                if key not in rows.places:
+                    lacking.setdefault(key, place)
+            places = np.array(list(lacking.values()), dtype=np.int64)
+            for start in range(0, len(places), at_once):
+                chunk = places[start : start + at_once]
+                rows.add([keys[place] for place in chunk], make(chunk))
+            found = np.array([rows.places[key] for key in keys], dtype=np.int64).reshape(-1, 2)
+            return StoredRows(rows.sources, found[:, 0], found[:, 1], dtype, ())
 
 
-def _n_bytes(shelves):
-    return sum(shelf.n_rows * shelf.dtype.itemsize for shelf in shelves.values())
+def _n_bytes(group):
+    return sum(rows.n_rows * dtype.itemsize for dtype, rows in group.items())
 
 
-class _Shelf:
+class _GrowingRows:
     """Rows of one type, in arrays that double in length, so that there are few; views of the first ones stay."""
 
     def __init__(self, dtype):

@@ -53,11 +53,11 @@ def encode_frozen(blocks, net, store=None, compute=True):
         can_be_found = store is not None or name in blocks.features or len(blocks.cache)
         if network.encoders[name].frozen_part is not None and (compute or can_be_found):
             block = _FrozenBlock(blocks, name, net)
-            known = blocks.features.get(name, (None, None))
-            if known[0] != block.mark:
-                known = block.mark, block.encode(store, compute)
-            if known[1] is not None:
-                features[name] = known
+            mark, encoded = blocks.features.get(name, (None, None))
+            if mark != block.mark:
+                encoded = block.encode(store, compute)
+            if encoded is not None:
+                features[name] = block.mark, encoded
     return blocks.with_features(features)
 
 
@@ -138,11 +138,11 @@ class _FrozenBlock:
             return partial(self._cache.fetch, self.settings, at_once=_AT_ONCE)
 
         def keep(dtype, keys, make):
-            def make_and_tell(places):
-                there = np.ones(len(places), dtype=bool)
-                return make(places), there, there
+            def make_all(places):
+                every = np.ones(len(places), dtype=bool)
+                return make(places), every, every
 
-            return fetch(store, "features", self.settings, dtype, (), keys, make_and_tell, at_once=_AT_ONCE)
+            return fetch(store, "features", self.settings, dtype, (), keys, make_all, at_once=_AT_ONCE)
 
         return keep
 

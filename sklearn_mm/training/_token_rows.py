@@ -17,8 +17,8 @@ def page_type(width):
 
 def lengths_of(mask):
     """Return the number of tokens of each row up to the last that is there, int32 (n_rows,)."""
-    there = mask > 0
-    return np.where(there.any(1), mask.shape[1] - there[:, ::-1].argmax(1), 0).astype(np.int32)
+    is_token = mask > 0
+    return np.where(is_token.any(1), mask.shape[1] - is_token[:, ::-1].argmax(1), 0).astype(np.int32)
 
 
 def n_pages(lengths, dtype):
@@ -83,10 +83,10 @@ class TokenRows:
         pages, counts = np.asarray(self.pages.items), self.pages.counts
         n_rows, most = len(self), max(1, counts.max(initial=0))
         length, width = pages.dtype["tokens"].shape
-        there = np.arange(most) < counts[:, np.newaxis]  # row after row, as the pages come
+        is_page = np.arange(most) < counts[:, np.newaxis]  # row after row, as the pages come
         tokens = np.zeros((n_rows, most, length, width), dtype=np.float32)
         mask = np.zeros((n_rows, most, length), dtype=bool)
-        tokens[there], mask[there] = pages["tokens"], pages["mask"]
+        tokens[is_page], mask[is_page] = pages["tokens"], pages["mask"]
         tokens, mask = tokens.reshape(n_rows, most * length, width), mask.reshape(n_rows, most * length)
         used = np.flatnonzero(mask.any(0))
         longest = used[-1] + 1 if len(used) else 1

@@ -60,7 +60,8 @@ class HeldModule:
                 part.training = training
             for weight, requires_grad in zip(module.parameters(), self._modes[1], strict=True):
                 weight.requires_grad_(requires_grad)
-            self.__init__(module)
+            self._module, self._shared, self._modes = module, None, None
+            _holders[module] = ref(self)
         return self._module
 
     def _copied_from(self):

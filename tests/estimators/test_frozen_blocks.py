@@ -193,3 +193,26 @@ def test_stored_tokens_take_what_the_words_need(data, tmp_path, where):
     n_words = np.count_nonzero(blocks["title"])
     n_bytes = store.n_bytes if where else blocks.cache.n_bytes
     assert 0 < n_bytes / (4 * width * n_words + 90 * 4 * width) < 1.25, "of what words and pooled vectors need"
+
+
+def test_a_store_without_room_for_tokens(blocks, tmp_path):
+    blocks, y = blocks
+    text = TextInput("title", encoder=ModuleEncoder(Words(64), width=64))
+    params = {"image": None, "text": text, "fusion": "film", "wide": None}
+    expected = classifier(**params).fit(blocks, y)
+    for max_bytes in (0, 30_000):
+        store = BlockStore(tmp_path / str(max_bytes), max_bytes=max_bytes)
+        with pytest.warns(UserWarning, match=f"keeps nothing more: it has reached max_bytes={max_bytes}"):
+            clf = classifier(**params, memory=store).fit(blocks, y)
+        assert store.n_bytes <= max_bytes
+        outputs = [fitted.set_params(memory=None).predict_proba(blocks) for fitted in (clf, expected)]
+        np.testing.assert_allclose(*outputs, atol=1e-6)
+
+
+def test_blocks_without_keys_whose_rows_lack_some(blocks, tmp_path):
+    blocks, y = blocks
+    present = blocks.present.copy()
+    present[::4, 0] = False
+    bare = Blocks(dict(blocks), blocks.specs, present)
+    outputs = [classifier(memory=where).fit(bare, y).predict_proba(bare) for where in (None, tmp_path, tmp_path)]
+    np.testing.assert_allclose(outputs[1:], [outputs[0]] * 2, atol=1e-6)
