@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from sklearn_mm.preprocessing.cells._missing import is_missing
 from sklearn_mm.preprocessing.cells._lists import holds_nothing
+from sklearn_mm.preprocessing.cells._missing import is_missing
 from sklearn_mm.preprocessing.tabular._column_kinds import explain_column_kind
 
 __all__ = ["detect_table_kind", "filled", "holds_objects", "holds_strings", "is_all_missing", "is_constant"]
