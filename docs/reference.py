@@ -19,7 +19,9 @@ MODULES = [
     "sklearn_mm.inputs",
     "sklearn_mm.networks",
     "sklearn_mm.training",
+    "sklearn_mm.estimators",
     "sklearn_mm.datasets",
+    "sklearn_mm.utils",
     "sklearn_mm.utils.estimator_checks",
 ]
 

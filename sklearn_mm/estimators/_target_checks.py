@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from sklearn_mm.utils._messages import first_few
+
 __all__ = ["check_labels", "check_numbers"]
 
 _TIMES = {
@@ -76,7 +78,7 @@ def _is_no_number(cell):
 def _rows(wrong):
     """Return how many rows have something wrong, and which: the beginning of what is said in brackets."""
     rows = np.flatnonzero(wrong.reshape(len(wrong), -1).any(axis=1))
-    return f"{len(rows)} of {len(wrong)} rows (rows {', '.join(map(str, rows[:5]))}{', ...' * (len(rows) > 5)}"
+    return f"{len(rows)} of {len(wrong)} rows (rows {first_few(rows)}"
 
 
 def _check_none(values, wrong, fault, way_out):

@@ -186,7 +186,7 @@ def resolved(**parameters):
         (TabularInput(["price"], transformer=TabularTransformer(scaling="quantile")), QuantileEncoder()),
         (TabularInput(["price"], transformer=StandardScaler()), QuantileEncoder()),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_blocks_that_suit_an_encoder(X, before, encoder):
     blocks = read(X, **{before.kind: before})

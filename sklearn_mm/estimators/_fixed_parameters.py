@@ -4,6 +4,7 @@ from sklearn.base import BaseEstimator
 
 from sklearn_mm.inputs._parameters import same_parameters
 from sklearn_mm.utils._held_module import hold
+from sklearn_mm.utils._messages import abbreviated_repr
 
 __all__ = ["check_unchanged", "parameters_of_network"]
 
@@ -56,7 +57,4 @@ def _same(first, second):
 
 
 def _shown(params, key):
-    if key not in params:
-        return "not there"
-    text = repr(params[key])
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return abbreviated_repr(params[key]) if key in params else "not there"
