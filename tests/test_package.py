@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "storage": set(),
     "blocks": {"storage"},
     "preprocessing": {"blocks", "storage"},
-    "encoders": set(),
+    "encoders": {"blocks"},
     "fusion": set(),
     "datasets": set(),
     "inputs": {"blocks", "storage", "preprocessing", "encoders"},
@@ -151,7 +151,7 @@ def _same_default(documented, default):
         return False
 
 
-ANNOTATED = {"datasets", "fusion", "training"}  # folders
+ANNOTATED = {*SUBPACKAGES, "blocks", "storage", "utils"}
 
 
 def public_functions():

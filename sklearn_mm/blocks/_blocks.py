@@ -1,9 +1,13 @@
 """Blocks: what the transformers hand to the network, indexable by rows like one array."""
 
+from collections.abc import Sequence
+from typing import Any, NoReturn, Self
+
 import numpy as np
 
 from sklearn_mm.blocks._feature_cache import FeatureCache
 from sklearn_mm.blocks._ragged import Ragged
+from sklearn_mm.blocks._specs import BlockSpec
 from sklearn_mm.storage._stored_rows import StoredRows
 
 __all__ = ["Blocks"]
@@ -49,7 +53,15 @@ class Blocks(dict):
            [1, 2]], dtype=int32)
     """
 
-    def __init__(self, arrays, specs, present=None, content_keys=None, features=None, cache=None):
+    def __init__(
+        self,
+        arrays: dict[str, Any],
+        specs: dict[str, BlockSpec],
+        present: Any = None,
+        content_keys: Any = None,
+        features: dict[str, tuple[str, Any]] | None = None,
+        cache: FeatureCache | None = None,
+    ):
         super().__init__(arrays)
         lengths = {name: len(array) for name, array in arrays.items()}
         if len(set(lengths.values())) > 1:
@@ -70,14 +82,14 @@ class Blocks(dict):
                 )
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, ...]:
         """``(n_rows,)``: by this scikit-learn knows the number of rows."""
         return (self._n_rows,)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self._n_rows
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: Any) -> Any:
         if isinstance(key, str):
             return super().__getitem__(key)
         if isinstance(key, tuple):  # scikit-learn indexes with (rows, ...)
@@ -95,17 +107,17 @@ class Blocks(dict):
             self.cache,
         )
 
-    def with_views(self):
+    def with_views(self) -> Self:
         """Return `Blocks` whose large arrays are views, so that choosing rows of them does not copy these."""
         views = {name: _view(array) if self.specs[name].large else array for name, array in self.items()}
         return Blocks(views, self.specs, self.present, self.content_keys, self.features, self.cache)
 
-    def _refuse(self, *args, **kwargs):
+    def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise TypeError("Blocks are read-only; make new ones with Blocks(arrays, specs).")
 
     __setitem__ = __delitem__ = __ior__ = update = pop = popitem = setdefault = clear = _refuse
 
-    def select(self, names):
+    def select(self, names: Sequence[str]) -> Self:
         """Return `Blocks` with the blocks ``names`` only, in that order."""
         columns = [list(self).index(name) for name in names]
         return Blocks(
@@ -117,15 +129,15 @@ class Blocks(dict):
             self.cache,
         )
 
-    def with_features(self, features):
+    def with_features(self, features: dict[str, Any]) -> Self:
         """Return the same rows with other ``features``."""
         return Blocks(dict(self), self.specs, self.present, self.content_keys, features, self.cache)
 
-    def with_specs(self, specs):
+    def with_specs(self, specs: dict[str, BlockSpec]) -> Self:
         """Return the same rows, without ``features``, of blocks that are described in another way."""
         return Blocks(dict(self), specs, self.present, self.content_keys, cache=self.cache)
 
-    def copy(self):
+    def copy(self) -> Self:
         """Return `Blocks` over the same arrays."""
         return self.with_features(self.features)
 

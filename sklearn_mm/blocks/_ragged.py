@@ -1,6 +1,9 @@
 """Rows of different numbers of items, in one array."""
 
+from typing import Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 __all__ = ["Ragged"]
 
@@ -39,14 +42,14 @@ class Ragged:
     array([10, 11])
     """
 
-    def __init__(self, items, offsets):
+    def __init__(self, items: Any, offsets: Any):
         self.items = items
         self.offsets = np.asarray(offsets, dtype=np.int64)
         if self.offsets.ndim != 1 or self.offsets[0] != 0 or self.offsets[-1] != len(items):
             raise ValueError(f"Ragged needs offsets from 0 to the number of items, {len(items)}, got {offsets!r}.")
 
     @classmethod
-    def from_counts(cls, items, counts):
+    def from_counts(cls, items: Any, counts: ArrayLike) -> Self:
         """Return a `Ragged` whose rows have these numbers of items.
 
         Parameters
@@ -64,21 +67,21 @@ class Ragged:
         return cls(items, _offsets(counts))
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, ...]:
         return (len(self), *self.items.shape[1:])
 
     @property
-    def dtype(self):
+    def dtype(self) -> np.dtype:
         return self.items.dtype
 
     @property
-    def counts(self):
+    def counts(self) -> np.ndarray:
         return np.diff(self.offsets)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.offsets) - 1
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: Any) -> Any:
         rows = np.arange(len(self))[key]
         if rows.ndim == 0:
             return self.items[self.offsets[rows] : self.offsets[rows + 1]]

@@ -60,7 +60,7 @@ class BlockSpec:
     pool: str | None = None
     reading: dict | None = field(default=None, compare=False, repr=False)
 
-    def example_rows(self, n_rows):
+    def example_rows(self, n_rows: int) -> np.ndarray | None:
         """Return made-up rows (dummy data) as such a block stores them, for dry runs and checks.
 
         Parameters
@@ -93,7 +93,7 @@ class ImageSpec(BlockSpec):
     mean: tuple
     std: tuple
 
-    def example_rows(self, n_rows):
+    def example_rows(self, n_rows: int) -> np.ndarray | None:
         """Return pictures of noise."""
         return np.random.default_rng(0).integers(256, size=(n_rows, *self.shape), dtype=np.uint8)
 
@@ -129,7 +129,7 @@ class TextSpec(BlockSpec):
         if self.tokenizer_is_auto and self.reading is None:
             object.__setattr__(self, "reading", {"tokenizer": (self.tokenizer, True)})
 
-    def example_rows(self, n_rows):
+    def example_rows(self, n_rows: int) -> np.ndarray | None:
         """Return random ids: the first of several rows is empty, the last one of full length."""
         rng = np.random.default_rng(0)
         ids = rng.integers(min(1, self.vocab_size - 1), self.vocab_size, size=(n_rows, *self.shape), dtype=np.int32)
@@ -157,7 +157,7 @@ class TabularSpec(BlockSpec):
     n_numbers: int
     cardinalities: tuple = ()
 
-    def example_rows(self, n_rows):
+    def example_rows(self, n_rows: int) -> np.ndarray | None:
         """Return normal numbers and random codes."""
         rng = np.random.default_rng(0)
         n_codes = len(self.cardinalities)

@@ -1,9 +1,11 @@
 """What every encoder owes: one block's tensors in, `Features` out."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import torch
+import torch.nn as nn
 
+from sklearn_mm.blocks import BlockSpec
 from sklearn_mm.utils._component import Component
 
 __all__ = ["Encoder", "Features", "ImageEncoder", "TabularEncoder", "TextEncoder", "base_encoder"]
@@ -62,30 +64,30 @@ class Encoder(Component):
     length_costs = True  # whether long rows take much longer than short ones, so that they had better not share batches
 
     @property
-    def frozen_part(self):
+    def frozen_part(self) -> nn.Module | None:
         return self if self.frozen else None
 
     @property
-    def partly_frozen(self):
+    def partly_frozen(self) -> bool:
         """Whether there is a frozen part and more."""
         return self.frozen_part is not None and not self.frozen
 
-    def build(self, spec):
+    def build(self, spec: BlockSpec) -> Self:
         """Make the layers for a block that ``spec`` describes; returns ``self``."""
         raise NotImplementedError
 
-    def register_statistics(self, spec):
+    def register_statistics(self, spec: BlockSpec) -> None:
         """Register what the methods below need of a block's spec, as buffers; for `build`."""
 
-    def prepare(self, x):
+    def prepare(self, x: Any) -> Any:
         """Turn the block's tensor as stored into the one that augmentation and `forward` take."""
         return x
 
-    def module_arguments(self, x):
+    def module_arguments(self, x: Any) -> tuple:
         """Return what a torch module that is no `Encoder` is called with, as a tuple, of what `prepare` returned."""
         return (x,)
 
-    def token_mask(self, x):
+    def token_mask(self, x: Any) -> torch.Tensor | None:
         """Return which entries of ``x``, as `prepare` returned it, are no padding; None where none is padding."""
         return None
 
@@ -109,25 +111,25 @@ class ImageEncoder(Encoder):
 
     kind = "image"
 
-    def build(self, spec):
+    def build(self, spec: BlockSpec) -> Self:
         """Keep the block's mean and standard deviation; subclasses add their layers."""
         self.register_statistics(spec)
         return self
 
-    def register_statistics(self, spec):
+    def register_statistics(self, spec: BlockSpec) -> None:
         """Register the block's mean and standard deviation."""
         self.register_buffer("mean", torch.tensor(spec.mean, dtype=torch.float32).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(spec.std, dtype=torch.float32).view(1, -1, 1, 1))
 
-    def prepare(self, x):
+    def prepare(self, x: torch.Tensor) -> torch.Tensor:
         """Turn uint8 (batch, height, width, channels) into float32 (batch, channels, height, width) in [0, 1]."""
         return x.permute(0, 3, 1, 2).to(torch.float32, copy=True).div_(255)
 
-    def normalise(self, x):
+    def normalise(self, x: torch.Tensor) -> torch.Tensor:
         """Subtract the block's mean and divide by its standard deviation, channel by channel."""
         return (x - self.mean) / self.std
 
-    def module_arguments(self, x):
+    def module_arguments(self, x: torch.Tensor) -> tuple:
         """Return the normalised pictures."""
         return (ImageEncoder.normalise(self, x),)
 
@@ -140,15 +142,15 @@ class TextEncoder(Encoder):
     tokenizer = "word"  # the tokenizer that `TextInput(transformer="auto")` reads with for this encoder
 
     @property
-    def reading(self):
+    def reading(self) -> dict[str, Any]:
         """The tokenizer."""
         return {"tokenizer": self.tokenizer}
 
-    def prepare(self, x):
+    def prepare(self, x: torch.Tensor) -> torch.Tensor:
         """Turn int32 ids into the int64 that embedding layers take."""
         return x.long()
 
-    def token_mask(self, x):
+    def token_mask(self, x: torch.Tensor) -> torch.Tensor | None:
         """Return where there are ids."""
         return x != 0
 
@@ -163,11 +165,11 @@ class TabularEncoder(Encoder):
 
     kind = "tabular"
 
-    def prepare(self, x):
+    def prepare(self, x: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Turn int32 codes into the int64 that embedding layers take, and numbers into the dtype of the weights."""
         weight, *_ = [*self.parameters(), x["numbers"]]  # torch 2.6 cannot export next() with a default
         return {"numbers": x["numbers"].to(weight.dtype), "codes": x["codes"].long()}
 
-    def module_arguments(self, x):
+    def module_arguments(self, x: dict[str, torch.Tensor]) -> tuple:
         """Return the numbers, and the codes where there are any."""
         return (x["numbers"], x["codes"]) if x["codes"].shape[1] else (x["numbers"],)

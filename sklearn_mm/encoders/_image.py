@@ -2,10 +2,12 @@
 
 import math
 from numbers import Integral, Real
+from typing import Self
 
 import torch
 import torch.nn as nn
 
+from sklearn_mm.blocks import BlockSpec
 from sklearn_mm.encoders._base import Features, ImageEncoder
 from sklearn_mm.encoders._norm import BatchNorm2d
 from sklearn_mm.encoders._places import places
@@ -79,13 +81,13 @@ class CNNEncoder(ImageEncoder):
 
     def __init__(
         self,
-        channels=(32, 64, 128),
-        kernel_size=3,
-        padding="same",
-        norm="batch",
-        pool="mean",
-        dense_units=None,
-        dropout=0.0,
+        channels: tuple[int, ...] = (32, 64, 128),
+        kernel_size: int = 3,
+        padding: str = "same",
+        norm: str | None = "batch",
+        pool: str = "mean",
+        dense_units: int | None = None,
+        dropout: float = 0.0,
     ):
         self.channels = channels
         self.kernel_size = kernel_size
@@ -96,11 +98,11 @@ class CNNEncoder(ImageEncoder):
         self.dropout = dropout
 
     @property
-    def fixed_length(self):
+    def fixed_length(self) -> bool:
         """Whether the layers after this one depend on the size of the picture."""
         return self.pool == "flatten"
 
-    def build(self, spec):
+    def build(self, spec: BlockSpec) -> Self:
         super().build(spec)
         n_places = math.prod(self._map_side(side, spec) for side in spec.shape[:2])
         layers, width = [], spec.shape[2]
@@ -137,7 +139,7 @@ class CNNEncoder(ImageEncoder):
             )
         return side
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> Features:
         tokens = places(self.layers(self.normalise(x)))  # (batch, n_places, channels[-1])
         if self.pool == "flatten":
             pooled = tokens.flatten(1)
@@ -200,13 +202,15 @@ class ResNetEncoder(ImageEncoder):
         "dropout": [Interval(Real, 0, 1, closed="left")],
     }
 
-    def __init__(self, widths=(32, 64, 128, 192), n_blocks=1, map_size=16, dropout=0.0):
+    def __init__(
+        self, widths: tuple[int, ...] = (32, 64, 128, 192), n_blocks: int = 1, map_size: int = 16, dropout: float = 0.0
+    ):
         self.widths = widths
         self.n_blocks = n_blocks
         self.map_size = map_size
         self.dropout = dropout
 
-    def build(self, spec):
+    def build(self, spec: BlockSpec) -> Self:
         super().build(spec)
         n_halvings = max(0, round(math.log2(math.sqrt(math.prod(spec.shape[:2])) / self.map_size)))
         strides = [4] + [2] * (n_halvings - 2) if n_halvings > 2 else [2] * n_halvings or [1]
@@ -224,7 +228,7 @@ class ResNetEncoder(ImageEncoder):
         self.out_features = self.token_features = width
         return self.to(memory_format=torch.channels_last)  # as `prepare` hands pictures over; faster on most devices
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> Features:
         tokens = places(self.layers(self.normalise(x)))  # (batch, n_places, widths[-1])
         return Features(self.drop(tokens.mean(1)), tokens, tokens.new_ones(tokens.shape[:2], dtype=torch.bool))
 

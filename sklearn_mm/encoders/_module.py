@@ -1,10 +1,12 @@
 """A user's own torch module as an encoder, for blocks of any kind."""
 
 from numbers import Integral
+from typing import Any, Self
 
 import torch
 import torch.nn as nn
 
+from sklearn_mm.blocks import BlockSpec
 from sklearn_mm.encoders._base import Encoder, Features, base_encoder
 from sklearn_mm.encoders._frozen_stem import FrozenStem
 from sklearn_mm.encoders._places import places
@@ -79,12 +81,12 @@ class ModuleEncoder(SharedLayersMixin, Encoder):
         "width": [Interval(Integral, 1, None, closed="left"), None],
     }
 
-    def __init__(self, module, trainable="none", width=None):
+    def __init__(self, module: nn.Module, trainable: str = "none", width: int | None = None):
         self.module = module
         self.trainable = trainable
         self.width = width
 
-    def build(self, spec):
+    def build(self, spec: BlockSpec) -> Self:
         if isinstance(self.module, Encoder):
             name = type(self.module).__name__
             raise TypeError(
@@ -114,7 +116,7 @@ class ModuleEncoder(SharedLayersMixin, Encoder):
             )
         return children.index(self.trainable)
 
-    def train(self, mode=True):
+    def train(self, mode: bool = True) -> Self:
         """Set the mode; a module that is not trained stays in ``eval`` mode."""
         if not self.frozen or "layers" not in self._modules:
             return super().train(mode)
@@ -127,14 +129,14 @@ class ModuleEncoder(SharedLayersMixin, Encoder):
         """Return an encoder with the same module: it may be large, searches clone often, and `build` copies it."""
         return type(self)(**self.get_params(deep=False))
 
-    def prepare(self, x):
+    def prepare(self, x: Any) -> Any:
         """Turn the block's tensor as stored into what encoders of its kind take."""
         return base_encoder(self.kind).prepare(self, x)
 
-    def forward(self, x):
+    def forward(self, x: Any) -> Features:
         return self._features(self._output(x), base_encoder(self.kind).token_mask(self, x))
 
-    def rest(self, tensors):
+    def rest(self, tensors: dict[str, torch.Tensor]) -> Features:
         """Return the `Features` that follow from what the part that is not trained makes of rows."""
         mask = tensors.get("mask")
         return self._features(self._call(tensors["values"]), None if mask is None else mask.bool())
@@ -174,17 +176,17 @@ class ModuleEncoder(SharedLayersMixin, Encoder):
             ) from error
 
     @property
-    def frozen(self):
+    def frozen(self) -> bool:
         """Whether the module stays as it is, so that its features are computed once."""
         return self.trainable == "none"
 
     @property
-    def frozen_part(self):
+    def frozen_part(self) -> nn.Module | None:
         """What stays as it is: the whole, or the children before the first that is trained."""
         return self if self.frozen else self._modules.get("stem")
 
     @property
-    def module(self):
+    def module(self) -> nn.Module:
         return self._held.module if isinstance(self._held, HeldModule) else self._held
 
     @module.setter

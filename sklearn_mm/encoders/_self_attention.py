@@ -1,9 +1,12 @@
 """Token ids to features by self-attention."""
 
 from numbers import Integral, Real
+from typing import Self
 
+import torch
 import torch.nn as nn
 
+from sklearn_mm.blocks import BlockSpec
 from sklearn_mm.encoders._attention_layers import AttentionLayers, waves
 from sklearn_mm.encoders._base import Features, TextEncoder
 from sklearn_mm.encoders._registry import register_encoder
@@ -80,7 +83,15 @@ class SelfAttentionEncoder(TextEncoder):
         "dropout": [Interval(Real, 0, 1, closed="left")],
     }
 
-    def __init__(self, width=128, n_layers=2, n_heads=4, mlp_ratio=2, pool="mean", dropout=0.1):
+    def __init__(
+        self,
+        width: int = 128,
+        n_layers: int = 2,
+        n_heads: int = 4,
+        mlp_ratio: int = 2,
+        pool: str = "mean",
+        dropout: float = 0.1,
+    ):
         self.width = width
         self.n_layers = n_layers
         self.n_heads = n_heads
@@ -88,14 +99,14 @@ class SelfAttentionEncoder(TextEncoder):
         self.pool = pool
         self.dropout = dropout
 
-    def build(self, spec):
+    def build(self, spec: BlockSpec) -> Self:
         check_heads(self)
         self.embedding = nn.Embedding(spec.vocab_size, self.width, padding_idx=0)
         self.layers = AttentionLayers(self.width, self.n_layers, self.n_heads, self.mlp_ratio, self.dropout, self.pool)
         self.out_features = self.token_features = self.width
         return self
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> Features:
         mask = x != 0  # (batch, length)
         tokens = self.embedding(x)  # (batch, length, width)
         pooled, tokens = self.layers(tokens + waves(x.shape[1], self.width, tokens), mask)

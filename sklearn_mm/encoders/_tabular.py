@@ -1,11 +1,13 @@
 """Rows of a table to features: numbers and embedded categories through fully connected layers."""
 
 from numbers import Integral, Real
+from typing import Any, Self
 
 import numpy as np
 import torch
 import torch.nn as nn
 
+from sklearn_mm.blocks import BlockSpec
 from sklearn_mm.encoders._base import Features, TabularEncoder
 from sklearn_mm.encoders._piecewise_linear import PiecewiseLinear
 from sklearn_mm.encoders._registry import register_encoder
@@ -87,12 +89,12 @@ class MLPEncoder(TabularEncoder):
 
     def __init__(
         self,
-        hidden_layer_sizes=(128, 128),
-        activation="selu",
-        embedding_dim=8,
-        n_bins=16,
-        code_dropout=0.05,
-        dropout=0.1,
+        hidden_layer_sizes: tuple[int, ...] = (128, 128),
+        activation: str = "selu",
+        embedding_dim: int = 8,
+        n_bins: int | None = 16,
+        code_dropout: float = 0.05,
+        dropout: float = 0.1,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -101,7 +103,7 @@ class MLPEncoder(TabularEncoder):
         self.code_dropout = code_dropout
         self.dropout = dropout
 
-    def build(self, spec):
+    def build(self, spec: BlockSpec) -> Self:
         width = spec.n_numbers + self.embedding_dim * len(spec.cardinalities)
         if width == 0:
             raise ValueError(f"MLPEncoder got block {spec.name!r} with neither numbers nor categories.")
@@ -123,7 +125,7 @@ class MLPEncoder(TabularEncoder):
         self.out_features = self.token_features = width
         return self
 
-    def start(self, blocks, y, sample_weight, generator):
+    def start(self, blocks: Any, y: Any, sample_weight: np.ndarray | None, generator: torch.Generator) -> None:
         """Set the bins of the numbers by the training rows that have the block."""
         if self.bins is None:
             return
@@ -132,7 +134,7 @@ class MLPEncoder(TabularEncoder):
         weight = [sample_weight[here] for here in present.T]
         self.bins.start(np.concatenate(numbers), np.concatenate(weight), generator)
 
-    def forward(self, x):
+    def forward(self, x: dict[str, torch.Tensor]) -> Features:
         numbers = x["numbers"]
         shares = [] if self.bins is None else [self.bins(numbers)]
         pooled = self.layers(torch.cat([numbers, *shares, *self._embed(x["codes"])], 1))  # (batch, out_features)

@@ -2,10 +2,12 @@
 
 from functools import partial
 from numbers import Integral, Real
+from typing import Self
 
 import torch
 import torch.nn as nn
 
+from sklearn_mm.blocks import BlockSpec
 from sklearn_mm.encoders._base import Features, TextEncoder
 from sklearn_mm.encoders._registry import register_encoder
 from sklearn_mm.utils._token_pooling import masked_max, masked_mean
@@ -94,14 +96,14 @@ class RNNEncoder(TextEncoder):
 
     def __init__(
         self,
-        embedding_dim=128,
-        hidden_size=64,
-        cell="lstm",
-        n_layers=1,
-        bidirectional=False,
-        pool="last",
-        dense_units=None,
-        dropout=0.0,
+        embedding_dim: int = 128,
+        hidden_size: int = 64,
+        cell: str = "lstm",
+        n_layers: int = 1,
+        bidirectional: bool = False,
+        pool: str = "last",
+        dense_units: int | None = None,
+        dropout: float = 0.0,
     ):
         self.embedding_dim = embedding_dim
         self.hidden_size = hidden_size
@@ -113,11 +115,11 @@ class RNNEncoder(TextEncoder):
         self.dropout = dropout
 
     @property
-    def fixed_length(self):
+    def fixed_length(self) -> bool:
         """Whether the layers after this one depend on the length of a row."""
         return self.pool == "flatten"
 
-    def build(self, spec):
+    def build(self, spec: BlockSpec) -> Self:
         n_directions = 2 if self.bidirectional else 1
         width = n_directions * self.hidden_size
         inputs = [self.embedding_dim] + [width] * (self.n_layers - 1)
@@ -135,7 +137,7 @@ class RNNEncoder(TextEncoder):
         self.out_features = spec.shape[0] * width if self.pool == "flatten" else width
         return self
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> Features:
         mask = x != 0  # (batch, length)
         steps = self._read(self.embedding(x), mask)  # (batch, length, n_directions * hidden_size)
         tokens = self.drop(self.dense(steps)) * mask.unsqueeze(2)  # (batch, length, token_features)
@@ -226,12 +228,12 @@ class BagEncoder(TextEncoder):
         "dropout": [Interval(Real, 0, 1, closed="left")],
     }
 
-    def __init__(self, embedding_dim=128, token_dropout=0.5, dropout=0.0):
+    def __init__(self, embedding_dim: int = 128, token_dropout: float = 0.5, dropout: float = 0.0):
         self.embedding_dim = embedding_dim
         self.token_dropout = token_dropout
         self.dropout = dropout
 
-    def build(self, spec):
+    def build(self, spec: BlockSpec) -> Self:
         self.embedding = nn.Embedding(spec.vocab_size, self.embedding_dim, padding_idx=0)
         with torch.no_grad():
             self.embedding.weight.mul_(0.1)  # so that rare tokens, which are seldom moved, are no more than faint noise
@@ -239,7 +241,7 @@ class BagEncoder(TextEncoder):
         self.out_features = self.token_features = self.embedding_dim
         return self
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> Features:
         mask = x != 0  # (batch, length)
         tokens = self.embedding(x)  # (batch, length, embedding_dim)
         kept = mask

@@ -1,11 +1,13 @@
 """Token ids to features by convolutions."""
 
 from numbers import Integral, Real
+from typing import Self
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+from sklearn_mm.blocks import BlockSpec
 from sklearn_mm.encoders._base import Features, TextEncoder
 from sklearn_mm.encoders._registry import register_encoder
 from sklearn_mm.utils._validation import Interval, TupleOf
@@ -68,13 +70,19 @@ class TextCNNEncoder(TextEncoder):
         "dropout": [Interval(Real, 0, 1, closed="left")],
     }
 
-    def __init__(self, embedding_dim=128, kernel_sizes=(1, 2, 3), n_filters=64, dropout=0.5):
+    def __init__(
+        self,
+        embedding_dim: int = 128,
+        kernel_sizes: tuple[int, ...] = (1, 2, 3),
+        n_filters: int = 64,
+        dropout: float = 0.5,
+    ):
         self.embedding_dim = embedding_dim
         self.kernel_sizes = kernel_sizes
         self.n_filters = n_filters
         self.dropout = dropout
 
-    def build(self, spec):
+    def build(self, spec: BlockSpec) -> Self:
         self.embedding = nn.Embedding(spec.vocab_size, self.embedding_dim, padding_idx=0)
         self.convolutions = nn.ModuleList(
             nn.Conv1d(self.embedding_dim, self.n_filters, size, padding=size - 1) for size in self.kernel_sizes
@@ -83,7 +91,7 @@ class TextCNNEncoder(TextEncoder):
         self.out_features = self.token_features = len(self.kernel_sizes) * self.n_filters
         return self
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> Features:
         mask = x != 0  # (batch, length)
         embedded = self.embedding(x).transpose(1, 2)  # (batch, embedding_dim, length)
         pooled, tokens = [], []

@@ -2,11 +2,13 @@
 
 import math
 from numbers import Integral, Real
+from typing import Self
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+from sklearn_mm.blocks import BlockSpec
 from sklearn_mm.encoders._attention_layers import AttentionLayers, waves
 from sklearn_mm.encoders._base import Features, ImageEncoder
 from sklearn_mm.encoders._norm import BatchNorm2d
@@ -98,14 +100,14 @@ class ViTEncoder(ImageEncoder):
 
     def __init__(
         self,
-        patch_size="auto",
-        stem="conv",
-        width=128,
-        n_layers=2,
-        n_heads=4,
-        mlp_ratio=2,
-        pool="mean",
-        dropout=0.1,
+        patch_size: int | str = "auto",
+        stem: str = "conv",
+        width: int = 128,
+        n_layers: int = 2,
+        n_heads: int = 4,
+        mlp_ratio: int = 2,
+        pool: str = "mean",
+        dropout: float = 0.1,
     ):
         self.patch_size = patch_size
         self.stem = stem
@@ -116,7 +118,7 @@ class ViTEncoder(ImageEncoder):
         self.pool = pool
         self.dropout = dropout
 
-    def build(self, spec):
+    def build(self, spec: BlockSpec) -> Self:
         super().build(spec)
         check_heads(self)
         height, width, n_channels = spec.shape
@@ -152,7 +154,7 @@ class ViTEncoder(ImageEncoder):
             n_channels = n_filters
         return nn.Sequential(*layers, nn.Conv2d(n_channels, self.width, 1))
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> Features:
         maps = self.patches(F.pad(self.normalise(x), self.overhang))  # (batch, width, n_rows, n_columns)
         n_rows, n_columns = maps.shape[2:]
         tokens = self.norm(places(maps))  # (batch, n_rows * n_columns, width)

@@ -4,9 +4,11 @@ import math
 import time
 from contextlib import contextmanager
 from copy import copy
+from typing import Any, Self
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import indexable
 from sklearn.utils.validation import check_is_fitted
@@ -15,7 +17,9 @@ from sklearn_mm.estimators._fixed_parameters import check_unchanged, parameters_
 from sklearn_mm.estimators._network import build_network, copied_network
 from sklearn_mm.estimators._parameters import FITTED_ATTRIBUTES, InputParameters, RunParameters, TrainingParameters
 from sklearn_mm.estimators._reader import Reader, check_rows, check_weight, leave_out_weightless
+from sklearn_mm.estimators._targets import Target
 from sklearn_mm.inputs import InputsMixin
+from sklearn_mm.networks import Objective
 from sklearn_mm.storage._store import resolve_store
 from sklearn_mm.training._dataset import BlockDataset
 from sklearn_mm.training._device import resolve_device
@@ -67,7 +71,16 @@ class BaseMultimodal(
     _network_parameters = ("inputs",)  # which can no longer act where training goes on, beside those of modalities
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> Self:
         """Learn from the rows of ``X``.
 
         Parameters
@@ -183,7 +196,7 @@ class BaseMultimodal(
         else:
             self._made_with = parameters_of_network(self)
 
-    def make_target(self):
+    def make_target(self) -> Target:
         """Return what ``y`` is, for people who write estimators of their own.
 
         Returns
@@ -193,7 +206,7 @@ class BaseMultimodal(
         """
         raise NotImplementedError
 
-    def make_objective(self, partial=False):
+    def make_objective(self, partial: bool = False) -> Objective:
         """Return what is to be learnt, for people who write estimators of their own.
 
         Parameters
@@ -259,7 +272,7 @@ class BaseMultimodal(
                 vars(self).pop(attribute, None)  # of an earlier fit
         return blocks
 
-    def outputs(self, X):
+    def outputs(self, X: Any) -> np.ndarray:
         """Return what the network makes of the rows of ``X``, before it is read as a prediction.
 
         Parameters
@@ -274,7 +287,7 @@ class BaseMultimodal(
         """
         return self._map(X)
 
-    def encode(self, X, blocks=None):
+    def encode(self, X: Any, blocks: list[str] | None = None) -> dict[str, np.ndarray]:
         """Return what the encoders say of the rows of ``X``, block by block: one vector per row.
 
         Parameters

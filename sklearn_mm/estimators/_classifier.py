@@ -1,10 +1,14 @@
 """`MultimodalClassifier`: rows with pictures, texts and numbers in, labels out."""
 
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin
 
 from sklearn_mm.estimators._reader import check_rows
 from sklearn_mm.estimators._supervised import SupervisedMultimodal
-from sklearn_mm.estimators._targets import ClassTarget
+from sklearn_mm.estimators._targets import ClassTarget, Target
 from sklearn_mm.networks import ClassifierLoss
 from sklearn_mm.networks.losses._registry import resolve_classifier_loss
 from sklearn_mm.utils._parameters import parameter, with_parameters
@@ -85,7 +89,9 @@ class MultimodalClassifier(ClassifierMixin, SupervisedMultimodal):
     _resolve_loss = staticmethod(resolve_classifier_loss)
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(
+        self, X: Any, y: ArrayLike, classes: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Go once through the rows of ``X``, on from the weights that are there.
 
         The first call learns how to read rows, which then stays, as network and loss do. The learning rate is ``lr``
@@ -116,7 +122,7 @@ class MultimodalClassifier(ClassifierMixin, SupervisedMultimodal):
             learner._learn_more(tasks, X, y, learner._encode_target(y, "y"), sample_weight)
         return self
 
-    def decision_function(self, X):
+    def decision_function(self, X: Any) -> np.ndarray:
         """Return what the classes are decided by: logits, or logarithms of probabilities with the ordinal loss.
 
         Parameters
@@ -132,7 +138,7 @@ class MultimodalClassifier(ClassifierMixin, SupervisedMultimodal):
         outputs = self.outputs(X)
         return self._loss.decision_function(outputs)
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each class, or of each label, for the rows of ``X``.
 
         Parameters
@@ -148,7 +154,7 @@ class MultimodalClassifier(ClassifierMixin, SupervisedMultimodal):
         outputs = self.outputs(X)
         return self._loss.predict_proba(outputs)
 
-    def predict(self, X):
+    def predict(self, X: Any) -> np.ndarray:
         """Return the label of each row of ``X``.
 
         Parameters
@@ -164,7 +170,7 @@ class MultimodalClassifier(ClassifierMixin, SupervisedMultimodal):
         scores = self.decision_function(X)
         return self._target.decode(scores)
 
-    def make_target(self):
+    def make_target(self) -> Target:
         """Return what ``y`` is.
 
         Returns

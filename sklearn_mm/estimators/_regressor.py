@@ -1,10 +1,14 @@
 """`MultimodalRegressor`: rows with pictures, texts and numbers in, numbers out."""
 
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import MultiOutputMixin, RegressorMixin
 
 from sklearn_mm.estimators._reader import check_rows
 from sklearn_mm.estimators._supervised import SupervisedMultimodal
-from sklearn_mm.estimators._targets import NumberTarget
+from sklearn_mm.estimators._targets import NumberTarget, Target
 from sklearn_mm.networks import RegressorLoss
 from sklearn_mm.networks.losses._registry import resolve_regressor_loss
 from sklearn_mm.utils._parameters import parameter, with_parameters
@@ -76,7 +80,7 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, SupervisedMultimodal
     _resolve_loss = staticmethod(resolve_regressor_loss)
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Go once through the rows of ``X``, on from the weights that are there.
 
         The first call learns how to read rows and how targets are scaled; both then stay, as network and loss do. The
@@ -104,7 +108,7 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, SupervisedMultimodal
             learner._learn_more(tasks, X, y, target, sample_weight)
         return self
 
-    def predict(self, X):
+    def predict(self, X: Any) -> np.ndarray:
         """Return the predicted targets of the rows of ``X``.
 
         Parameters
@@ -121,7 +125,7 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, SupervisedMultimodal
         y = self._loss.predict(outputs)
         return y if self._target.shape else y[:, 0]
 
-    def make_target(self):
+    def make_target(self) -> Target:
         """Return what ``y`` is.
 
         Returns

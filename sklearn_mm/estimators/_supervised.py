@@ -1,7 +1,13 @@
 """What classifier and regressor share: blocks are fused, and a loss compares outputs with a target."""
 
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
 from sklearn_mm.estimators._base import BaseMultimodal
 from sklearn_mm.estimators._parameters import FusionParameters
+from sklearn_mm.networks import Objective
 from sklearn_mm.networks._objectives import Supervised
 from sklearn_mm.networks.wide import resolve_wide
 from sklearn_mm.utils._component import checked_clone
@@ -22,7 +28,16 @@ class SupervisedMultimodal(FusionParameters, BaseMultimodal):
     _network_parameters = (*BaseMultimodal._network_parameters, "fusion", "head", "wide", "loss", "balancing")
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> Self:
         """Learn to predict ``y`` from the rows of ``X``.
 
         Parameters
@@ -46,7 +61,7 @@ class SupervisedMultimodal(FusionParameters, BaseMultimodal):
         """
         return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
 
-    def transform(self, X):
+    def transform(self, X: Any) -> np.ndarray:
         """Return the fused features of the rows of ``X``: what the fusion makes of their blocks.
 
         What a linear part (``wide``) says, which is added to the outputs and which the head sees too, is not in them.
@@ -63,7 +78,7 @@ class SupervisedMultimodal(FusionParameters, BaseMultimodal):
         """
         return self._map(X, lambda network, batch: network.top.fuse(*network.encoders(batch)))
 
-    def make_objective(self, partial=False):
+    def make_objective(self, partial: bool = False) -> Objective:
         """Return what is to be learnt: to predict a target from fused blocks.
 
         Parameters

@@ -4,8 +4,10 @@ import warnings
 from copy import copy
 from math import inf
 from numbers import Real
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
@@ -30,14 +32,14 @@ class Target:
 
     needed = True  # whether there must be a y
 
-    def __init__(self, owner):
+    def __init__(self, owner: str):
         self.owner = owner
 
-    def fit(self, y):
+    def fit(self, y: Any) -> Any:
         """Learn the form of the target, and return it as an array."""
         raise NotImplementedError
 
-    def encode(self, y, name="y_val", complete=False):
+    def encode(self, y: ArrayLike, name: str = "y_val", complete: bool = False) -> Any:
         """Return the target of other rows as an array.
 
         Parameters
@@ -51,18 +53,18 @@ class Target:
         """
         raise NotImplementedError
 
-    def weighed(self, encoded, partial=False):
+    def weighed(self, encoded: Any, partial: bool = False) -> Self:
         """Return a target that knows what its elements weigh in training with these rows.
 
         With ``partial``, these are some of the rows.
         """
         return self
 
-    def element_weight(self, encoded, sample_weight):
+    def element_weight(self, encoded: Any, sample_weight: np.ndarray | None) -> np.ndarray:
         """Return what rows, (n_rows,), or their elements weigh in the loss."""
         return sample_weight
 
-    def strata(self, encoded):
+    def strata(self, encoded: Any) -> np.ndarray | None:
         """Return what should be as frequent among held-out rows as among all, (n_rows,), dtype int; None if nothing."""
         return None
 
@@ -72,10 +74,10 @@ class NoTarget(Target):
 
     needed = False
 
-    def fit(self, y):
+    def fit(self, y: Any) -> Any:
         """Take no target."""
 
-    def encode(self, y, name="y_val", complete=False):
+    def encode(self, y: Any, name: str = "y_val", complete: bool = False) -> Any:
         """Take no target."""
 
 
@@ -88,12 +90,12 @@ class NumberTarget(Target):
         Shape of one row's target: () or (n_targets,).
     """
 
-    def fit(self, y):
+    def fit(self, y: Any) -> Any:
         target = self._checked(y, "y")
         self.shape = target.shape[1:]
         return target.reshape(len(target), -1)
 
-    def encode(self, y, name="y_val", complete=False):
+    def encode(self, y: ArrayLike, name: str = "y_val", complete: bool = False) -> Any:
         target = self._checked(y, name)
         if target.shape[1:] != self.shape:
             before = "y" if name == "y_val" else "y of the call before"
@@ -128,11 +130,11 @@ class ClassTarget(Target):
         The classes from low to high if the target declares an order, as an ordered pandas Categorical does.
     """
 
-    def __init__(self, owner, class_weight):
+    def __init__(self, owner: str, class_weight: dict | list[dict] | str | None):
         super().__init__(owner)
         self.class_weight = class_weight
 
-    def fit(self, y):
+    def fit(self, y: Any) -> Any:
         check_labels(y, "y")
         check_classification_targets(y)
         self.is_multilabel = type_of_target(y, input_name="y") == "multilabel-indicator"
@@ -146,8 +148,8 @@ class ClassTarget(Target):
         self.order = _declared_order(y, self.classes_)
         return target
 
-    def fit_partial(self, y, classes):
-        """Learn the classes in the first call of `partial_fit`, else check them; returns whether it is the first."""
+    def fit_partial(self, y: Any, classes: Any) -> bool:
+        """Learn the classes in the first call of ``partial_fit``, else check them; returns whether it is the first."""
         if "balanced" in (self.class_weight if isinstance(self.class_weight, list) else [self.class_weight]):
             raise ValueError(
                 "class_weight='balanced' is not supported for partial_fit, which sees some of the rows at a time. Pass "
@@ -166,7 +168,7 @@ class ClassTarget(Target):
         self.order = _declared_order(y, self.classes_)
         return True
 
-    def encode(self, y, name="y_val", complete=False):
+    def encode(self, y: ArrayLike, name: str = "y_val", complete: bool = False) -> Any:
         check_labels(y, name)
         y = self._checked(y)
         before = "y" if name == "y_val" else "the call before"
@@ -187,21 +189,21 @@ class ClassTarget(Target):
             )
         return np.searchsorted(self.classes_, y)
 
-    def weighed(self, encoded, partial=False):
+    def weighed(self, encoded: Any, partial: bool = False) -> Self:
         target = copy(self)
         target._weights = self._label_weights(encoded) if self.is_multilabel else self._class_weights(encoded, partial)
         return target
 
-    def element_weight(self, encoded, sample_weight):
+    def element_weight(self, encoded: Any, sample_weight: np.ndarray | None) -> np.ndarray:
         if self.is_multilabel:
             labels = np.arange(len(self.classes_))
             return sample_weight[:, np.newaxis] * self._weights[labels, encoded]
         return sample_weight * self._weights[encoded]
 
-    def strata(self, encoded):
+    def strata(self, encoded: Any) -> np.ndarray | None:
         return None if self.is_multilabel else encoded
 
-    def decode(self, scores):
+    def decode(self, scores: np.ndarray) -> np.ndarray:
         """Return the labels (n_rows,) or (n_rows, n_labels) that decision scores speak for."""
         if self.is_multilabel:
             return (scores > 0).astype(np.int64)

@@ -3,10 +3,14 @@
 import inspect
 from dataclasses import replace
 from numbers import Integral
+from typing import Any, Self
 
+import numpy as np
+import pandas as pd
 import torch.nn as nn
 from sklearn.base import BaseEstimator, clone
 
+from sklearn_mm.blocks import BlockSpec
 from sklearn_mm.encoders._registry import auto_encoder, has_auto_encoder, resolve_encoder
 from sklearn_mm.inputs._parameters import is_auto, same_parameters
 from sklearn_mm.inputs._reading import Reading, find_mismatch
@@ -59,7 +63,7 @@ class Input(BaseEstimator):
         "pool": [StrOptions({"auto", "mean", "max", "attention"})],
     }
 
-    def check(self):
+    def check(self) -> None:
         """Raise where a parameter is invalid, or the encoder is one for blocks of another kind, or read otherwise."""
         name = type(self).__name__
         validate_parameter_constraints(self._parameter_constraints, self.get_params(deep=False), name)
@@ -67,7 +71,7 @@ class Input(BaseEstimator):
             raise ValueError(f"{name} has no default transformer. Hand one in: {name}(transformer=...).")
         self._reading.check(name)
 
-    def recognise(self, cells):
+    def recognise(self, cells: np.ndarray) -> str | None:
         """Return why some cells are of this modality.
 
         Parameters
@@ -82,7 +86,7 @@ class Input(BaseEstimator):
         """
         return None
 
-    def takes(self, cell):
+    def takes(self, cell: object) -> bool:
         """Return whether a container among the cells of a column that was recognised is left to the transformer.
 
         Parameters
@@ -97,7 +101,7 @@ class Input(BaseEstimator):
         """
         return True
 
-    def told_columns(self):
+    def told_columns(self) -> list:
         """Return columns that belong to this Input even where ``columns="auto"``.
 
         Returns
@@ -107,7 +111,7 @@ class Input(BaseEstimator):
         """
         return []
 
-    def auto_transformer(self):
+    def auto_transformer(self) -> BlockTransformer | None:
         """Return the transformer that "auto" stands for, before the encoder is asked how it is to read.
 
         Returns
@@ -120,7 +124,7 @@ class Input(BaseEstimator):
         default = self._signature_default()
         return clone(default) if isinstance(default, BaseEstimator) else None
 
-    def make_transformer(self, columns):
+    def make_transformer(self, columns: pd.DataFrame) -> BlockTransformer:
         """Return the unfitted transformer that reads some columns.
 
         Parameters
@@ -139,7 +143,7 @@ class Input(BaseEstimator):
             transformer.set_params(lists=True)  # whoever says how to pool has lists, even if there are none in `fit`
         return transformer
 
-    def make_spec(self, spec, name, block, columns):
+    def make_spec(self, spec: BlockSpec, name: str, block: str, columns: tuple[str, ...]) -> BlockSpec:
         """Return what the network must know of a block.
 
         Parameters
@@ -176,7 +180,7 @@ class Input(BaseEstimator):
         )
         return spec if self.pool == "auto" else replace(spec, pool=self.pool)
 
-    def has_default_transformer(self):
+    def has_default_transformer(self) -> bool:
         """Return whether the transformer reads as the default one of this class does.
 
         Returns
@@ -194,7 +198,7 @@ class Input(BaseEstimator):
         parameters = {**self.transformer.get_params(deep=False), **self._reading.from_encoder}
         return all(same_parameters(value, getattr(default, name)) for name, value in parameters.items())
 
-    def check_spec(self, spec, who):
+    def check_spec(self, spec: BlockSpec, who: str) -> None:
         """Raise ValueError where a block was read otherwise than its encoder needs.
 
         Parameters
@@ -230,7 +234,7 @@ class Input(BaseEstimator):
             return self.default_encoder()
         return auto_encoder(self.kind) if has_auto_encoder(self.kind) else None
 
-    def set_params(self, **params):
+    def set_params(self, **params: Any) -> Self:
         """Set parameters of this Input, or below its transformer and encoder (``encoder__cell``).
 
         Parameters

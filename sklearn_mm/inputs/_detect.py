@@ -48,7 +48,7 @@ class Detected(NamedTuple):
     reason: str
 
 
-def detect_kinds(frame, who="detect_kinds"):
+def detect_kinds(frame: pd.DataFrame, who: str = "detect_kinds") -> dict:
     """Return what each column of a table holds, and why, as a dict from label to `Detected`.
 
     The first line of the following table that holds decides. Most cells are more than half of the up to 1,000 cells

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from sklearn_mm.blocks import Blocks
+from sklearn_mm.inputs._base import Input
 from sklearn_mm.inputs._column_assignment import as_list, looks
 from sklearn_mm.inputs._modalities import MODALITIES
 from sklearn_mm.inputs._parameters import is_auto
@@ -10,7 +12,9 @@ from sklearn_mm.utils._registry import did_you_mean
 __all__ = ["respecify"]
 
 
-def respecify(blocks, inputs, owner, modalities=MODALITIES):
+def respecify(
+    blocks: Blocks, inputs: dict[str, Input | None], owner: str, modalities: dict[str, type] = MODALITIES
+) -> Blocks:
     """Return the `Blocks` that an estimator's Inputs select, with the encoders and augmentations that they name.
 
     Columns of Inputs are read as names of blocks; "auto" stands for all blocks of the Input's kind. "auto" as encoder,

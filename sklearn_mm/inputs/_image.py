@@ -1,6 +1,12 @@
 """`ImageInput`: columns of pictures."""
 
+from typing import Any
+
+import pandas as pd
+import torch.nn as nn
+
 from sklearn_mm.blocks import ImageSpec
+from sklearn_mm.encoders import Encoder
 from sklearn_mm.inputs._base import Input, own
 from sklearn_mm.inputs._columns import filled
 from sklearn_mm.inputs._picture_files import lead_to_pictures
@@ -74,13 +80,13 @@ class ImageInput(Input):
 
     def __init__(
         self,
-        columns="auto",
+        columns: str | int | list = "auto",
         *,
-        transformer=_TRANSFORMER,
-        encoder="auto",
-        augment="auto",
-        shared=False,
-        pool="auto",
+        transformer: ImageTransformer = _TRANSFORMER,
+        encoder: str | Encoder = "auto",
+        augment: str | nn.Module | None = "auto",
+        shared: bool = False,
+        pool: str = "auto",
     ):
         self.columns = columns
         self.transformer = own(transformer, _TRANSFORMER)
@@ -89,7 +95,7 @@ class ImageInput(Input):
         self.shared = shared
         self.pool = pool
 
-    def recognise(self, cells):
+    def recognise(self, cells: pd.Series) -> str | None:
         """Return why cells are pictures, paths of pictures or lists of these, or None."""
         lists = [cell for cell in cells if is_list(cell)]
         n_pictures = sum(map(looks_like_picture, cells)) + sum(map(_are_pictures, lists))
@@ -99,7 +105,7 @@ class ImageInput(Input):
         root = getattr(self.transformer, "root", None)
         return "paths that lead to pictures" if lead_to_pictures(cells, root) else None
 
-    def takes(self, cell):
+    def takes(self, cell: Any) -> bool:
         """Return whether a cell is a picture, a list, or empty."""
         return is_list(cell) or looks_like_picture(cell) or holds_nothing(cell)
 

@@ -1,6 +1,7 @@
 """What everything with Inputs shares: one parameter per modality, or ``inputs`` instead of them (composition)."""
 
 from numbers import Integral
+from typing import Any, Self
 
 from sklearn.base import clone
 
@@ -37,7 +38,7 @@ class InputsMixin(_BaseComposition):
         super().__init_subclass__(**kwargs)
         send_with_settings(cls)
 
-    def get_params(self, deep=True):
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters of this estimator and of its Inputs.
 
         Parameters
@@ -52,7 +53,7 @@ class InputsMixin(_BaseComposition):
         """
         return self._get_params("inputs", deep=deep)
 
-    def set_params(self, **params):
+    def set_params(self, **params: Any) -> Self:
         """Set parameters of this estimator or of its Inputs.
 
         Parameters

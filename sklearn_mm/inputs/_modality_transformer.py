@@ -2,13 +2,18 @@
 
 import warnings
 from copy import copy
+from os import PathLike
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+from joblib import Memory
+from numpy.typing import ArrayLike
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mm.blocks import Blocks
+from sklearn_mm.inputs._base import Input
 from sklearn_mm.inputs._column_assignment import claim_columns
 from sklearn_mm.inputs._explanation import blocks_of, explain
 from sklearn_mm.inputs._ignored import warn_of_ignored
@@ -17,6 +22,7 @@ from sklearn_mm.inputs._parameters import same_parameters
 from sklearn_mm.preprocessing.containers._frame import as_frame
 from sklearn_mm.preprocessing.containers._tables import check_unique_labels
 from sklearn_mm.preprocessing.text._truncation import warn_of_cut_texts
+from sklearn_mm.storage import BlockStore
 from sklearn_mm.storage._content_keys import hash_rows
 from sklearn_mm.storage._store import MEMORY
 from sklearn_mm.utils._callbacks import CallbackSupportMixin
@@ -95,7 +101,16 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
 
     _parameter_constraints = {"memory": MEMORY, "verbose": ["verbose"]}
 
-    def __init__(self, image="auto", text="auto", tabular="auto", *, inputs=None, memory=None, verbose=0):
+    def __init__(
+        self,
+        image: str | int | list | Input | None = "auto",
+        text: str | int | list | Input | None = "auto",
+        tabular: str | int | list | Input | None = "auto",
+        *,
+        inputs: list[tuple[str, Input]] | None = None,
+        memory: str | PathLike | Memory | BlockStore | None = None,
+        verbose: int = 0,
+    ):
         self.image = image
         self.text = text
         self.tabular = tabular
@@ -104,7 +119,7 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None):
+    def fit(self, X: Any, y: ArrayLike | None = None) -> Self:
         """Find out what the columns are, and learn to read them.
 
         Parameters
@@ -124,7 +139,7 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
         return self
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit_transform(self, X, y=None):
+    def fit_transform(self, X: Any, y: ArrayLike | None = None) -> Blocks:
         """Find out what the columns are, learn to read them, and return them; each cell is read once.
 
         Parameters
@@ -146,7 +161,7 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
         context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
         return blocks
 
-    def transform(self, X):
+    def transform(self, X: Any) -> Blocks:
         """Read other rows.
 
         Parameters
@@ -178,7 +193,7 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
             parts[block] = keys, *_with_memory(transformer, self.memory).read(cells)
         return self._assemble(parts)
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
         """Return the names of the blocks, so that a pipeline can ask its last step for names.
 
         Parameters
@@ -194,7 +209,7 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
         check_is_fitted(self)
         return np.array(list(self.specs_), dtype=object)
 
-    def set_output(self, *, transform=None):
+    def set_output(self, *, transform: object = None) -> Self:
         """Do nothing: the output is `Blocks`, never a table.
 
         Parameters

@@ -1,6 +1,11 @@
 """`TabularInput`: columns of numbers, categories, dates and vectors."""
 
+from typing import Any
+
+import pandas as pd
+
 from sklearn_mm.blocks import TabularSpec
+from sklearn_mm.encoders import Encoder
 from sklearn_mm.inputs._base import Input, own
 from sklearn_mm.inputs._columns import detect_table_kind
 from sklearn_mm.inputs._sklearn_transformer import NumbersTransformer
@@ -58,16 +63,18 @@ class TabularInput(Input):
         "transformer": [StrOptions({"auto"}), HasMethods(["fit", "transform"])],
     }
 
-    def __init__(self, columns="auto", *, transformer=_TRANSFORMER, encoder="auto"):
+    def __init__(
+        self, columns: str | int | list = "auto", *, transformer: Any = _TRANSFORMER, encoder: str | Encoder = "auto"
+    ):
         self.columns = columns
         self.transformer = own(transformer, _TRANSFORMER)
         self.encoder = encoder
 
-    def told_columns(self):
+    def told_columns(self) -> list:
         kinds = getattr(self.transformer, "kinds", None)
         return list(kinds) if isinstance(self.transformer, TabularTransformer) and isinstance(kinds, dict) else []
 
-    def make_transformer(self, columns):
+    def make_transformer(self, columns: pd.DataFrame) -> BlockTransformer:
         transformer = super().make_transformer(columns)
         if isinstance(transformer, TabularTransformer):
             named = transformer.kinds if isinstance(transformer.kinds, dict) else {}

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from sklearn_mm.blocks import TextSpec
+from sklearn_mm.blocks import BlockSpec, TextSpec
+from sklearn_mm.encoders import Encoder
 from sklearn_mm.inputs._base import Input
 from sklearn_mm.inputs._parameters import is_auto
 from sklearn_mm.preprocessing import TextTransformer
@@ -45,13 +46,21 @@ class TextInput(Input):
     default_transformer = TextTransformer
     example_spec = TextSpec(name="title", shape=(7,), vocab_size=30, tokenizer="word")
 
-    def __init__(self, columns="auto", *, transformer="auto", encoder="auto", shared=False, pool="auto"):
+    def __init__(
+        self,
+        columns: str | int | list = "auto",
+        *,
+        transformer: str | TextTransformer = "auto",
+        encoder: str | Encoder = "auto",
+        shared: bool = False,
+        pool: str = "auto",
+    ):
         self.columns = columns
         self.transformer = transformer
         self.encoder = encoder
         self.shared = shared
         self.pool = pool
 
-    def make_spec(self, spec, name, block, columns):
+    def make_spec(self, spec: BlockSpec, name: str, block: str, columns: tuple[str, ...]) -> BlockSpec:
         spec = super().make_spec(spec, name, block, columns)
         return replace(spec, tokenizer_is_auto=True) if is_auto(self.transformer) else spec

@@ -1,9 +1,13 @@
 """The lower half of every network: an encoder for each block, from a batch to `Features` by name."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import torch
 import torch.nn as nn
 
-from sklearn_mm.encoders import Features
+from sklearn_mm.blocks import BlockSpec
+from sklearn_mm.encoders import Encoder, Features
 from sklearn_mm.encoders._pooling import ItemPooling
 
 __all__ = ["BlockEncoders"]
@@ -38,7 +42,7 @@ class BlockEncoders(nn.Module):
         Widths of the blocks' pooled features and of their tokens, by name.
     """
 
-    def __init__(self, specs, encoders, modality_dropout=0.0):
+    def __init__(self, specs: dict[str, BlockSpec], encoders: dict[str, Encoder], modality_dropout: float = 0.0):
         super().__init__()
         self.names = list(specs)
         self._padded = {name for name, spec in specs.items() if spec.padded}
@@ -59,36 +63,36 @@ class BlockEncoders(nn.Module):
         self.token_widths = {name: (self.pooling(name) or self[name]).token_features for name in self.names}
         self.stand_ins = nn.ParameterList([nn.Parameter(torch.zeros(width)) for width in self.widths.values()])
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> Encoder:
         return self.encoders[self._places[name]]
 
-    def pooling(self, name):
+    def pooling(self, name: str) -> nn.Module | None:
         """Return the built ``ItemPooling`` of a block whose rows hold several items, else None."""
         pooling = self.poolings[self._places[name]]
         return pooling if isinstance(pooling, ItemPooling) else None
 
-    def set_augment(self, name, augment):
+    def set_augment(self, name: str, augment: nn.Module | None) -> None:
         """Let a module change the prepared tensors of a block in training; None leaves them as they are."""
         self.augment[self.names.index(name)] = nn.Identity() if augment is None else augment
 
-    def trimmed_blocks(self):
+    def trimmed_blocks(self) -> list[str]:
         """Return the names of the blocks of padded ids whose batches may be cut to their longest row."""
         return [name for name in self.names if name in self._padded and not self[name].fixed_length]
 
-    def grouped_blocks(self):
+    def grouped_blocks(self) -> list[str]:
         """Return the names of the blocks whose batches had better be of rows of like length."""
         return [name for name in self.trimmed_blocks() if self[name].length_costs]
 
-    def components(self):
+    def components(self) -> Iterator:
         """Yield each encoder with the names of its blocks."""
         for place, encoder in enumerate(self.encoders):
             yield encoder, [name for name in self.names if self._places[name] == place]
 
-    def forward(self, batch):
+    def forward(self, batch: dict[str, Any]) -> tuple[dict[str, Features], torch.Tensor]:
         """Return what `encode` does."""
         return self.encode(batch)
 
-    def encode(self, batch, names=None):
+    def encode(self, batch: dict, names: list[str] | None = None) -> tuple[dict[str, Features], torch.Tensor]:
         """Return the `Features` of blocks by name, and which of them count as present, (batch, n_blocks).
 
         Parameters

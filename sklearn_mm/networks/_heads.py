@@ -1,9 +1,12 @@
 """Heads: the fused vector, and the features of all blocks, in; outputs out."""
 
 from numbers import Integral, Real
+from typing import Self
 
+import torch
 import torch.nn as nn
 
+from sklearn_mm.encoders import Features
 from sklearn_mm.utils._component import Component
 from sklearn_mm.utils._registry import Registry
 from sklearn_mm.utils._validation import Interval
@@ -26,11 +29,11 @@ class Head(Component):
 
     reads_tokens = True
 
-    def build(self, fused_features, widths, n_outputs):
+    def build(self, fused_features: int, widths: dict[str, int], n_outputs: int) -> Self:
         """Make the layers; ``widths`` are those of the blocks' pooled features, by name."""
         raise NotImplementedError
 
-    def forward(self, fused, features, present):
+    def forward(self, fused: torch.Tensor, features: dict[str, Features], present: torch.Tensor) -> torch.Tensor:
         """Map fused vectors and the blocks' features to outputs."""
         raise NotImplementedError
 
@@ -61,11 +64,11 @@ class MLPHead(Head):
         "dropout": [Interval(Real, 0, 1, closed="left")],
     }
 
-    def __init__(self, hidden_layer_sizes=(128,), dropout=0.2):
+    def __init__(self, hidden_layer_sizes: tuple[int, ...] = (128,), dropout: float = 0.2):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.dropout = dropout
 
-    def build(self, fused_features, widths, n_outputs):
+    def build(self, fused_features: int, widths: dict[str, int], n_outputs: int) -> Self:
         """Make the layers; returns ``self``."""
         if not all(isinstance(size, Integral) and size > 0 for size in self.hidden_layer_sizes):
             raise ValueError(f"MLPHead takes hidden_layer_sizes of positive ints, got {self.hidden_layer_sizes!r}.")
@@ -76,7 +79,7 @@ class MLPHead(Head):
         self.layers = nn.Sequential(*layers, nn.Dropout(self.dropout), nn.Linear(width, n_outputs))
         return self
 
-    def forward(self, fused, features, present):
+    def forward(self, fused: torch.Tensor, features: dict[str, Features], present: torch.Tensor) -> torch.Tensor:
         """Map (batch, fused_features) to (batch, n_outputs)."""
         return self.layers(fused)
 

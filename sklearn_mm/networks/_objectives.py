@@ -1,16 +1,22 @@
 """What a network learns: the top over its encoders, the loss of a batch, and what happens around training."""
 
 import math
+from typing import Any
 
 import torch
 import torch.nn as nn
 
-from sklearn_mm.encoders import BagEncoder
+from sklearn_mm.blocks import BlockSpec
+from sklearn_mm.encoders import BagEncoder, Encoder
 from sklearn_mm.encoders._registry import auto_encoder
+from sklearn_mm.fusion import Fusion
 from sklearn_mm.fusion._registry import resolve_fusion
-from sklearn_mm.networks._heads import resolve_head
-from sklearn_mm.networks._tops import FusionTop
+from sklearn_mm.networks._block_encoders import BlockEncoders
+from sklearn_mm.networks._heads import Head, resolve_head
+from sklearn_mm.networks._tops import FusionTop, Top
+from sklearn_mm.networks.losses._base import Loss
 from sklearn_mm.networks.wide import settle_share
+from sklearn_mm.networks.wide._wide_linear import WideLinear
 from sklearn_mm.utils._component import checked_clone
 from sklearn_mm.utils._devices import on_cpu
 
@@ -33,19 +39,19 @@ class Objective(nn.Module):
 
     row_wise = True
 
-    def auto_encoder(self, spec):
+    def auto_encoder(self, spec: BlockSpec) -> Encoder:
         """Return the encoder that "auto" stands for, not built, for a block that ``spec`` describes."""
         return auto_encoder(spec.kind)
 
-    def encode(self, target):
+    def encode(self, target: Any) -> Any:
         """Return the target of rows as the array, or `Ragged`, that travels in the batches; None if there is none."""
         return target
 
-    def build_top(self, encoders, specs, target):
+    def build_top(self, encoders: BlockEncoders, specs: dict[str, BlockSpec], target: Any) -> Top:
         """Return the `Top` over built encoders; ``target`` is the encoded one of the training rows."""
         raise NotImplementedError
 
-    def loss(self, outputs, batch, top):
+    def loss(self, outputs: Any, batch: dict[str, Any], top: Top) -> torch.Tensor:
         """Return the loss of outputs: of each row or element, or of the batch, as ``row_wise`` says.
 
         ``batch`` is that of the outputs, a dict with ``present`` and, where there are any, ``target`` and ``weight``;
@@ -53,26 +59,28 @@ class Objective(nn.Module):
         """
         raise NotImplementedError
 
-    def score(self, outputs, batch):
+    def score(self, outputs: Any, batch: dict[str, Any]) -> torch.Tensor | None:
         """Return the score of each row, (batch,), whose mean is shown in training; None if there is none."""
         return None
 
-    def held_out_fraction(self, n_rows):
+    def held_out_fraction(self, n_rows: int) -> float:
         """Return which share of the rows had better be held out even where nobody asks for it."""
         return 0.0
 
-    def start(self, network, dataset, generator, end=math.inf, goes_on=False):
+    def start(
+        self, network: Any, dataset: Any, generator: torch.Generator, end: float = math.inf, goes_on: bool = False
+    ) -> Any:
         """Begin from the training rows; returns ``offsets`` of them, (n_rows, ...), to travel in the batches."""
         return None
 
-    def offsets(self, network, dataset):
+    def offsets(self, network: Any, dataset: Any) -> Any:
         """Return the ``offsets`` of rows that are not trained with."""
         return None
 
-    def end_epoch(self, net, validation):
+    def end_epoch(self, net: Any, validation: Any) -> None:
         """Learn from validation rows after an epoch, before they are validated with."""
 
-    def refit(self, network, dataset, end=math.inf):
+    def refit(self, network: Any, dataset: Any, end: float = math.inf) -> None:
         """Learn from all rows, those that were held out among them, when training has ended."""
 
 
@@ -93,22 +101,29 @@ class Supervised(Objective):
         What keeps blocks from being left behind in training.
     """
 
-    def __init__(self, criterion, fusion="auto", head="auto", wide=None, balancing=None):
+    def __init__(
+        self,
+        criterion: Loss,
+        fusion: str | Fusion = "auto",
+        head: str | Head = "auto",
+        wide: WideLinear | None = None,
+        balancing: str | None = None,
+    ):
         super().__init__()
         self.criterion = criterion
         self._unbuilt = {"fusion": fusion, "head": head, "wide": wide}  # in a dict, they are no submodules
         self._balancing = balancing
 
-    def auto_encoder(self, spec):
+    def auto_encoder(self, spec: BlockSpec) -> Encoder:
         encoder, wide = super().auto_encoder(spec), self._unbuilt["wide"]
         if wide is not None and isinstance(encoder, BagEncoder):  # the linear model weighs single words
             encoder.set_params(embedding_dim=wide.resolved_text_width(self.criterion))
         return encoder
 
-    def encode(self, target):
+    def encode(self, target: Any) -> Any:
         return self.criterion.encode(target)
 
-    def build_top(self, encoders, specs, target):
+    def build_top(self, encoders: BlockEncoders, specs: dict[str, BlockSpec], target: Any) -> Top:
         wide, share = self._unbuilt["wide"], 1.0
         if wide is not None:
             wide = checked_clone(wide).build(specs, self.criterion, target)
@@ -118,7 +133,7 @@ class Supervised(Objective):
         n_outputs = self.criterion.n_outputs
         return FusionTop(encoders, fusion, head, n_outputs, wide=wide, balancing=self._balancing, share=share)
 
-    def loss(self, outputs, batch, top):
+    def loss(self, outputs: Any, batch: dict[str, Any], top: Top) -> torch.Tensor:
         outputs, *unimodal = outputs if isinstance(outputs, tuple) else (outputs,)
         losses = self.criterion(outputs, batch["target"])
         if unimodal:
@@ -126,15 +141,17 @@ class Supervised(Objective):
             losses = losses + (own - own.detach())  # adds to the gradient; what is shown stays the loss of the outputs
         return losses
 
-    def score(self, outputs, batch):
+    def score(self, outputs: Any, batch: dict[str, Any]) -> torch.Tensor | None:
         outputs = outputs[0] if isinstance(outputs, tuple) else outputs
         return self.criterion.row_scores(outputs, batch["target"])
 
-    def held_out_fraction(self, n_rows):
+    def held_out_fraction(self, n_rows: int) -> float:
         wide = self._unbuilt["wide"]
         return 0.0 if wide is None else wide.held_out_fraction(n_rows, self.criterion)
 
-    def start(self, network, dataset, generator, end=math.inf, goes_on=False):
+    def start(
+        self, network: Any, dataset: Any, generator: torch.Generator, end: float = math.inf, goes_on: bool = False
+    ) -> Any:
         """Fit the linear model, and return its out-of-fold predictions of the training rows."""
         wide = network.top.wide
         if wide is None:
@@ -146,7 +163,7 @@ class Supervised(Objective):
             # it may know rows that are now held out
             return wide.cross_predict(dataset, self.criterion, generator, end, refit=True)
 
-    def offsets(self, network, dataset):
+    def offsets(self, network: Any, dataset: Any) -> Any:
         """Return the predictions of the linear model."""
         wide = network.top.wide
         if wide is None:
@@ -154,7 +171,7 @@ class Supervised(Objective):
         with on_cpu(wide):
             return wide.predict(dataset.select(wide.block_names))
 
-    def end_epoch(self, net, validation):
+    def end_epoch(self, net: Any, validation: Any) -> None:
         """Settle how much of the deep part's outputs is added to those of the linear model in prediction."""
         top = net.module_.top
         if top.wide is None or not top.wide.settles_share(self.criterion):
@@ -166,7 +183,7 @@ class Supervised(Objective):
         with on_cpu(self.criterion):
             top.share = settle_share(wide, deep, validation.target, validation.weight, self.criterion)
 
-    def refit(self, network, dataset, end=math.inf):
+    def refit(self, network: Any, dataset: Any, end: float = math.inf) -> None:
         """Fit the linear model to all rows, when those that were held out have told how good it is."""
         wide = network.top.wide
         if wide is not None:

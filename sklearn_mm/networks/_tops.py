@@ -1,10 +1,18 @@
 """The upper half of a network: from the features of all blocks to outputs."""
 
+from collections.abc import Iterator, Sequence
+from typing import Any
+
 import torch
 import torch.nn as nn
 
+from sklearn_mm.encoders import Features
+from sklearn_mm.fusion import Fusion
+from sklearn_mm.networks._block_encoders import BlockEncoders
+from sklearn_mm.networks._heads import Head
 from sklearn_mm.networks._modulation import GradientModulation
 from sklearn_mm.networks._unimodal import UnimodalHeads
+from sklearn_mm.networks.wide._wide_linear import WideLinear
 
 __all__ = ["BALANCING", "FusionTop", "Top"]
 
@@ -25,17 +33,18 @@ class Top(nn.Module):
     raw_blocks : list of str
         Blocks that it looks up in the batch, as they are, where this has no ``offsets``.
     out_features : int
-        Width of the vector of each row that `fuse` gives, if it does.
+        Width of the vector of each row that a transformer would give; None if there is none.
     """
 
     reads_tokens = True
     raw_blocks = ()
+    out_features = None
 
-    def forward(self, features, present, batch):
+    def forward(self, features: dict[str, Features], present: torch.Tensor, batch: dict[str, Any]) -> Any:
         """Return the outputs of each row of a batch."""
         raise NotImplementedError
 
-    def components(self):
+    def components(self) -> Iterator:
         """Yield the built components that it is made of, which may ``start`` and have ``parameter_groups``."""
         yield from ()
 
@@ -62,7 +71,17 @@ class FusionTop(Top):
         How much of the deep part's outputs is added to the wide part's in prediction.
     """
 
-    def __init__(self, encoders, fusion, head, n_outputs, *, wide=None, balancing=None, share=1.0):
+    def __init__(
+        self,
+        encoders: BlockEncoders,
+        fusion: Fusion,
+        head: Head,
+        n_outputs: int,
+        *,
+        wide: WideLinear | None = None,
+        balancing: str | None = None,
+        share: float = 1.0,
+    ):
         super().__init__()
         self.share = share
         widths = encoders.widths
@@ -75,31 +94,31 @@ class FusionTop(Top):
         self.out_features = fusion.out_features
 
     @property
-    def reads_tokens(self):
+    def reads_tokens(self) -> bool:
         return self.fusion.reads_tokens or (self.head is not None and self.head.reads_tokens)
 
     @property
-    def raw_blocks(self):
+    def raw_blocks(self) -> Sequence[str]:
         return () if self.wide is None else self.wide.block_names
 
-    def get_extra_state(self):
+    def get_extra_state(self) -> torch.Tensor:
         """Return what ``state_dict`` holds beside tensors that are trained or averaged."""
         return torch.tensor(self.share)
 
-    def set_extra_state(self, state):
+    def set_extra_state(self, state: torch.Tensor) -> None:
         """Take what `get_extra_state` gave."""
         self.share = state.item()
 
-    def components(self):
+    def components(self) -> Iterator:
         yield self.fusion
         if self.head is not None:
             yield self.head
 
-    def fuse(self, features, present):
+    def fuse(self, features: dict[str, Features], present: torch.Tensor) -> torch.Tensor:
         """Return the fused vector of each row, (batch, out_features)."""
         return self.fusion(features, present)
 
-    def forward(self, features, present, batch):
+    def forward(self, features: dict[str, Features], present: torch.Tensor, batch: dict[str, Any]) -> Any:
         """Return the outputs of each row, (batch, n_outputs).
 
         With ``balancing``, and in training only, they come with those of each block, (batch, n_blocks, n_outputs),

@@ -1,8 +1,10 @@
 """The base of the transformers that read one column of cells into one block."""
 
 from copy import copy
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
@@ -35,12 +37,12 @@ class BlockTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         super().__init_subclass__(**kwargs)
         send_with_settings(cls)
 
-    def fit(self, X, y=None):
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Learn from the cells of ``X``."""
         self.fit_transform(X, y)
         return self
 
-    def fit_transform(self, X, y=None):
+    def fit_transform(self, X: Any, y: Any = None) -> Any:
         """Learn from the cells of ``X`` and return their array; each cell is read once."""
         learner = copy(self)  # if it fails, nothing has changed
         array, _ = learner.fit_read(X, y)
@@ -48,11 +50,11 @@ class BlockTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         self._warn_of_fit()
         return array
 
-    def transform(self, X):
+    def transform(self, X: Any) -> Any:
         """Return the array for the cells of ``X``, one row per cell."""
         return self.read(X)[0]
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
         """Return names for the second axis of the array, whose entries scikit-learn counts as features.
 
         For texts these are the token ids of a row, for pictures their rows of pixels. Pipelines that make columns of an
@@ -76,7 +78,7 @@ class BlockTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
     def _warn_of_fit(self):
         """Warn of what `fit_read` noted; of several columns a `ModalityTransformer` warns at once."""
 
-    def set_output(self, *, transform=None):
+    def set_output(self, *, transform: Any = None) -> Self:
         """Do nothing: the output is an array of more than two dimensions or of ids, never a table."""
         return self
 

@@ -5,6 +5,7 @@ import os
 import warnings
 from contextlib import suppress
 from numbers import Integral
+from os import PathLike
 from uuid import uuid4
 
 import joblib
@@ -59,12 +60,12 @@ class BlockStore(BaseEstimator):
         "max_bytes": [Interval(Integral, 0, None, closed="left"), None],
     }
 
-    def __init__(self, location, max_bytes=None):
+    def __init__(self, location: str | PathLike, max_bytes: int | None = None):
         self.location = location
         self.max_bytes = max_bytes
 
     @property
-    def n_bytes(self):
+    def n_bytes(self) -> int:
         """How many bytes the store holds now."""
         n_bytes = 0
         for folder, _, names in os.walk(self._folder):
@@ -73,7 +74,7 @@ class BlockStore(BaseEstimator):
                     n_bytes += os.path.getsize(os.path.join(folder, name))
         return n_bytes
 
-    def clear(self):
+    def clear(self) -> None:
         """Remove all that the store holds, in all versions of its format, and nothing else."""
         location = self._location
         _warned.discard(location)

@@ -1,5 +1,7 @@
 """Rows that lie in memory-mapped files, as a lazy array that is read where it is used."""
 
+from typing import Any, Self
+
 import numpy as np
 
 __all__ = ["StoredRows"]
@@ -49,7 +51,7 @@ class StoredRows:
     >>> folder.cleanup()
     """
 
-    def __init__(self, sources, source, rows, dtype, row_shape):
+    def __init__(self, sources: tuple, source: Any, rows: Any, dtype: np.dtype, row_shape: tuple[int, ...]):
         self.sources = tuple(sources)
         self.source = np.asarray(source, dtype=np.int32)
         self.rows = np.asarray(rows, dtype=np.int64)
@@ -57,22 +59,22 @@ class StoredRows:
         self.row_shape = tuple(row_shape)
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, ...]:
         return (len(self), *self.row_shape)
 
     @property
-    def ndim(self):
+    def ndim(self) -> int:
         """Number of dimensions, that of the rows included."""
         return 1 + len(self.row_shape)
 
     @classmethod
-    def of(cls, array):
+    def of(cls, array: Any) -> Self:
         """Return a view of the rows of an array in memory: some of them are then chosen without a copy."""
         n_rows = len(array)
         return cls((array,), np.zeros(n_rows), np.arange(n_rows), array.dtype, array.shape[1:])
 
     @classmethod
-    def concatenate(cls, parts):
+    def concatenate(cls, parts: list[Self]) -> Self:
         """Return the rows of several `StoredRows`, of which there is at least one, one after the other.
 
         Parameters
@@ -95,20 +97,20 @@ class StoredRows:
         rows = np.concatenate([part.rows for part in parts])
         return cls(sources, np.concatenate(renumbered), rows, parts[0].dtype, parts[0].row_shape)
 
-    def spread(self, places, n_rows):
+    def spread(self, places: Any, n_rows: int) -> Self:
         """Return ``n_rows`` rows, of which those at ``places`` are these, and the others zeros."""
         source, rows = np.full(n_rows, _NOWHERE, dtype=np.int32), np.zeros(n_rows, dtype=np.int64)
         source[places], rows[places] = self.source, self.rows
         return self._view(source, rows)
 
-    def where(self, mask):
+    def where(self, mask: Any) -> Self:
         """Return the same rows, zeros where ``mask`` (n_rows,) is False."""
         return self._view(np.where(mask, self.source, _NOWHERE), self.rows)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.source)
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: Any) -> Any:
         if isinstance(key, tuple):  # also within rows, as of an array
             return np.asarray(self)[key]
         source = self.source[key]

@@ -41,7 +41,7 @@ def parameter(
     default : object
         Default value.
     constraints : list, default=None
-        What scikit-learn's `_parameter_constraints` has for it; None if `fit` does not check it.
+        What scikit-learn's ``_parameter_constraints`` has for it; None if ``fit`` does not check it.
     doc : str, default=None
         Its entry in the docstring: the type, to which the default is added, and below it the paragraph. Neighbours with
         one ``doc`` and one default share an entry.
@@ -64,22 +64,22 @@ def parameter(
 
 
 @dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(parameter,))
-def with_parameters(cls: _Class) -> _Class:
-    """Give a class what follows from its declared parameters and those of its bases, as `dataclasses.dataclass` does.
+def with_parameters(class_: _Class) -> _Class:
+    """Give a class what follows from its declared parameters and those of its bases, as dataclasses do.
 
     That is an ``__init__`` that stores them and does nothing else, ``_parameter_constraints``, and the section
     "Parameters" of the docstring, unless the class has written one. As in dataclasses, parameters come in the reverse
     order of the MRO, the last base's first, and of two that declare the same one the class that is earlier in the MRO
-    wins. Words in braces, in the docstring and in those of parameters, are what ``cls._doc_words`` has for them.
+    wins. Words in braces, in the docstring and in those of parameters, are what ``_doc_words`` has for them.
 
     Parameters
     ----------
-    cls : type
+    class_ : type
         The class, whose ``__init__`` is replaced.
 
     Returns
     -------
-    cls : type
+    class_ : type
         The same class.
 
     See Also
@@ -89,7 +89,7 @@ def with_parameters(cls: _Class) -> _Class:
     Examples
     --------
     >>> from sklearn_mm import MultimodalRegressor
-    >>> from sklearn_mm.utils._parameters import parameter, with_parameters
+    >>> from sklearn_mm.utils import parameter, with_parameters
     >>> @with_parameters
     ... class BoundedRegressor(MultimodalRegressor):
     ...     '''Predict numbers from a bound on.'''
@@ -103,17 +103,17 @@ def with_parameters(cls: _Class) -> _Class:
     >>> BoundedRegressor.__doc__.endswith("Least prediction.")
     True
     """
-    cls._own_parameters = {name: value for name, value in vars(cls).items() if isinstance(value, _Parameter)}
-    for name in cls._own_parameters:
-        delattr(cls, name)
-    parameters = _collect(cls)
-    _check_all_declared(cls, parameters)
-    cls.__init__ = _make_init(cls, parameters)
+    class_._own_parameters = {name: value for name, value in vars(class_).items() if isinstance(value, _Parameter)}
+    for name in class_._own_parameters:
+        delattr(class_, name)
+    parameters = _collect(class_)
+    _check_all_declared(class_, parameters)
+    class_.__init__ = _make_init(class_, parameters)
     constraints = {name: p.constraints for name, p in parameters.items() if p.constraints is not None}
-    cls._parameter_constraints = {**getattr(cls, "_parameter_constraints", {}), **constraints}
-    if cls.__doc__ is not None:
-        cls.__doc__ = _complete(cls.__doc__, parameters, getattr(cls, "_doc_words", {}))
-    return cls
+    class_._parameter_constraints = {**getattr(class_, "_parameter_constraints", {}), **constraints}
+    if class_.__doc__ is not None:
+        class_.__doc__ = _complete(class_.__doc__, parameters, getattr(class_, "_doc_words", {}))
+    return class_
 
 
 def _collect(cls):

@@ -1,12 +1,24 @@
 """Checks for people who write encoders, fusions, transformers or estimators of their own."""
 
+from typing import Any
+
+import pandas as pd
+import torch
+from numpy.typing import ArrayLike
+
+from sklearn_mm.blocks import BlockSpec
+from sklearn_mm.encoders import Encoder
+from sklearn_mm.fusion import Fusion
+from sklearn_mm.preprocessing import BlockTransformer
 from sklearn_mm.testing._component_checks import yield_encoder_checks, yield_fusion_checks
 from sklearn_mm.testing._estimator_checks import yield_estimator_checks, yield_transformer_checks
 
 __all__ = ["check_encoder", "check_estimator", "check_fusion", "check_transformer"]
 
 
-def check_encoder(encoder, spec=None, rows=None):
+def check_encoder(
+    encoder: Encoder, spec: BlockSpec | None = None, rows: torch.Tensor | dict[str, torch.Tensor] | None = None
+) -> None:
     """Check that an encoder does what estimators rely on; raise AssertionError with the reason where it does not.
 
     It is cloned and built, pickled and copied, run on rows in another order, in other batches and with other padding,
@@ -33,7 +45,7 @@ def check_encoder(encoder, spec=None, rows=None):
         check()
 
 
-def check_fusion(fusion):
+def check_fusion(fusion: Fusion) -> None:
     """Check that a fusion does what estimators rely on; raise AssertionError with the reason where it does not.
 
     It is cloned and built for one, two and four blocks, pickled and copied, run on rows in another order and in other
@@ -54,7 +66,7 @@ def check_fusion(fusion):
         check()
 
 
-def check_estimator(estimator, X, y):
+def check_estimator(estimator: Any, X: pd.DataFrame, y: ArrayLike) -> None:
     """Check that a multimodal estimator does what scikit-learn's tools and its users rely on.
 
     It is fitted some twenty times: choose few epochs and few rows. An AssertionError says what does not hold.
@@ -80,7 +92,7 @@ def check_estimator(estimator, X, y):
         check()
 
 
-def check_transformer(transformer, column):
+def check_transformer(transformer: BlockTransformer, column: pd.Series) -> None:
     """Check that a transformer of cells does what `ModalityTransformer` relies on.
 
     An AssertionError says what does not hold.

@@ -35,10 +35,10 @@ class CrossEntropyLoss(ClassifierLoss):
 
     _parameter_constraints = {"label_smoothing": [Interval(Real, 0, 1, closed="left")]}
 
-    def __init__(self, label_smoothing=0.0):
+    def __init__(self, label_smoothing: float = 0.0):
         self.label_smoothing = label_smoothing
 
-    def forward(self, outputs, target):
+    def forward(self, outputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Return the loss of each row, or of each row and label."""
         return _cross_entropy(outputs, target, self.yes_or_no, self.label_smoothing)
 
@@ -69,10 +69,10 @@ class FocalLoss(ClassifierLoss):
 
     _parameter_constraints = {"gamma": [Interval(Real, 0, None, closed="left")]}
 
-    def __init__(self, gamma=2.0):
+    def __init__(self, gamma: float = 2.0):
         self.gamma = gamma
 
-    def forward(self, outputs, target):
+    def forward(self, outputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Return the loss of each row, or of each row and label."""
         loss = _cross_entropy(outputs, target, self.yes_or_no)
         wrong = -torch.expm1(-loss)  # 1 - p

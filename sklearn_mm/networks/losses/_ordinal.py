@@ -1,5 +1,7 @@
 """The loss of classes in an order."""
 
+from typing import Self
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -49,10 +51,10 @@ class OrdinalLoss(ClassifierLoss):
     _parameter_constraints = {"order": ["array-like", None]}
     scores_classes = False
 
-    def __init__(self, order=None):
+    def __init__(self, order: list | None = None):
         self.order = order
 
-    def build(self, classes, multilabel=False, order=None):
+    def build(self, classes: np.ndarray, multilabel: bool = False, order: list | None = None) -> Self:
         """Take the classes, and the order that the target declares; the parameter goes first."""
         if multilabel:
             raise ValueError(
@@ -71,33 +73,33 @@ class OrdinalLoss(ClassifierLoss):
         self.n_outputs = len(classes) - 1
         return self
 
-    def fit_target(self, target, sample_weight):
+    def fit_target(self, target: np.ndarray, sample_weight: np.ndarray) -> None:
         """Start from the frequencies of the classes."""
         weight = np.bincount(self.ranks[target], sample_weight / sample_weight.mean(), minlength=len(self.ranks)) + 0.5
         above = 1 - np.cumsum(weight)[:-1] / weight.sum()
         logits = np.log(above / (1 - above))
         self._start = np.concatenate([logits[:1], np.log(np.expm1(-np.diff(logits)))])
 
-    def encode(self, target):
+    def encode(self, target: np.ndarray) -> np.ndarray:
         """Return the places of the classes in the order, int64 (n_rows,)."""
         return self.ranks[target].astype(np.int64)
 
-    def forward(self, outputs, target):
+    def forward(self, outputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Return the loss of each row, (batch,)."""
         logits, _ = self._above(outputs)
         above = (target.unsqueeze(1) > torch.arange(self.n_outputs, device=target.device)).to(logits.dtype)
         return F.binary_cross_entropy_with_logits(logits, above, reduction="none").sum(1)
 
-    def row_scores(self, outputs, target):
+    def row_scores(self, outputs: np.ndarray, target: np.ndarray) -> np.ndarray:
         """Return 1 where the likeliest class is the target; the mean is the accuracy."""
         return (self._log_probabilities(outputs).argmax(1) == target).float()
 
-    def decision_function(self, outputs):
+    def decision_function(self, outputs: np.ndarray) -> np.ndarray:
         """Return the logit of the second of two classes, (n_rows,), else logarithms of the probabilities."""
         scores = self._log_probabilities(torch.from_numpy(outputs)).numpy()[:, self.ranks]
         return scores[:, 1] - scores[:, 0] if self.n_outputs == 1 else scores
 
-    def predict_proba(self, outputs):
+    def predict_proba(self, outputs: np.ndarray) -> np.ndarray:
         """Return the probabilities of the classes, (n_rows, n_classes)."""
         return np.exp(self._log_probabilities(torch.from_numpy(outputs)).numpy()[:, self.ranks])
 

@@ -1,6 +1,7 @@
 """Losses of numbers: squared, absolute, Huber, quantile and Poisson."""
 
 from numbers import Real
+from typing import Self
 
 import numpy as np
 import torch
@@ -29,29 +30,29 @@ class RegressorLoss(Loss):
         What is subtracted from targets, and what they are divided by then; learnt by `fit_target`.
     """
 
-    def build(self, n_targets):
+    def build(self, n_targets: int) -> Self:
         """Take the number of targets; returns ``self``."""
         self.n_outputs = n_targets
         return self
 
-    def check(self, target, name="y"):
+    def check(self, target: np.ndarray, name: str = "y") -> None:
         """Raise where the loss has no meaning for a target, which ``name`` says to the user."""
 
-    def fit_target(self, target, sample_weight):
+    def fit_target(self, target: np.ndarray, sample_weight: np.ndarray) -> None:
         """Learn centre and scale from the targets (n_rows, n_targets) of the training rows."""
         self.center_, self.scale_ = self._center_and_scale(target, sample_weight)
         self._variance = _positive_or_one((_deviation(target, sample_weight) / self.scale_) ** 2)
 
-    def encode(self, target):
+    def encode(self, target: np.ndarray) -> np.ndarray:
         """Return shifted and scaled targets, float32 (n_rows, n_targets)."""
         return ((target - self.center_) / self.scale_).astype(np.float32)
 
-    def row_scores(self, outputs, target):
+    def row_scores(self, outputs: np.ndarray, target: np.ndarray) -> np.ndarray:
         """Return one minus the squared error in units of the training variance; the mean is close to R²."""
         error = (self._inverse_link(outputs) - target).square()
         return 1 - torch.mean(error / outputs.new_tensor(self._variance), dim=1)
 
-    def predict(self, outputs):
+    def predict(self, outputs: np.ndarray) -> np.ndarray:
         """Return predictions in the units of the targets, float64 (n_rows, n_targets)."""
         return self._inverse_link(torch.from_numpy(outputs).double()).numpy() * self.scale_ + self.center_
 
@@ -76,11 +77,11 @@ class SquaredErrorLoss(RegressorLoss):
     tensor([1., 9.])
     """
 
-    def forward(self, outputs, target):
+    def forward(self, outputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Return the loss of each row and target."""
         return (outputs - target).square()
 
-    def levels(self, target):
+    def levels(self, target: np.ndarray) -> np.ndarray | None:
         """Return the values of an encoded target (n_rows, 1) if they are few for so many rows, as ratings are."""
         values = np.unique(target)
         few = len(values) <= _MOST_LEVELS and len(target) >= _ROWS_PER_LEVEL * len(values)
@@ -103,7 +104,7 @@ class AbsoluteErrorLoss(RegressorLoss):
     tensor([1., 3.])
     """
 
-    def forward(self, outputs, target):
+    def forward(self, outputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Return the loss of each row and target."""
         return (outputs - target).abs()
 
@@ -133,10 +134,10 @@ class HuberLoss(RegressorLoss):
 
     _parameter_constraints = {"delta": [Interval(Real, 0, None, closed="neither")]}
 
-    def __init__(self, delta=1.0):
+    def __init__(self, delta: float = 1.0):
         self.delta = delta
 
-    def forward(self, outputs, target):
+    def forward(self, outputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Return the loss of each row and target."""
         return F.huber_loss(outputs, target, reduction="none", delta=self.delta)
 
@@ -165,10 +166,10 @@ class QuantileLoss(RegressorLoss):
 
     _parameter_constraints = {"quantile": [Interval(Real, 0, 1, closed="neither")]}
 
-    def __init__(self, quantile=0.5):
+    def __init__(self, quantile: float = 0.5):
         self.quantile = quantile
 
-    def forward(self, outputs, target):
+    def forward(self, outputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Return the loss of each row and target."""
         error = target - outputs
         return torch.maximum(self.quantile * error, (self.quantile - 1) * error)
@@ -191,7 +192,7 @@ class PoissonLoss(RegressorLoss):
     tensor([0., 1.])
     """
 
-    def check(self, target, name="y"):
+    def check(self, target: np.ndarray, name: str = "y") -> None:
         """Raise where a target is negative."""
         if target.min() < 0:
             negative = np.argwhere(target < 0)
@@ -200,7 +201,7 @@ class PoissonLoss(RegressorLoss):
                 f"{negative[0, 0]}). For such targets use loss='squared_error', 'absolute_error' or 'huber'."
             )
 
-    def forward(self, outputs, target):
+    def forward(self, outputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Return the loss of each row and target."""
         return outputs.exp() - target + torch.xlogy(target, target) - target * outputs
 

@@ -2,11 +2,13 @@
 
 import math
 from numbers import Integral, Real
+from typing import Any, Self
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+from sklearn_mm.blocks import BlockSpec
 from sklearn_mm.networks.losses._base import ClassifierLoss
 from sklearn_mm.networks.wide._block_model import BlockModel, batches, has_model
 from sklearn_mm.networks.wide._cross_fitting import cross_fit, fit
@@ -79,36 +81,44 @@ class WideLinear(Component):
         "min_rows_held_out": [Interval(Integral, 1, None, closed="left")],
     }
 
-    def __init__(self, n_folds=5, *, deep_share="auto", text_width="auto", min_rows_split=30, min_rows_held_out=50):
+    def __init__(
+        self,
+        n_folds: int = 5,
+        *,
+        deep_share: float = "auto",
+        text_width: int | str = "auto",
+        min_rows_split: int = 30,
+        min_rows_held_out: int = 50,
+    ):
         self.n_folds = n_folds
         self.deep_share = deep_share
         self.text_width = text_width
         self.min_rows_split = min_rows_split
         self.min_rows_held_out = min_rows_held_out
 
-    def resolved_text_width(self, loss):
+    def resolved_text_width(self, loss: Any) -> int:
         """Return in how many dimensions texts that name no encoder are read beside this."""
         if self.text_width != "auto":
             return self.text_width
         return 32 if isinstance(loss, ClassifierLoss) else 2
 
-    def initial_share(self, loss):
+    def initial_share(self, loss: Any) -> float:
         """Return how much of the deep part's outputs is added unless validation rows settle it."""
         if self.deep_share != "auto":
             return float(self.deep_share)
         return 0.25 if isinstance(loss, ClassifierLoss) else 1.0
 
-    def settles_share(self, loss):
+    def settles_share(self, loss: Any) -> bool:
         """Return whether validation rows, where there are any, settle how much is added, whatever the loss."""
         return self.deep_share == "auto"
 
-    def held_out_fraction(self, n_rows, loss):
+    def held_out_fraction(self, n_rows: int, loss: Any) -> float:
         """Return the least fraction of rows that are held out unasked, to settle the share; 0 for none."""
         if isinstance(loss, ClassifierLoss) or not self.settles_share(loss) or n_rows < self.min_rows_split:
             return 0.0
         return min(1 / 3, self.min_rows_held_out / n_rows)
 
-    def build(self, specs, loss, target):
+    def build(self, specs: dict[str, BlockSpec], loss: Any, target: Any) -> Self:
         """Make the weights, zero until `fit`, for the blocks that ``specs`` describe; returns ``self``.
 
         ``target`` is the encoded target of the training rows. Where ``loss`` names all values (levels) that it has,
@@ -126,26 +136,26 @@ class WideLinear(Component):
         self.settings = None
         return self
 
-    def forward(self, batch):
+    def forward(self, batch: dict[str, Any]) -> torch.Tensor:
         """Map a batch to the scores by each block of ``block_names``, and the intercept: (batch, n + 1, n_scores)."""
         scores = [model(batch["blocks"][name]) for name, model in zip(self.block_names, self.models, strict=True)]
         return torch.stack([*scores, self.intercept.expand(len(batch["present"]), -1)], 1)
 
-    def mask_absent(self, scores, present):
+    def mask_absent(self, scores: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
         """Return scores (batch, n + 1, n_scores) that are zero for the blocks which are absent."""
         return scores * F.pad(present[:, self.columns], (0, 1), value=True).unsqueeze(2)
 
-    def outputs(self, scores):
+    def outputs(self, scores: torch.Tensor) -> torch.Tensor:
         """Return the outputs (batch, n_outputs) that follow from scores (batch, n + 1, n_scores)."""
         scores = scores.sum(1)
         return scores if self.levels is None else scores.softmax(1) @ self.levels.to(scores).unsqueeze(1)
 
     @torch.no_grad()
-    def predict(self, dataset):
+    def predict(self, dataset: Any) -> torch.Tensor:
         """Return what `forward` gives for all rows of a ``BlockDataset``."""
         return torch.cat([self(batch) for batch in batches(dataset)])
 
-    def fit(self, dataset, loss, generator, end=math.inf):
+    def fit(self, dataset: Any, loss: Any, generator: torch.Generator, end: float = math.inf) -> torch.Tensor:
         """Fit the model to the rows of a ``BlockDataset`` of ``block_names``, and return their scores out of fold.
 
         The scores are like those of `forward`. ``end`` is when to be done, by ``time.perf_counter``, as far as that can
@@ -156,14 +166,16 @@ class WideLinear(Component):
         self._set_coef(coef)
         return out_of_fold
 
-    def cross_predict(self, dataset, loss, generator, end=math.inf, refit=False):
+    def cross_predict(
+        self, dataset: Any, loss: Any, generator: torch.Generator, end: float = math.inf, refit: bool = False
+    ) -> torch.Tensor:
         """Return the scores out of fold that `fit` gives, and leave the weights as they are, or `refit` them before."""
         design = self._design(dataset)
         if refit:
             self._refit(design, dataset, loss, end)
         return self._cross_fit(design, dataset, loss, generator, end)[1]
 
-    def refit(self, dataset, loss, end=math.inf):
+    def refit(self, dataset: Any, loss: Any, end: float = math.inf) -> None:
         """Fit the weights to other rows, with the terms and the settings that were found before."""
         self._refit(self._design(dataset), dataset, loss, end)
 

@@ -1,8 +1,12 @@
 """A column of pictures as one uint8 array."""
 
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
+from os import PathLike
+from typing import Any
 
 import numpy as np
+from joblib import Memory
 from PIL import ImageColor
 
 from sklearn_mm.blocks._specs import ImageSpec
@@ -11,6 +15,7 @@ from sklearn_mm.preprocessing.image._framing import Framing
 from sklearn_mm.preprocessing.image._picture_cells import common_layout
 from sklearn_mm.preprocessing.image._picture_decoder import PictureDecoder
 from sklearn_mm.preprocessing.media._transformer import MediaTransformer
+from sklearn_mm.storage import BlockStore
 from sklearn_mm.utils._messages import name_column
 from sklearn_mm.utils._validation import Interval, StrOptions, _fit_context
 
@@ -158,22 +163,22 @@ class ImageTransformer(MediaTransformer):
 
     def __init__(
         self,
-        size="auto",
+        size: str | int | tuple[int, int] = "auto",
         *,
-        resize="auto",
-        crop=None,
-        rotate=0,
-        color="RGB",
-        background="white",
-        value_range="auto",
-        mean="imagenet",
-        std="imagenet",
-        root=None,
-        loader=None,
-        lists="auto",
-        on_error="raise",
-        memory=None,
-        n_jobs=-1,
+        resize: str = "auto",
+        crop: tuple[int, int, int, int] | None = None,
+        rotate: float = 0,
+        color: str = "RGB",
+        background: str | int | tuple[int, int, int] = "white",
+        value_range: str | tuple[float, float] = "auto",
+        mean: str | float | Sequence[float] = "imagenet",
+        std: str | float | Sequence[float] = "imagenet",
+        root: str | PathLike | None = None,
+        loader: Callable | None = None,
+        lists: bool | str = "auto",
+        on_error: str = "raise",
+        memory: str | PathLike | Memory | BlockStore | None = None,
+        n_jobs: int = -1,
     ):
         self.size = size
         self.resize = resize
@@ -192,7 +197,7 @@ class ImageTransformer(MediaTransformer):
         self.n_jobs = n_jobs
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit_read(self, X, y=None):
+    def fit_read(self, X: Any, y: Any = None) -> tuple[Any, np.ndarray]:
         """Learn from a column of pictures and return their array, reading each once.
 
         Parameters

@@ -4,6 +4,7 @@ import os
 import warnings
 from dataclasses import replace
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -46,7 +47,7 @@ class MediaTransformer(BlockTransformer):
         "n_jobs": [Integral, None],
     }
 
-    def read(self, X):
+    def read(self, X: Any) -> tuple[Any, np.ndarray]:
         """Return the array of a column.
 
         Parameters
@@ -69,7 +70,7 @@ class MediaTransformer(BlockTransformer):
         self._report(decoder, failures, present, items, fitting=False)
         return items.gather(rows, present)
 
-    def content_keys(self, X):
+    def content_keys(self, X: Any) -> np.ndarray | None:
         """Return what identifies the content of each cell, without decoding any.
 
         Parameters
@@ -92,7 +93,7 @@ class MediaTransformer(BlockTransformer):
             return self.settle_keys(hash_cells(cells, self._fitted_decoder))
         return hash_cells(cells, self._make_decoder(self._explode(cells, name)))
 
-    def settle_keys(self, keys):
+    def settle_keys(self, keys: np.ndarray) -> np.ndarray:
         """Return keys of cells that were asked for before `fit` as they are after it, with what it learnt.
 
         Parameters

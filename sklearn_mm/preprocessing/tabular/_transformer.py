@@ -2,6 +2,7 @@
 
 import warnings
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -123,7 +124,14 @@ class TabularTransformer(BlockTransformer):
         ],
     }
 
-    def __init__(self, kinds="auto", scaling="robust", add_indicator=True, max_categories=1000, min_frequency=None):
+    def __init__(
+        self,
+        kinds: str | dict = "auto",
+        scaling: str = "robust",
+        add_indicator: bool = True,
+        max_categories: int | None = 1000,
+        min_frequency: int | float | None = None,
+    ):
         self.kinds = kinds
         self.scaling = scaling
         self.add_indicator = add_indicator
@@ -131,7 +139,7 @@ class TabularTransformer(BlockTransformer):
         self.min_frequency = min_frequency
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit_read(self, X, y=None):
+    def fit_read(self, X: Any, y: Any = None) -> tuple[Any, np.ndarray]:
         """Learn from a table and read it.
 
         Parameters
@@ -175,12 +183,12 @@ class TabularTransformer(BlockTransformer):
         )
         return self._assemble(parts, missing)
 
-    def read(self, X):
+    def read(self, X: Any) -> tuple[Any, np.ndarray]:
         """Read a table with what was learnt; see `fit_read` for what it takes and returns."""
         check_is_fitted(self)
         return self._assemble(*_read_columns(self._readers, self._select(X), "read"))
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return the names of the numbers, then those of the codes.
 
         Parameters

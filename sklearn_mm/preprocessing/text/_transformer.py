@@ -2,9 +2,13 @@
 
 import copy
 import os
+from collections.abc import Callable
 from numbers import Integral
+from os import PathLike
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 from tokenizers import Tokenizer
 
@@ -164,18 +168,18 @@ class TextTransformer(BlockTransformer):
 
     def __init__(
         self,
-        tokenizer="word",
+        tokenizer: str | PathLike | Tokenizer | Callable = "word",
         *,
-        lowercase=True,
-        strip_accents=False,
-        stop_words=None,
-        pos_tags=None,
-        vocab_size=20_000,
-        min_frequency=1,
-        max_length="auto",
-        char_ngram_range=(3, 6),
-        word_ngram_range=(1, 2),
-        lists="auto",
+        lowercase: bool = True,
+        strip_accents: bool = False,
+        stop_words: str | list[str] | None = None,
+        pos_tags: str | Callable | None = None,
+        vocab_size: int = 20_000,
+        min_frequency: int = 1,
+        max_length: int | str = "auto",
+        char_ngram_range: tuple[int, int] | None = (3, 6),
+        word_ngram_range: tuple[int, int] | None = (1, 2),
+        lists: bool | str = "auto",
     ):
         self.tokenizer = tokenizer
         self.lowercase = lowercase
@@ -190,7 +194,7 @@ class TextTransformer(BlockTransformer):
         self.lists = lists
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit_read(self, X, y=None):
+    def fit_read(self, X: Any, y: Any = None) -> tuple[Any, np.ndarray]:
         """Learn the vocabulary and the length of a row, and return the ids and which cells are there.
 
         Parameters
@@ -238,7 +242,7 @@ class TextTransformer(BlockTransformer):
         )
         return items.gather(pad(flat, lengths, present, max_length), present)
 
-    def read(self, X):
+    def read(self, X: Any) -> tuple[Any, np.ndarray]:
         """Return the ids and which cells are there.
 
         Parameters
@@ -262,7 +266,7 @@ class TextTransformer(BlockTransformer):
             flat, lengths = self._token_ids.encode(self._normalize(items.cells[present]))
         return items.gather(pad(flat, lengths, present, self.spec_.shape[0]), present)
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: ArrayLike | Ragged) -> np.ndarray:
         """Return the strings that rows of ids stand for, as far as the tokenizer keeps them.
 
         "word" and callables give the tokens joined by spaces, "char" the characters, "bpe", "wordpiece", "unigram" and
