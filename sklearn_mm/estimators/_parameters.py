@@ -152,7 +152,7 @@ class TrainingParameters:
         doc="""{"auto", "ema"} or None
         "ema" validates and predicts with an exponential moving average of the weights, which looks back over about a
         tenth of the steps and evens out rough ones; None takes the weights as they are. "auto" is "ema" for
-        ``lr_schedule="constant"`` and None for schedules that calm down by themselves. Not in `partial_fit`.""",
+        ``lr_schedule="constant"`` and None for schedules that calm down by themselves. Not in ``partial_fit``.""",
     )
     warm_start: bool = parameter(
         default=False,
