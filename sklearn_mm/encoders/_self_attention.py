@@ -7,9 +7,9 @@ import torch
 import torch.nn as nn
 
 from sklearn_mm.blocks import BlockSpec
-from sklearn_mm.encoders._attention_layers import AttentionLayers, waves
 from sklearn_mm.encoders._base import Features, TextEncoder
 from sklearn_mm.encoders._registry import register_encoder
+from sklearn_mm.encoders._self_attention_layers import AttentionLayers, waves
 from sklearn_mm.utils._token_pooling import check_heads
 from sklearn_mm.utils._validation import Interval, StrOptions
 

@@ -13,8 +13,8 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import indexable
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_mm.estimators._build_network import build_network, copied_network
 from sklearn_mm.estimators._fixed_parameters import check_unchanged, parameters_of_network
-from sklearn_mm.estimators._network import build_network, copied_network
 from sklearn_mm.estimators._parameters import FITTED_ATTRIBUTES, InputParameters, RunParameters, TrainingParameters
 from sklearn_mm.estimators._reader import Reader, check_rows, check_weight, leave_out_weightless
 from sklearn_mm.estimators._targets import Target

@@ -2,7 +2,7 @@
 
 from sklearn.base import BaseEstimator
 
-from sklearn_mm.inputs._parameters import same_parameters
+from sklearn_mm.inputs._same_parameters import same_parameters
 from sklearn_mm.utils._held_module import hold
 from sklearn_mm.utils._messages import abbreviated_repr
 

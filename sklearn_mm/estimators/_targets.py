@@ -1,17 +1,14 @@
 """What a target is: classes, labels, numbers, or none; what is learnt of it, and what its elements weigh."""
 
-import warnings
 from copy import copy
-from math import inf
-from numbers import Real
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
-from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
+from sklearn_mm.estimators._class_weights import class_weights, label_weights
 from sklearn_mm.estimators._target_checks import check_labels, check_numbers
 from sklearn_mm.utils._validation import _check_partial_fit_first_call, _check_y
 
@@ -191,7 +188,20 @@ class ClassTarget(Target):
 
     def weighed(self, encoded: Any, partial: bool = False) -> Self:
         target = copy(self)
-        target._weights = self._label_weights(encoded) if self.is_multilabel else self._class_weights(encoded, partial)
+        if self.is_multilabel:
+            target._weights = label_weights(self.class_weight, encoded)
+            return target
+        used = np.unique(encoded)
+        if len(used) < 2 and not partial:
+            raise ValueError(
+                f"{self.owner} needs at least two classes in the rows with a weight above 0, got one class: "
+                f"{self.classes_[used].tolist()}."
+            )
+        target._weights = class_weights(self.class_weight, self.classes_, encoded)
+        if not partial and not target._weights[used].any():
+            raise ValueError(
+                f"class_weight must leave a class that counts, got only zeros for {self.classes_[used].tolist()}."
+            )
         return target
 
     def element_weight(self, encoded: Any, sample_weight: np.ndarray | None) -> np.ndarray:
@@ -217,67 +227,6 @@ class ClassTarget(Target):
                 raise ValueError(f"Multi-label targets must be 0 or 1, got {other[:5].tolist()} among them.")
             return y.astype(np.int64)
         return _check_y(y, estimator=self.owner)
-
-    def _label_weights(self, encoded):
-        """Return the weights of the zeros and ones of each label, (n_labels, 2)."""
-        choices = self.class_weight
-        if not isinstance(choices, list):
-            choices = [choices] * len(self.classes_)
-        if len(choices) != len(self.classes_):
-            raise ValueError(
-                f"class_weight must have one dict for each of the {len(self.classes_)} labels, got {len(choices)}."
-            )
-        for choice in choices:
-            if isinstance(choice, dict) and not {0, 1}.issuperset(choice):
-                unknown = [label for label in choice if label not in (0, 1)]
-                raise ValueError(f"class_weight names {unknown}, which is not among the labels [0, 1].")
-        columns = zip(choices, encoded.T, strict=True)
-        return np.stack([_class_weight(choice, np.arange(2), column) for choice, column in columns])
-
-    def _class_weights(self, encoded, partial):
-        """Return the weights of the classes, (n_classes,)."""
-        used = np.unique(encoded)
-        if len(used) < 2 and not partial:
-            raise ValueError(
-                f"{self.owner} needs at least two classes in the rows with a weight above 0, got one class: "
-                f"{self.classes_[used].tolist()}."
-            )
-        if isinstance(self.class_weight, list):
-            raise ValueError("class_weight takes a list of dicts for multi-label targets only; pass a dict.")
-        weights = _class_weight(self.class_weight, self.classes_, encoded)
-        if not partial and not weights[used].any():
-            raise ValueError(
-                f"class_weight must leave a class that counts, got only zeros for {self.classes_[used].tolist()}."
-            )
-        return weights
-
-
-def _class_weight(choice, labels, target):
-    """Return the weight of each label by a ``class_weight``; ``target`` holds numbers of labels, not all of them."""
-    if isinstance(choice, dict):
-        _check_class_weight(choice, labels.tolist())
-        return np.array([choice.get(label, 1.0) for label in labels.tolist()], dtype=np.float64)
-    weights = np.ones(len(labels))
-    used = np.unique(target)
-    weights[used] = compute_class_weight(choice, classes=used, y=target)
-    return weights
-
-
-def _check_class_weight(weights, labels):
-    """Raise where a weight is none; warn of keys that are no label if, as in a misspelt dict, a label has no key."""
-    if not all(isinstance(weight, Real) and 0 <= weight < inf for weight in weights.values()):
-        raise ValueError(f"class_weight must have numbers from 0 on, got {weights}.")
-    if not any(weights.get(label, 1) for label in labels):
-        raise ValueError(f"class_weight must leave a class that counts, got only zeros: {weights}.")
-    unknown = [label for label in weights if label not in labels]
-    weightless = [label for label in labels if label not in weights]
-    if unknown and weightless:  # otherwise they may well be classes that a fold lacks
-        alike = {str(label) for label in unknown} & {str(label) for label in weightless}
-        warnings.warn(
-            f"class_weight names {unknown}, which no row of y is; {weightless} are not named and count with weight 1."
-            + (f" Keys need the type of the labels, {type(weightless[0]).__name__}." if alike else ""),
-            stacklevel=2,
-        )
 
 
 def _declared_order(y, classes):

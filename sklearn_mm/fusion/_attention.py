@@ -6,9 +6,9 @@ from typing import Self
 import torch
 import torch.nn as nn
 
-from sklearn_mm.fusion._attention_layers import FusionLayer
 from sklearn_mm.fusion._base import FeaturesByName, Fusion
 from sklearn_mm.fusion._block_tokens import make_parts
+from sklearn_mm.fusion._cross_attention import FusionLayer
 from sklearn_mm.utils._token_pooling import check_heads, masked_mean
 from sklearn_mm.utils._validation import Interval
 

@@ -4,7 +4,7 @@ from numbers import Integral
 
 from pandas.api.types import is_numeric_dtype
 
-from sklearn_mm.inputs._columns import is_all_missing
+from sklearn_mm.inputs._column_contents import is_all_missing
 from sklearn_mm.inputs._detect import Detected, detect_kind
 from sklearn_mm.utils._messages import first_few
 from sklearn_mm.utils._registry import did_you_mean

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from sklearn_mm.inputs._columns import filled, holds_objects, holds_strings, is_all_missing, is_constant
+from sklearn_mm.inputs._column_contents import filled, holds_objects, holds_strings, is_all_missing, is_constant
 from sklearn_mm.inputs._modalities import MODALITIES
 from sklearn_mm.preprocessing.cells._lists import empty_rows, holds_nothing, is_list
 from sklearn_mm.preprocessing.image._picture_cells import looks_like_picture

@@ -6,7 +6,7 @@ from sklearn_mm.blocks import Blocks
 from sklearn_mm.inputs._base import Input
 from sklearn_mm.inputs._column_assignment import as_list, looks
 from sklearn_mm.inputs._modalities import MODALITIES
-from sklearn_mm.inputs._parameters import is_auto
+from sklearn_mm.inputs._same_parameters import is_auto
 from sklearn_mm.utils._registry import did_you_mean
 
 __all__ = ["respecify"]

@@ -6,7 +6,7 @@ import warnings
 import pandas as pd
 
 from sklearn_mm.inputs._column_assignment import looks
-from sklearn_mm.inputs._columns import is_all_missing, is_constant
+from sklearn_mm.inputs._column_contents import is_all_missing, is_constant
 
 __all__ = ["warn_of_ignored"]
 

@@ -8,7 +8,7 @@ import torch.nn as nn
 from sklearn_mm.blocks import ImageSpec
 from sklearn_mm.encoders import Encoder
 from sklearn_mm.inputs._base import Input, own
-from sklearn_mm.inputs._columns import filled
+from sklearn_mm.inputs._column_contents import filled
 from sklearn_mm.inputs._picture_files import lead_to_pictures
 from sklearn_mm.preprocessing import ImageTransformer
 from sklearn_mm.preprocessing.cells._lists import holds_nothing, is_list

@@ -7,7 +7,7 @@ from sklearn.base import clone
 
 from sklearn_mm.inputs._base import Input
 from sklearn_mm.inputs._modalities import MODALITIES
-from sklearn_mm.inputs._parameters import is_auto
+from sklearn_mm.inputs._same_parameters import is_auto
 from sklearn_mm.utils._pillow_settings import send_with_settings
 from sklearn_mm.utils._validation import (
     StrOptions,

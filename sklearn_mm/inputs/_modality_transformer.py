@@ -18,7 +18,7 @@ from sklearn_mm.inputs._column_assignment import claim_columns
 from sklearn_mm.inputs._explanation import blocks_of, explain
 from sklearn_mm.inputs._ignored import warn_of_ignored
 from sklearn_mm.inputs._mixin import InputsMixin
-from sklearn_mm.inputs._parameters import same_parameters
+from sklearn_mm.inputs._same_parameters import same_parameters
 from sklearn_mm.preprocessing.containers._frame import as_frame
 from sklearn_mm.preprocessing.containers._tables import check_unique_labels
 from sklearn_mm.preprocessing.text._truncation import warn_of_cut_texts

@@ -1,6 +1,6 @@
 """How a block is read for its encoder (the preprocessing that goes with a model): asked for, chosen, contradicted."""
 
-from sklearn_mm.inputs._parameters import comparable, equivalent, is_auto, same_parameters
+from sklearn_mm.inputs._same_parameters import comparable, equivalent, is_auto, same_parameters
 from sklearn_mm.preprocessing import BlockTransformer
 
 __all__ = ["Reading", "find_mismatch"]

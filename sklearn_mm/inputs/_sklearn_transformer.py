@@ -6,7 +6,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mm.blocks import TabularSpec
-from sklearn_mm.inputs._columns import holds_strings
+from sklearn_mm.inputs._column_contents import holds_strings
 from sklearn_mm.preprocessing import BlockTransformer
 from sklearn_mm.preprocessing.cells._missing import missing_rows
 from sklearn_mm.preprocessing.tabular._vectors import is_vector

@@ -7,7 +7,7 @@ import pandas as pd
 from sklearn_mm.blocks import TabularSpec
 from sklearn_mm.encoders import Encoder
 from sklearn_mm.inputs._base import Input, own
-from sklearn_mm.inputs._columns import detect_table_kind
+from sklearn_mm.inputs._column_contents import detect_table_kind
 from sklearn_mm.inputs._sklearn_transformer import NumbersTransformer
 from sklearn_mm.preprocessing import BlockTransformer, TabularTransformer
 from sklearn_mm.utils._validation import HasMethods, StrOptions

@@ -5,7 +5,7 @@ from dataclasses import replace
 from sklearn_mm.blocks import BlockSpec, TextSpec
 from sklearn_mm.encoders import Encoder
 from sklearn_mm.inputs._base import Input
-from sklearn_mm.inputs._parameters import is_auto
+from sklearn_mm.inputs._same_parameters import is_auto
 from sklearn_mm.preprocessing import TextTransformer
 
 __all__ = ["TextInput"]

@@ -12,7 +12,7 @@ from PIL import Image
 
 from sklearn_mm import ImageInput, ModalityTransformer
 from sklearn_mm.inputs import detect_kinds
-from sklearn_mm.inputs._columns import detect_table_kind, is_all_missing
+from sklearn_mm.inputs._column_contents import detect_table_kind, is_all_missing
 from sklearn_mm.preprocessing import ImageTransformer
 
 RNG = np.random.default_rng(0)

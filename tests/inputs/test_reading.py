@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn_mm import ImageInput, ModalityTransformer, MultimodalClassifier, TabularInput, TextInput
 from sklearn_mm.encoders import Features, ImageEncoder, MLPEncoder, TextEncoder
 from sklearn_mm.inputs import respecify
-from sklearn_mm.inputs._parameters import comparable, equivalent
+from sklearn_mm.inputs._same_parameters import comparable, equivalent
 from sklearn_mm.preprocessing import ImageTransformer, TabularTransformer, TextTransformer
 
 

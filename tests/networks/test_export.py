@@ -7,7 +7,7 @@ import torch
 
 from sklearn_mm import ImageInput, ModalityTransformer, TextInput
 from sklearn_mm.encoders._registry import ENCODERS
-from sklearn_mm.estimators._network import build_network
+from sklearn_mm.estimators._build_network import build_network
 from sklearn_mm.fusion._registry import fusions
 from sklearn_mm.networks import SquaredErrorLoss, WideLinear
 from sklearn_mm.networks._objectives import Supervised

@@ -5,7 +5,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from sklearn_mm.encoders import Features
 from sklearn_mm.fusion import AttentionFusion, BottleneckFusion
-from sklearn_mm.fusion._attention_layers import FusionLayer
+from sklearn_mm.fusion._cross_attention import FusionLayer
 
 
 def copy_attention(ours, theirs):

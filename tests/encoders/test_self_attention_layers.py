@@ -3,7 +3,7 @@ import torch
 import torch.nn as nn
 
 from sklearn_mm.encoders import SelfAttentionEncoder, ViTEncoder
-from sklearn_mm.encoders._attention_layers import AttentionLayers, waves
+from sklearn_mm.encoders._self_attention_layers import AttentionLayers, waves
 from sklearn_mm.preprocessing import ImageSpec, TextSpec
 
 MASK = torch.tensor([[True, True, True, False, False], [True, False, False, False, False], [True] * 5])
