@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "datasets": set(),
     "inputs": {"blocks", "storage", "preprocessing", "encoders"},
     "networks": {"blocks", "encoders", "fusion"},
-    "training": {"blocks", "storage", "encoders", "fusion", "networks", "preprocessing"},
+    "training": {"blocks", "storage", "encoders"},
     "estimators": {"blocks", "storage", "inputs", "preprocessing", "encoders", "fusion", "networks", "training"},
     "testing": {"blocks", "storage", "inputs", "preprocessing", "encoders", "fusion", "networks"},
 }

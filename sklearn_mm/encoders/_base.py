@@ -61,6 +61,7 @@ class Encoder(Component):
     required_reading = ()
     kind = None  # the modality that the encoder reads; None: any
     fixed_length = False  # whether the layers depend on the length of a row, so that padding must not be trimmed
+    predicts_in_float64 = False  # whether it is so small that a network of its like alone may
     length_costs = True  # whether long rows take much longer than short ones, so that they had better not share batches
 
     @property
@@ -164,6 +165,7 @@ class TabularEncoder(Encoder):
     """
 
     kind = "tabular"
+    predicts_in_float64 = True
 
     def prepare(self, x: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Turn int32 codes into the int64 that embedding layers take, and numbers into the dtype of the weights."""

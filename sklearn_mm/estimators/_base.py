@@ -184,7 +184,7 @@ class BaseMultimodal(
         try:
             yield learner, FitTasks(self, learner, context)
         except KeyboardInterrupt:
-            if getattr(learner, "history_", None) is not getattr(self, "history_", None):  # its training has ended
+            if getattr(learner, "history_", None) is not getattr(self, "history_", None):  # its training had begun
                 take_over(self, learner)
             raise
         take_over(self, learner)

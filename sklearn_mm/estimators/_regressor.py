@@ -73,8 +73,8 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, SupervisedMultimodal
         doc="""bool or "auto"
         Whether to stop when ``scoring`` on the validation rows no longer gets better, and to restore the best epoch's
         weights. "auto" does so if validation rows are passed to `fit`, and if there is a wide part and are 30 rows or
-        more: then at least 50 rows, but no more than a third, are held out, which also settle how much of the rest is
-        added to the wide part. Without validation rows, all of it is.""",
+        more: then at least 50 rows, but no more than a third, or ``validation_fraction`` if that is more, are held out,
+        which also settle how much of the rest is added to the wide part. Without validation rows, all of it is.""",
     )
 
     _resolve_loss = staticmethod(resolve_regressor_loss)

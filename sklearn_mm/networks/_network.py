@@ -16,7 +16,7 @@ __all__ = ["MultimodalNetwork"]
 class MultimodalNetwork(nn.Module):
     """The network of all multimodal estimators: what encodes the blocks, and what is made of their features.
 
-    A batch is a dict as `BlockEncoders` take it. The top may look for more in it, such as ``offsets``.
+    A batch is a dict as `BlockEncoders` take it. The top may look for more in it, such as ``base_scores``.
 
     Parameters
     ----------

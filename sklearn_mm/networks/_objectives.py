@@ -54,8 +54,8 @@ class Objective(nn.Module):
     def loss(self, outputs: Any, batch: dict[str, Any], top: Top) -> torch.Tensor:
         """Return the loss of outputs: of each row or element, or of the batch, as ``row_wise`` says.
 
-        ``batch`` is that of the outputs, a dict with ``present`` and, where there are any, ``target`` and ``weight``;
-        ``top`` gave the outputs. Where the loss is not row-wise, the batch has no ``blocks``.
+        ``batch`` is that of the outputs, without ``blocks`` and ``features``: a dict of ``present``, ``weight`` and,
+        where there are any, ``target`` and ``base_scores``; ``top`` gave the outputs.
         """
         raise NotImplementedError
 
@@ -70,11 +70,14 @@ class Objective(nn.Module):
     def start(
         self, network: Any, dataset: Any, generator: torch.Generator, end: float = math.inf, goes_on: bool = False
     ) -> Any:
-        """Begin from the training rows; returns ``offsets`` of them, (n_rows, ...), to travel in the batches."""
+        """Begin from the training rows; returns ``base_scores`` of them, (n_rows, ...), which travel in the batches.
+
+        Whoever returns some also has ``base_scores`` for rows that are validated with.
+        """
         return None
 
-    def offsets(self, network: Any, dataset: Any) -> Any:
-        """Return the ``offsets`` of rows that are not trained with."""
+    def base_scores(self, network: Any, dataset: Any) -> Any:
+        """Return the ``base_scores`` of rows that are not trained with."""
         return None
 
     def end_epoch(self, net: Any, validation: Any) -> None:
@@ -163,7 +166,7 @@ class Supervised(Objective):
             # it may know rows that are now held out
             return wide.cross_predict(dataset, self.criterion, generator, end, refit=True)
 
-    def offsets(self, network: Any, dataset: Any) -> Any:
+    def base_scores(self, network: Any, dataset: Any) -> Any:
         """Return the predictions of the linear model."""
         wide = network.top.wide
         if wide is None:
@@ -174,10 +177,10 @@ class Supervised(Objective):
     def end_epoch(self, net: Any, validation: Any) -> None:
         """Settle how much of the deep part's outputs is added to those of the linear model in prediction."""
         top = net.module_.top
-        if top.wide is None or not top.wide.settles_share(self.criterion):
+        if top.wide is None or not top.wide.settles_share():
             return
         present = torch.from_numpy(validation.blocks.present)
-        wide = top.wide.outputs(top.wide.mask_absent(validation.offsets, present))
+        wide = top.wide.outputs(top.wide.mask_absent(validation.base_scores, present))
         top.share = 1.0
         deep = torch.from_numpy(net.map(net.module_, validation)) - wide
         with on_cpu(self.criterion):

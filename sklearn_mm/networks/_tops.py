@@ -31,7 +31,7 @@ class Top(nn.Module):
     reads_tokens : bool
         Whether the blocks' tokens may change the outputs. Where they do not, those of frozen encoders are not kept.
     raw_blocks : list of str
-        Blocks that it looks up in the batch, as they are, where this has no ``offsets``.
+        Blocks that it looks up in the batch, as they are, where this has no ``base_scores``.
     out_features : int
         Width of the vector of each row that a transformer would give; None if there is none.
     """
@@ -133,7 +133,7 @@ class FusionTop(Top):
         fused = self.fusion(features, present)
         if self.wide is None:
             return fused if self.head is None else self.head(fused, features, present)
-        scores = batch["offsets"] if "offsets" in batch else self.wide(batch)  # (batch, n_blocks + 1, n_scores)
+        scores = batch["base_scores"] if "base_scores" in batch else self.wide(batch)  # (batch, n_blocks + 1, n_scores)
         scores = self.wide.mask_absent(scores, present)
         if self.head is not None:  # it may say more where it knows what the linear model says
             fused = self.head(torch.cat([fused, scores[:, :-1].flatten(1)], 1), features, present)

@@ -36,8 +36,8 @@ class BlockDataset(Dataset):
         Blocks of padded ids by whose length rows may be put together in training.
     raw : collection of str, default=()
         Blocks that come as they are even if there are features of them.
-    offsets : torch.Tensor of shape (n_rows, ...), default=None
-        What is known of the outputs of the rows beforehand; then no block comes beside its features.
+    base_scores : torch.Tensor of shape (n_rows, ...), default=None
+        What the top has of the rows beforehand (base margins); then no block comes beside its features.
     """
 
     blocks: Blocks
@@ -46,15 +46,19 @@ class BlockDataset(Dataset):
     trim: Collection[str] = ()
     group: Collection[str] = ()
     raw: Collection[str] = ()
-    offsets: torch.Tensor | None = None
+    base_scores: torch.Tensor | None = None
 
     def __len__(self):
         return len(self.blocks)
 
     def __getitem__(self, rows):
-        """Return the batch of ``rows`` (a slice or int64 array), a dict: see `MultimodalNetwork`."""
+        """Return the batch of ``rows`` (a slice or int64 array).
+
+        It is a dict of ``blocks`` (by name: tensors, or a dict of tensors), ``present`` (batch, n_blocks) and, where
+        there are any, ``features``, ``base_scores``, ``target`` and ``weight``.
+        """
         features = {name: array for name, (_, array) in self.blocks.features.items()}
-        encoded = set(features) - (set(self.raw) if self.offsets is None else set())
+        encoded = set(features) - (set(self.raw) if self.base_scores is None else set())
         batch = {
             "blocks": {
                 name: self._tensors(name, array[rows]) for name, array in self.blocks.items() if name not in encoded
@@ -63,7 +67,7 @@ class BlockDataset(Dataset):
         }
         if features:
             batch["features"] = {name: self._tensors(name, array[rows]) for name, array in features.items()}
-        for key in ("offsets", "target", "weight"):
+        for key in ("base_scores", "target", "weight"):
             values = getattr(self, key)
             if values is not None:
                 batch[key] = self._tensors(key, values[rows]) if isinstance(values, Ragged) else _own(values, rows)

@@ -250,7 +250,7 @@ class MultimodalNet(NeuralNet):
 
     def _backward_whole(self, batch):
         """Do so where the loss is one of all rows and not a mean over them."""
-        data = self._without_blocks(batch)
+        data = to_tensor(_without_blocks(batch.data), device=self.device)
 
         def backward(outputs):
             super(MultimodalNet, self)._zero_grad_optimizer()
@@ -269,12 +269,12 @@ class MultimodalNet(NeuralNet):
         if self.criterion_.row_wise or len(batch) <= self.batch_size:
             return _joined([self._evaluate(part) for part in batch.parts(self.batch_size)])
         outputs = _joined_rows([self.infer(part.data) for part in batch.parts(self.batch_size)])
-        data = self._without_blocks(batch)
+        data = to_tensor(_without_blocks(batch.data), device=self.device)
         return _Step(self._loss(outputs, data), outputs, self._score(outputs, data), len(batch))
 
     def _evaluate(self, part):
         data = to_tensor(part.data, device=self.device)
-        outputs = self.infer(data)
+        outputs, data = self.infer(data), _without_blocks(data)
         return _Step(self._loss(outputs, data), outputs, self._score(outputs, data), len(part))
 
     def _loss(self, outputs, data):
@@ -288,11 +288,6 @@ class MultimodalNet(NeuralNet):
 
     def _scaled(self, loss):
         return loss if self.grad_scaler_ is None else self.grad_scaler_.scale(loss)
-
-    def _without_blocks(self, batch):
-        """Return what a loss may look at of a batch whose blocks are computed in parts."""
-        data = {key: value for key, value in batch.data.items() if key not in ("blocks", "features")}
-        return to_tensor(data, device=self.device)
 
     def _noted(self, step, name):
         """Note the score of a batch, and return what skorch wants to know of it."""
@@ -352,6 +347,11 @@ def _at_least_float32(outputs):
     if isinstance(outputs, tuple):
         return tuple(map(_at_least_float32, outputs))
     return outputs.float() if outputs.dtype in (torch.bfloat16, torch.float16) else outputs
+
+
+def _without_blocks(data):
+    """Return what a loss may look at of a batch, whose blocks may be computed in parts."""
+    return {key: value for key, value in data.items() if key not in ("blocks", "features")}
 
 
 def _joined(steps):

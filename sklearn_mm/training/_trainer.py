@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from sklearn_mm.encoders import TabularEncoder
 from sklearn_mm.storage._store import resolve_store
 from sklearn_mm.training._averaging import WeightAveraging
 from sklearn_mm.training._best_weights import BestWeights
@@ -110,10 +109,10 @@ class Trainer:
             network = build_network(dataset, generator)
             dataset, held_out = _as_read_by(network, dataset), None
             if not self.partial:
-                dataset = replace(dataset, offsets=objective.start(network, dataset, generator, self.end, goes_on))
+                dataset = replace(dataset, base_scores=objective.start(network, dataset, generator, self.end, goes_on))
             if validation is not None:
                 held_out = _as_read_by(network, validation.dataset(target, objective))
-                held_out = replace(held_out, offsets=objective.offsets(network, held_out))
+                held_out = replace(held_out, base_scores=objective.base_scores(network, held_out))
             if self.learner.compile:
                 compile_network(network.to(device), self.owner)
             self.net = self.learner.net_ = self._make_net(network, objective, len(rows), device)
@@ -164,8 +163,10 @@ class Trainer:
     def _finish(self):
         """Hand what was learnt to the learner."""
         network = self.net.module_
-        only_tables = all(isinstance(encoder, TabularEncoder) for encoder in network.encoders.encoders)
-        if only_tables and torch.device(self.net.device).type != "mps":  # which has no float64
+        if (
+            all(encoder.predicts_in_float64 for encoder in network.encoders.encoders)
+            and torch.device(self.net.device).type != "mps"
+        ):  # which has no float64
             # Cheap for such small networks, and what is said of a row no longer depends on the rows beside it by the
             # rounding of float32.
             network.double()

@@ -104,7 +104,7 @@ def test_blocks_that_the_wide_part_is_asked_of_come_beside_their_features(blocks
     batch = BlockDataset(blocks, raw=["title", "tabular"])[np.array([3, 1])]
     assert list(batch["blocks"]) == ["title", "tabular"]
     assert list(batch["features"]) == ["photo", "title"]
-    batch = BlockDataset(blocks, raw=["title", "tabular"], offsets=torch.zeros(5, 3, 1))[np.array([3, 1])]
+    batch = BlockDataset(blocks, raw=["title", "tabular"], base_scores=torch.zeros(5, 3, 1))[np.array([3, 1])]
     assert list(batch["blocks"]) == ["tabular"]
 
 
@@ -248,9 +248,9 @@ def test_batches_have_memory_of_their_own():
     specs = {name: BlockSpec(kind="own", name=name, shape=(2,)) for name in arrays}
     features = {"plain": ("mark", np.ones(4, dtype=[("pooled", "<f4", (2,))]))}
     blocks = Blocks(arrays, specs, features=features)
-    target, offsets = torch.ones(4), torch.ones(4, 2, 1)
+    target, base_scores = torch.ones(4), torch.ones(4, 2, 1)
     whole = Blocks(arrays, specs)
-    for dataset in (BlockDataset(blocks, target, target, offsets=offsets), BlockDataset(whole)):
+    for dataset in (BlockDataset(blocks, target, target, base_scores=base_scores), BlockDataset(whole)):
         for rows in (slice(0, 4), slice(1, 3), np.array([0, 2])):
             for tensor in tensors(dataset[rows]):
                 tensor.zero_() if tensor.dtype == torch.bool else tensor.fill_(7)
@@ -259,7 +259,7 @@ def test_batches_have_memory_of_their_own():
     assert blocks.present.all()
     assert not table["numbers"].any()
     assert (target == 1).all()
-    assert (offsets == 1).all()
+    assert (base_scores == 1).all()
 
 
 def tensors(data):

@@ -108,13 +108,13 @@ class WideLinear(Component):
             return float(self.deep_share)
         return 0.25 if isinstance(loss, ClassifierLoss) else 1.0
 
-    def settles_share(self, loss: Any) -> bool:
+    def settles_share(self) -> bool:
         """Return whether validation rows, where there are any, settle how much is added, whatever the loss."""
         return self.deep_share == "auto"
 
     def held_out_fraction(self, n_rows: int, loss: Any) -> float:
         """Return the least fraction of rows that are held out unasked, to settle the share; 0 for none."""
-        if isinstance(loss, ClassifierLoss) or not self.settles_share(loss) or n_rows < self.min_rows_split:
+        if isinstance(loss, ClassifierLoss) or not self.settles_share() or n_rows < self.min_rows_split:
             return 0.0
         return min(1 / 3, self.min_rows_held_out / n_rows)
 
