@@ -163,10 +163,8 @@ class Trainer:
     def _finish(self):
         """Hand what was learnt to the learner."""
         network = self.net.module_
-        if (
-            all(encoder.predicts_in_float64 for encoder in network.encoders.encoders)
-            and torch.device(self.net.device).type != "mps"
-        ):  # which has no float64
+        is_small = all(encoder.predicts_in_float64 for encoder in network.encoders.encoders)
+        if is_small and torch.device(self.net.device).type != "mps":  # which has no float64
             # Cheap for such small networks, and what is said of a row no longer depends on the rows beside it by the
             # rounding of float32.
             network.double()
