@@ -63,4 +63,4 @@ print(blocks)
 # This is what a network gets: pictures as bytes, names as ids of tokens, and the table as one block.
 clf = MultimodalClassifier(max_epochs=5, random_state=0).fit(blocks[:480], y[:480])
 print(f"accuracy on the other 120 rows after five epochs: {clf.score(blocks[480:], y[480:]):.2f}")
-print({name: clf.net_.module_.encoder(name) for name in blocks})
+print({name: clf.net_.module_.encoders[name] for name in blocks})
