@@ -343,7 +343,8 @@ class BaseMultimodal(
             self.net_.batch_size = self.batch_size
         blocks = encode_frozen(blocks, self.net_, resolve_store(self.memory), compute=False)
         dataset = BlockDataset(blocks, trim=network.encoders.trimmed_blocks(), raw=network.top.raw_blocks)
-        return self.net_.map(network if function is None else lambda batch: function(network, batch), dataset)
+        # not by a call of the network, which may be compiled
+        return self.net_.map(network.forward if function is None else lambda batch: function(network, batch), dataset)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "n_epochs_")
