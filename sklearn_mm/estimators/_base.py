@@ -33,7 +33,7 @@ from sklearn_mm.training._trainer import Trainer
 from sklearn_mm.utils._callbacks import CallbackSupportMixin
 from sklearn_mm.utils._learner import take_over
 from sklearn_mm.utils._parameters import with_parameters
-from sklearn_mm.utils._validation import _fit_context
+from sklearn_mm.utils._validation import _fit_context, _num_samples
 
 __all__ = ["BaseMultimodal"]
 
@@ -104,6 +104,35 @@ class BaseMultimodal(
         """
         return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
 
+    @_fit_context(prefer_skip_nested_validation=False)
+    def partial_fit(self, X: Any, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Go once through the rows of ``X``, on from the weights that are there.
+
+        The first call learns how to read rows and what the target is; both then stay, as network and loss do. The
+        learning rate is ``lr`` throughout, and the state of the optimiser is kept for the next call.
+
+        Parameters
+        ----------
+        X : like X of `fit`
+            Rows.
+        y : like y of `fit`, default=None
+            The target, of tasks that have one.
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weight of each row in the loss.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        return self._partial_fit(X, y, sample_weight)
+
+    def _partial_fit(self, X, y, sample_weight, **known):
+        with self._learner(1) as (learner, tasks):
+            check_rows(X, y, None, None, type(self).__name__, self.make_target().needed)
+            learner._learn_more(tasks, X, y, sample_weight, **known)
+        return self
+
     def _fit(self, *rows):
         started = time.perf_counter()
         end = math.inf if self.max_time is None else started + self.max_time
@@ -116,7 +145,7 @@ class BaseMultimodal(
         trainer = Trainer(self, end)
         goes_on = self.warm_start and self.__sklearn_is_fitted__()
         check_rows(X, y, X_val, y_val, type(self).__name__, self.make_target().needed)
-        self._see_parameters(goes_on)
+        self._note_or_check_parameters(goes_on)
         self._renew_target(goes_on)
         target = self._encode_target(y, "y", complete=True) if goes_on else self._fit_target(y)
         rows = self._read_rows(X, y, target, sample_weight, fitted=goes_on)
@@ -126,9 +155,9 @@ class BaseMultimodal(
         all_rows, validation = rows, None
         if X_val is not None:
             target_val = self._encode_target(y_val, "y_val")
-            validation = self._read_rows(X_val, y_val, target_val, sample_weight_val, fitted=True, name="_val")
-        elif trainer.holds_out(len(rows), objective):
-            rows, validation = trainer.hold_out(rows, self._target.strata(rows.target), objective, seed)
+            validation = self._read_rows(X_val, y_val, target_val, sample_weight_val, fitted=True, validates=True)
+        elif fraction := trainer.held_out_fraction(len(rows), objective):
+            rows, validation = trainer.hold_out(rows, self._target.strata(rows.target), fraction, seed)
         self._target = self._target.weighed(rows.target)
         self._check_validates(validation)
         self._train(trainer, objective, rows, validation, tasks, seed, goes_on)
@@ -137,12 +166,14 @@ class BaseMultimodal(
                 objective.refit(self.net_.module_, all_rows.dataset(self._target, objective), end)
         tasks.end_fit()
 
-    def _learn_more(self, tasks, X, y, target, sample_weight):
-        """Go once through rows whose target is encoded; the first call learns how to read them."""
+    def _learn_more(self, tasks, X, y, sample_weight, **known):
+        """Go once through rows; the first call learns how to read them, and the target by what is ``known`` of it."""
+        goes_on = self.__sklearn_is_fitted__()
+        self._renew_target(goes_on)
+        target = self._fit_partial_target(y, goes_on, **known)
         if self.early_stopping is True:
             raise ValueError("partial_fit does not support early_stopping=True.")
-        goes_on = self.__sklearn_is_fitted__()
-        self._see_parameters(goes_on)
+        self._note_or_check_parameters(goes_on)
         rows = self._read_rows(X, y, target, sample_weight, fitted=goes_on)
         objective = self.net_.criterion_ if goes_on else self.make_objective(partial=True)
         self._target = self._target.weighed(rows.target, partial=True)
@@ -189,7 +220,7 @@ class BaseMultimodal(
             raise
         take_over(self, learner)
 
-    def _see_parameters(self, goes_on):
+    def _note_or_check_parameters(self, goes_on):
         """Note what the network is made with or, where training goes on, check that it still holds."""
         if goes_on:
             check_unchanged(self, self._made_with)
@@ -204,7 +235,7 @@ class BaseMultimodal(
         target : Target
             Not fitted.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must have make_target(), which returns a Target.")
 
     def make_objective(self, partial: bool = False) -> Objective:
         """Return what is to be learnt, for people who write estimators of their own.
@@ -219,17 +250,21 @@ class BaseMultimodal(
         objective : Objective
             New, for the blocks that ``specs_`` tells of.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must have make_objective(partial), an Objective.")
 
     def _renew_target(self, goes_on):
         """Make the target anew, with parameters as they are now and, where training goes on, what was learnt of it."""
         learnt = vars(self._target) if goes_on else {}
         self._target = self.make_target()
-        vars(self._target).update({name: value for name, value in learnt.items() if name not in vars(self._target)})
+        vars(self._target).update({name: value for name, value in learnt.items() if name.endswith("_")})
 
     def _fit_target(self, y):
         """Learn the form of the target, and return it encoded."""
         return self._target.fit(y)
+
+    def _fit_partial_target(self, y, goes_on):
+        """Return a target of some of the rows, encoded; its form is learnt in the first call."""
+        return self._encode_target(y, "y") if goes_on else self._fit_target(y)
 
     def _encode_target(self, y, name="y_val", complete=False):
         """Return the target of other rows, encoded."""
@@ -252,13 +287,20 @@ class BaseMultimodal(
         fitted = getattr(self, "transformer_", None), getattr(self, "specs_", None)
         return Reader(parameters, self.modalities, type(self).__name__, *fitted)
 
-    def _read_rows(self, X, y, target, sample_weight, fitted, name=""):
+    def _read_rows(self, X, y, target, sample_weight, fitted, validates=False):
         """Return the `Rows` of a table; if its form is not known, learn it."""
-        weight = check_weight(sample_weight, X if target is None else target, f"sample_weight{name}")
-        if not name:
+        if target is not None and len(target) != _num_samples(X):
+            raise ValueError(
+                f"{type(self._target).__name__} must return a target for each of the {_num_samples(X)} rows of "
+                f"{type(self).__name__}, got {len(target)}."
+            )
+        name = "sample_weight_val" if validates else "sample_weight"
+        weight = check_weight(sample_weight, X if target is None else target, name)
+        if not validates:
             X, y, target, weight = leave_out_weightless(X, y, target, weight)
         blocks = self._reader.read(X) if fitted else self._fit_read(X, y)
-        return Rows(blocks, None if y is None else indexable(y)[0], target, weight, weighted=sample_weight is not None)
+        y = None if y is None else indexable(y)[0]
+        return Rows(blocks, y, target, weight, has_user_weights=sample_weight is not None)
 
     def _fit_read(self, X, y):
         reader = self._reader
@@ -287,27 +329,29 @@ class BaseMultimodal(
         """
         return self._map(X)
 
-    def encode(self, X: Any, blocks: list[str] | None = None) -> dict[str, np.ndarray]:
+    def encode(self, X: Any, blocks: str | list[str] | None = None) -> dict[str, np.ndarray]:
         """Return what the encoders say of the rows of ``X``, block by block: one vector per row.
 
         Parameters
         ----------
         X : like X of `fit`
             Rows. A table needs no other columns than those of the blocks.
-        blocks : list of str, default=None
-            Names of blocks, keys of ``specs_``; all by default.
+        blocks : str or list of str, default=None
+            Names of blocks, keys of ``specs_``: those of columns, and "tabular"; all by default.
 
         Returns
         -------
         features : dict of ndarray of shape (n_rows, n_features_of_block)
-            By block. A row that lacks a block has the vector that was learnt to stand in for it.
+            By block. A row that lacks a block has the vector that was learnt to stand in for it: zeros, if no row of
+            `fit` lacked it.
         """
         check_is_fitted(self)
-        names = list(self.specs_) if blocks is None else list(blocks)
-        unknown = [name for name in names if name not in self.specs_]
-        if unknown or not names:
+        names = list(self.specs_) if blocks is None else [blocks] if isinstance(blocks, str) else list(blocks)
+        in_order = [name for name in self.specs_ if name in names]
+        if not names or sorted(in_order) != sorted(names):
             raise ValueError(
-                f"{type(self).__name__}.encode takes names of blocks, which are {list(self.specs_)}; got {names}."
+                f"{type(self).__name__}.encode takes names of blocks, each once, which are {list(self.specs_)}; got "
+                f"{names}."
             )
 
         def pooled(network, batch):
@@ -316,7 +360,7 @@ class BaseMultimodal(
 
         encoders = self.net_.module_.encoders
         ends = np.cumsum([encoders.widths[name] for name in names])
-        return dict(zip(names, np.split(self._map(X, pooled, names), ends[:-1], axis=1), strict=True))
+        return dict(zip(names, np.split(self._map(X, pooled, in_order), ends[:-1], axis=1), strict=True))
 
     @own_settings()
     def _map(self, X, function=None, names=None):

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin
 
-from sklearn_mm.estimators._reader import check_rows
 from sklearn_mm.estimators._supervised import SupervisedMultimodal
 from sklearn_mm.estimators._targets import ClassTarget, Target
 from sklearn_mm.networks import ClassifierLoss
@@ -114,13 +113,7 @@ class MultimodalClassifier(ClassifierMixin, SupervisedMultimodal):
         self : object
             The fitted estimator.
         """
-        with self._learner(1) as (learner, tasks):
-            check_rows(X, y, None, None, type(self).__name__)
-            learner._renew_target(goes_on=self.__sklearn_is_fitted__())
-            if learner._target.fit_partial(y, classes):
-                learner._take_classes()
-            learner._learn_more(tasks, X, y, learner._encode_target(y, "y"), sample_weight)
-        return self
+        return self._partial_fit(X, y, sample_weight, classes=classes)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return what the classes are decided by: logits, or logarithms of probabilities with the ordinal loss.
@@ -185,9 +178,14 @@ class MultimodalClassifier(ClassifierMixin, SupervisedMultimodal):
         self._take_classes()
         return encoded
 
+    def _fit_partial_target(self, y, goes_on, classes):
+        if self._target.fit_partial(y, classes):
+            self._take_classes()
+        return self._encode_target(y, "y")
+
     def _take_classes(self):
         self.classes_ = self._target.classes_
-        self._loss = self._make_loss().build(self.classes_, self._target.is_multilabel, self._target.order)
+        self._loss = self._make_loss().build(self.classes_, self._target.is_multilabel_, self._target.order_)
 
     def _start_target(self, rows):
         self._loss.fit_target(rows.target, self._target.element_weight(rows.target, rows.weight))

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import MultiOutputMixin, RegressorMixin
 
-from sklearn_mm.estimators._reader import check_rows
 from sklearn_mm.estimators._supervised import SupervisedMultimodal
 from sklearn_mm.estimators._targets import NumberTarget, Target
 from sklearn_mm.networks import RegressorLoss
@@ -100,13 +99,7 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, SupervisedMultimodal
         self : object
             The fitted estimator.
         """
-        with self._learner(1) as (learner, tasks):
-            check_rows(X, y, None, None, type(self).__name__)
-            goes_on = self.__sklearn_is_fitted__()
-            learner._renew_target(goes_on)
-            target = learner._encode_target(y, "y") if goes_on else learner._fit_target(y)
-            learner._learn_more(tasks, X, y, target, sample_weight)
-        return self
+        return self._partial_fit(X, y, sample_weight)
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the predicted targets of the rows of ``X``.
@@ -123,7 +116,7 @@ class MultimodalRegressor(MultiOutputMixin, RegressorMixin, SupervisedMultimodal
         """
         outputs = self.outputs(X)
         y = self._loss.predict(outputs)
-        return y if self._target.shape else y[:, 0]
+        return y if self._target.shape_ else y[:, 0]
 
     def make_target(self) -> Target:
         """Return what ``y`` is.

@@ -21,10 +21,11 @@ __all__ = ["SupervisedMultimodal"]
 class SupervisedMultimodal(FusionParameters, BaseMultimodal):
     """Base of the estimators that learn to predict a target.
 
-    A subclass owes ``make_target()``, ``_resolve_loss`` (a registry's ``resolve``) and ``_build_loss(loss)``, which
-    builds a loss for ``self._target``.
+    A subclass owes ``make_target()`` and ``_resolve_loss`` (a registry's ``resolve``), and builds ``_loss`` when it learns
+    the form of its target.
     """
 
+    _doc_words = {**BaseMultimodal._doc_words, "outputs": "outputs"}
     _network_parameters = (*BaseMultimodal._network_parameters, "fusion", "head", "wide", "loss", "balancing")
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -76,7 +77,7 @@ class SupervisedMultimodal(FusionParameters, BaseMultimodal):
         features : ndarray of shape (n_rows, n_features_out)
             One vector per row: float32, or float64 if all blocks are tables.
         """
-        return self._map(X, lambda network, batch: network.top.fuse(*network.encoders(batch)))
+        return self._map(X, lambda network, batch: network.top.fusion(*network.encoders(batch)))
 
     def make_objective(self, partial: bool = False) -> Objective:
         """Return what is to be learnt: to predict a target from fused blocks.

@@ -18,8 +18,9 @@ __all__ = ["ClassTarget", "NoTarget", "NumberTarget", "Target"]
 class Target:
     """Base of what estimators learn to predict.
 
-    A subclass owes ``fit(y)``, which learns the form of ``y`` and returns it as an array, and
-    ``encode(y, name, complete)``, which does so for other rows.
+    A subclass owes ``fit(y)``, which learns the form of ``y`` and returns it as an array, or a `Ragged`, with an entry
+    per row, and ``encode(y, name, complete)``, which does so for other rows. What it learns is kept in attributes that
+    end in an underscore: these stay where training goes on.
 
     Parameters
     ----------
@@ -83,20 +84,20 @@ class NumberTarget(Target):
 
     Attributes
     ----------
-    shape : tuple of int
+    shape_ : tuple of int
         Shape of one row's target: () or (n_targets,).
     """
 
     def fit(self, y: Any) -> Any:
         target = self._checked(y, "y")
-        self.shape = target.shape[1:]
+        self.shape_ = target.shape[1:]
         return target.reshape(len(target), -1)
 
     def encode(self, y: ArrayLike, name: str = "y_val", complete: bool = False) -> Any:
         target = self._checked(y, name)
-        if target.shape[1:] != self.shape:
+        if target.shape[1:] != self.shape_:
             before = "y" if name == "y_val" else "y of the call before"
-            expected = "".join(f", {n}" for n in self.shape) or ","
+            expected = "".join(f", {n}" for n in self.shape_) or ","
             raise ValueError(f"{name} must have the shape of {before}, (n_rows{expected}), got {target.shape}.")
         return target.reshape(len(target), -1)
 
@@ -121,9 +122,9 @@ class ClassTarget(Target):
     ----------
     classes_ : ndarray of shape (n_classes,)
         Class labels; ``arange(n_labels)`` for multi-label targets.
-    is_multilabel : bool
+    is_multilabel_ : bool
         Which of the two it is.
-    order : list or None
+    order_ : list or None
         The classes from low to high if the target declares an order, as an ordered pandas Categorical does.
     """
 
@@ -134,15 +135,15 @@ class ClassTarget(Target):
     def fit(self, y: Any) -> Any:
         check_labels(y, "y")
         check_classification_targets(y)
-        self.is_multilabel = type_of_target(y, input_name="y") == "multilabel-indicator"
+        self.is_multilabel_ = type_of_target(y, input_name="y") == "multilabel-indicator"
         target = self._checked(y)
-        if self.is_multilabel:
+        if self.is_multilabel_:
             self.classes_ = np.arange(target.shape[1])
         else:
             self.classes_, target = np.unique(target, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"{self.owner} needs at least two classes in y, got one class: {self.classes_.tolist()}.")
-        self.order = _declared_order(y, self.classes_)
+        self.order_ = _declared_order(y, self.classes_)
         return target
 
     def fit_partial(self, y: Any, classes: Any) -> bool:
@@ -156,20 +157,20 @@ class ClassTarget(Target):
             return False
         if len(self.classes_) < 2:
             raise ValueError(f"{self.owner} needs at least two classes, got {self.classes_.tolist()}.")
-        self.is_multilabel = type_of_target(y, input_name="y") == "multilabel-indicator"
-        if self.is_multilabel and not np.array_equal(self.classes_, np.arange(len(self.classes_))):
+        self.is_multilabel_ = type_of_target(y, input_name="y") == "multilabel-indicator"
+        if self.is_multilabel_ and not np.array_equal(self.classes_, np.arange(len(self.classes_))):
             raise ValueError(
                 f"classes of multi-label targets are the numbers of their columns, range({len(self.classes_)}), "
                 f"got {self.classes_.tolist()}."
             )
-        self.order = _declared_order(y, self.classes_)
+        self.order_ = _declared_order(y, self.classes_)
         return True
 
     def encode(self, y: ArrayLike, name: str = "y_val", complete: bool = False) -> Any:
         check_labels(y, name)
         y = self._checked(y)
         before = "y" if name == "y_val" else "the call before"
-        if self.is_multilabel:
+        if self.is_multilabel_:
             if y.shape[1:] != self.classes_.shape:
                 raise ValueError(f"{name} must have the {len(self.classes_)} labels of {before}, got shape {y.shape}.")
             return y
@@ -188,8 +189,8 @@ class ClassTarget(Target):
 
     def weighed(self, encoded: Any, partial: bool = False) -> Self:
         target = copy(self)
-        if self.is_multilabel:
-            target._weights = label_weights(self.class_weight, encoded)
+        if self.is_multilabel_:
+            target.weights_ = label_weights(self.class_weight, encoded)
             return target
         used = np.unique(encoded)
         if len(used) < 2 and not partial:
@@ -197,30 +198,30 @@ class ClassTarget(Target):
                 f"{self.owner} needs at least two classes in the rows with a weight above 0, got one class: "
                 f"{self.classes_[used].tolist()}."
             )
-        target._weights = class_weights(self.class_weight, self.classes_, encoded)
-        if not partial and not target._weights[used].any():
+        target.weights_ = class_weights(self.class_weight, self.classes_, encoded)
+        if not partial and not target.weights_[used].any():
             raise ValueError(
                 f"class_weight must leave a class that counts, got only zeros for {self.classes_[used].tolist()}."
             )
         return target
 
     def element_weight(self, encoded: Any, sample_weight: np.ndarray | None) -> np.ndarray:
-        if self.is_multilabel:
+        if self.is_multilabel_:
             labels = np.arange(len(self.classes_))
-            return sample_weight[:, np.newaxis] * self._weights[labels, encoded]
-        return sample_weight * self._weights[encoded]
+            return sample_weight[:, np.newaxis] * self.weights_[labels, encoded]
+        return sample_weight * self.weights_[encoded]
 
     def strata(self, encoded: Any) -> np.ndarray | None:
-        return None if self.is_multilabel else encoded
+        return None if self.is_multilabel_ else encoded
 
     def decode(self, scores: np.ndarray) -> np.ndarray:
         """Return the labels (n_rows,) or (n_rows, n_labels) that decision scores speak for."""
-        if self.is_multilabel:
+        if self.is_multilabel_:
             return (scores > 0).astype(np.int64)
         return self.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)]
 
     def _checked(self, y):
-        if self.is_multilabel:
+        if self.is_multilabel_:
             y = y.toarray() if sparse.issparse(y) else np.asarray(y)
             other = np.setdiff1d(y, [0, 1])
             if len(other):

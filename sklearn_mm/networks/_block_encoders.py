@@ -17,11 +17,12 @@ class BlockEncoders(nn.Module):
     """Encode the blocks of a batch, each by its encoder.
 
     A batch is a dict with ``blocks`` (the tensors of each block, by name) and ``present`` (batch, n_blocks), which says
-    whether the row has something in the block. A block that a row lacks is not encoded: a learnt vector stands in for
-    it. The tensors of a block whose rows hold several items are a dict of ``items`` (n_items, ...) of all rows, and
-    ``counts`` (batch,), how many each row has: the encoder sees the items, and their vectors are pooled by row. What a
-    frozen encoder made of a block before is under ``features`` instead of ``blocks``: a dict of ``pooled`` and, if they
-    are wanted, ``tokens`` and ``mask``; or of what the frozen part of an encoder made of it, by name.
+    whether the row has something in the block. A block that a row lacks is not encoded, unless fewer than two rows have
+    it or the network is being exported: a learnt vector stands in for it. The tensors of a block whose rows hold some
+    items each are a dict of ``items`` (n_items, ...) of all rows, and ``counts`` (batch,), how many each row has: the
+    encoder sees the items, and their vectors are pooled by row. What a frozen encoder made of a block before is under
+    ``features`` instead of ``blocks``: a dict of ``pooled`` and, if they are wanted, ``tokens`` and ``mask``; or what
+    the frozen part of an encoder made of it, by name.
 
     ``encoders[name]`` is the built encoder of a block.
 
@@ -98,14 +99,16 @@ class BlockEncoders(nn.Module):
         Parameters
         ----------
         batch : dict
-            As above. Where it has no other blocks than ``names``, ``present`` has columns for these alone.
+            As above. Blocks that are not wanted may be missing; ``present`` has a column for each that is there.
         names : list of str, default=None
             Which blocks, in their order; all by default.
         """
         names = self.names if names is None else names
+        in_batch = {*batch["blocks"], *batch.get("features", ())}
+        columns = [name for name in self.names if name in in_batch]
         filled = batch["present"]  # (batch, n_blocks)
-        if filled.shape[1] != len(names):
-            filled = filled[:, [self.names.index(name) for name in names]]
+        if columns != names:
+            filled = filled[:, [columns.index(name) for name in names]]
         present = self._drop_blocks(filled)
         features = {}
         for column, name in enumerate(names):

@@ -25,6 +25,8 @@ class Head(Component):
     ----------
     reads_tokens : bool
         Whether the blocks' tokens may change the outputs. Where they do not, those of frozen encoders are not kept.
+    token_widths : dict of str to int
+        Widths of the blocks' tokens, by name; set before ``build``.
     """
 
     reads_tokens = True

@@ -45,7 +45,7 @@ class MultimodalNetwork(nn.Module):
         for component in self.top.components():
             yield component, self.encoders.names
 
-    def start(self, blocks: Any, y: Any, sample_weight: np.ndarray | None, generator: torch.Generator) -> Any:
+    def start(self, blocks: Any, y: Any, sample_weight: np.ndarray | None, generator: torch.Generator) -> None:
         """Let the components that start from data do so, with the training rows only."""
         for component, names in self.components():
             if hasattr(component, "start"):

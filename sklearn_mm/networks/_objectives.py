@@ -1,6 +1,7 @@
 """What a network learns: the top over its encoders, the loss of a batch, and what happens around training."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -49,7 +50,7 @@ class Objective(nn.Module):
 
     def build_top(self, encoders: BlockEncoders, specs: dict[str, BlockSpec], target: Any) -> Top:
         """Return the `Top` over built encoders; ``target`` is the encoded one of the training rows."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must have build_top(encoders, specs, target), a Top.")
 
     def loss(self, outputs: Any, batch: dict[str, Any], top: Top) -> torch.Tensor:
         """Return the loss of outputs: of each row or element, or of the batch, as ``row_wise`` says.
@@ -57,7 +58,7 @@ class Objective(nn.Module):
         ``batch`` is that of the outputs, without ``blocks`` and ``features``: a dict of ``present``, ``weight`` and,
         where there are any, ``target`` and ``base_scores``; ``top`` gave the outputs.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must have loss(outputs, batch, top).")
 
     def score(self, outputs: Any, batch: dict[str, Any]) -> torch.Tensor | None:
         """Return the score of each row, (batch,), whose mean is shown in training; None if there is none."""
@@ -80,8 +81,11 @@ class Objective(nn.Module):
         """Return the ``base_scores`` of rows that are not trained with."""
         return None
 
-    def end_epoch(self, net: Any, validation: Any) -> None:
-        """Learn from validation rows after an epoch, before they are validated with."""
+    def end_epoch(self, top: Top, predict: Callable, validation: Any) -> None:
+        """Learn from validation rows after an epoch, before they are validated with.
+
+        ``predict(validation)`` returns the outputs of a ``BlockDataset`` as an array.
+        """
 
     def refit(self, network: Any, dataset: Any, end: float = math.inf) -> None:
         """Learn from all rows, those that were held out among them, when training has ended."""
@@ -174,15 +178,14 @@ class Supervised(Objective):
         with on_cpu(wide):
             return wide.predict(dataset.select(wide.block_names))
 
-    def end_epoch(self, net: Any, validation: Any) -> None:
+    def end_epoch(self, top: FusionTop, predict: Callable, validation: Any) -> None:
         """Settle how much of the deep part's outputs is added to those of the linear model in prediction."""
-        top = net.module_.top
         if top.wide is None or not top.wide.settles_share():
             return
         present = torch.from_numpy(validation.blocks.present)
         wide = top.wide.outputs(top.wide.mask_absent(validation.base_scores, present))
         top.share = 1.0
-        deep = torch.from_numpy(net.map(net.module_, validation)) - wide
+        deep = torch.from_numpy(predict(validation)) - wide
         with on_cpu(self.criterion):
             top.share = settle_share(wide, deep, validation.target, validation.weight, self.criterion)
 

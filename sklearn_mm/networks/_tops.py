@@ -42,7 +42,7 @@ class Top(nn.Module):
 
     def forward(self, features: dict[str, Features], present: torch.Tensor, batch: dict[str, Any]) -> Any:
         """Return the outputs of each row of a batch."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must have forward(features, present, batch).")
 
     def components(self) -> Iterator:
         """Yield the built components that it is made of, which may ``start`` and have ``parameter_groups``."""
@@ -88,6 +88,7 @@ class FusionTop(Top):
         self.fusion = fusion.build(widths, n_outputs, encoders.token_widths)
         self.wide = wide
         n_scores = 0 if wide is None else len(wide.block_names) * wide.n_scores
+        head.token_widths = encoders.token_widths
         self.head = None if fusion.gives_outputs else head.build(fusion.out_features + n_scores, widths, n_outputs)
         alone = balancing is None or len(widths) == 1
         self.unimodal = None if alone else BALANCING[balancing](widths, n_outputs)
@@ -113,10 +114,6 @@ class FusionTop(Top):
         yield self.fusion
         if self.head is not None:
             yield self.head
-
-    def fuse(self, features: dict[str, Features], present: torch.Tensor) -> torch.Tensor:
-        """Return the fused vector of each row, (batch, out_features)."""
-        return self.fusion(features, present)
 
     def forward(self, features: dict[str, Features], present: torch.Tensor, batch: dict[str, Any]) -> Any:
         """Return the outputs of each row, (batch, n_outputs).

@@ -12,7 +12,7 @@ from sklearn_mm.blocks import Blocks, Ragged
 from sklearn_mm.training._prefetch import prefetched
 from sklearn_mm.training._token_rows import TokenRows
 
-__all__ = ["Batch", "BatchIterator", "BlockDataset"]
+__all__ = ["Batch", "BatchIterator", "BlockDataset", "cuts"]
 
 _PADDED = 1.5  # times the ids that there are: from there on, rows of like length are put together
 _SORTED = 16  # batches that are sorted together
@@ -180,9 +180,9 @@ class BatchIterator:
 
     def _wastes(self, lengths):
         """Return whether batches in any order would be padding to more than a third."""
-        some = np.random.default_rng(0).permutation(lengths)
-        padded = sum(some[span].max() * len(some[span]) for span in cuts(len(some), self.batch_size))
-        return padded > _PADDED * some.sum()
+        shuffled = np.random.default_rng(0).permutation(lengths)
+        spans = [shuffled[span] for span in cuts(len(shuffled), self.batch_size)]
+        return sum(span.max() * len(span) for span in spans) > _PADDED * lengths.sum()
 
     def __len__(self):
         return len(cuts(len(self.dataset), self.batch_size))

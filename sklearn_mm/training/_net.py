@@ -2,6 +2,7 @@
 
 import warnings
 from contextlib import nullcontext
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -13,7 +14,7 @@ from skorch.utils import to_tensor
 from sklearn_mm.training._averaging import WeightAveraging
 from sklearn_mm.training._best_weights import BestWeights
 from sklearn_mm.training._callbacks import DivergenceGuard, LearningRate, Progress
-from sklearn_mm.training._dataset import BatchIterator
+from sklearn_mm.training._dataset import BatchIterator, cuts
 from sklearn_mm.training._fork import keep_forks_alive
 from sklearn_mm.training._gradient_caching import cached_backward
 from sklearn_mm.training._interrupts import raises_stop, signals_watched
@@ -131,7 +132,7 @@ class MultimodalNet(NeuralNet):
             self.run_single_epoch(self._in_time(batches), training=True, prefix="train", step_fn=self.train_step)
             if validation is not None:
                 self._hold_averages()
-                self.criterion_.end_epoch(self, validation)
+                self.criterion_.end_epoch(self.module_.top, partial(self.map, self.module_), validation)
             self.run_single_epoch(batches_val, training=False, prefix="valid", step_fn=self.validation_step)
             with turns.given():
                 measured = measure()
@@ -170,20 +171,21 @@ class MultimodalNet(NeuralNet):
                 return
 
     def map(self, function, dataset):
-        """Return the rows of ``function(batch)`` over all batches of a data set, as one array."""
+        """Return the rows of ``function(batch)`` over all batches of a data set, as an array or a tuple of arrays."""
         self.module_.eval()
 
         def outputs(batch):
             with autocast(self.precision, self.device):
                 return [
-                    _at_least_float32(function(to_tensor(part.data, device=self.device))).cpu()
+                    _on_cpu(_at_least_float32(function(to_tensor(part.data, device=self.device))))
                     for part in batch.parts(self.batch_size)
                 ]
 
         with torch.inference_mode():
             batches = BatchIterator(dataset, self.batch_size, device=self.device)
             parts = [part for batch in batches for part in self._in_memory(outputs, batch)]
-        return (parts[0] if len(parts) == 1 else torch.cat(parts)).numpy()
+        joined = parts[0] if len(parts) == 1 else _joined_rows(parts)
+        return tuple(part.numpy() for part in joined) if isinstance(joined, tuple) else joined.numpy()
 
     def __getstate__(self):
         with modules_apart([]) as held:
@@ -238,8 +240,8 @@ class MultimodalNet(NeuralNet):
 
     def _backward(self, batch):
         """Return the `_Step` of a batch, and leave its gradients with the weights."""
-        if not self.criterion_.row_wise and len(batch) > self.batch_size:
-            return self._backward_whole(batch)
+        if self._is_whole(batch):
+            return self._backward_cached(batch)
         steps = []
         for part in batch.parts(self.batch_size):
             steps.append(self._evaluate(part))
@@ -248,8 +250,8 @@ class MultimodalNet(NeuralNet):
             self._scaled(steps[-1].loss if part is batch else steps[-1].loss * (len(part) / len(batch))).backward()
         return _joined(steps)
 
-    def _backward_whole(self, batch):
-        """Do so where the loss is one of all rows and not a mean over them."""
+    def _backward_cached(self, batch):
+        """Do so where the loss is one of all rows, which do not fit into memory at once."""
         data = to_tensor(_without_blocks(batch.data), device=self.device)
 
         def backward(outputs):
@@ -261,12 +263,18 @@ class MultimodalNet(NeuralNet):
         def forward(part):
             return self.infer(part.data)
 
-        loss, outputs = cached_backward(self.module_, lambda: batch.parts(self.batch_size), forward, backward)
+        loss, outputs = cached_backward(
+            self.module_, lambda: batch.parts(self.batch_size), forward, backward, self.device
+        )
         return _Step(loss, outputs, self._score(outputs, data), len(batch))
+
+    def _is_whole(self, batch):
+        """Return whether the loss is one of all rows of a batch that has to be computed in parts."""
+        return not self.criterion_.row_wise and len(cuts(len(batch), self.batch_size)) > 1
 
     def _evaluate_batch(self, batch):
         """Return the `_Step` of a batch, from those of its parts or, if the loss is one of all rows, their outputs."""
-        if self.criterion_.row_wise or len(batch) <= self.batch_size:
+        if not self._is_whole(batch):
             return _joined([self._evaluate(part) for part in batch.parts(self.batch_size)])
         outputs = _joined_rows([self.infer(part.data) for part in batch.parts(self.batch_size)])
         data = to_tensor(_without_blocks(batch.data), device=self.device)
@@ -274,12 +282,17 @@ class MultimodalNet(NeuralNet):
 
     def _evaluate(self, part):
         data = to_tensor(part.data, device=self.device)
-        outputs, data = self.infer(data), _without_blocks(data)
+        outputs, data = self._outputs(data), _without_blocks(data)
         return _Step(self._loss(outputs, data), outputs, self._score(outputs, data), len(part))
 
     def _loss(self, outputs, data):
-        loss = self.criterion_.loss(outputs, data, self.module_.top)
-        return (loss * data["weight"]).mean() if self.criterion_.row_wise else loss
+        objective = self.criterion_
+        loss = objective.loss(outputs, data, self.module_.top)
+        _check_loss(loss, objective, len(data["present"]))
+        if not objective.row_wise:
+            return loss
+        weight = data["weight"]  # of each element, or of each row
+        return (loss * weight.view(*weight.shape, *[1] * (loss.ndim - weight.ndim))).mean()
 
     def _score(self, outputs, data):
         with torch.no_grad():
@@ -317,8 +330,11 @@ class MultimodalNet(NeuralNet):
 
     def infer(self, x, **fit_params):
         """Return the network's outputs for a batch, in float32 whatever the network computes in."""
+        return self._outputs(to_tensor(x, device=self.device))
+
+    def _outputs(self, data):
         with autocast(self.precision, self.device):
-            return _at_least_float32(self.module_(to_tensor(x, device=self.device)))
+            return _at_least_float32(self.module_(data))
 
     def initialize_optimizer(self, triggered_directly=None):
         """Make the optimiser over the components' own parameter groups and the rest of the network."""
@@ -347,6 +363,23 @@ def _at_least_float32(outputs):
     if isinstance(outputs, tuple):
         return tuple(map(_at_least_float32, outputs))
     return outputs.float() if outputs.dtype in (torch.bfloat16, torch.float16) else outputs
+
+
+def _check_loss(loss, objective, n_rows):
+    """Raise where a loss of rows is one number, or one over the whole batch is not."""
+    if isinstance(loss, torch.Tensor) and (loss.ndim == 0) != objective.row_wise:
+        return
+    got = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, torch.Tensor) else f"{loss!r}"
+    wanted = "one number per row or element" if objective.row_wise else "one number (a tensor without dimensions)"
+    raise ValueError(
+        f"{type(objective).__name__}.loss must return {wanted}, as row_wise is {objective.row_wise}; got {got} for "
+        f"{n_rows} rows. Return that, or set row_wise = {not objective.row_wise}: True is for losses that are means "
+        "over rows, False for those over the whole batch."
+    )
+
+
+def _on_cpu(outputs):
+    return tuple(part.cpu() for part in outputs) if isinstance(outputs, tuple) else outputs.cpu()
 
 
 def _without_blocks(data):

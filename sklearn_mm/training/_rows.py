@@ -27,7 +27,7 @@ class Rows:
         Targets as a `Target` encodes them.
     weight : ndarray of shape (n_rows,)
         Weight of each row.
-    weighted : bool
+    has_user_weights : bool
         Whether the weights are the user's.
     """
 
@@ -35,7 +35,7 @@ class Rows:
     y: Any
     target: np.ndarray | Ragged | None
     weight: np.ndarray
-    weighted: bool
+    has_user_weights: bool
 
     def __len__(self):
         return len(self.weight)
@@ -47,7 +47,7 @@ class Rows:
             None if self.y is None else _safe_indexing(self.y, rows),
             None if self.target is None else self.target[rows],
             self.weight[rows],
-            self.weighted,
+            self.has_user_weights,
         )
 
     def with_views(self):
@@ -57,7 +57,7 @@ class Rows:
     @property
     def sample_weight(self):
         """The weights, or None if the user gave none."""
-        return self.weight if self.weighted else None
+        return self.weight if self.has_user_weights else None
 
     def dataset(self, target, objective):
         """Return a `BlockDataset` with the targets and element weights that the loss takes.

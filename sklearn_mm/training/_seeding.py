@@ -9,7 +9,7 @@ from sklearn.utils import check_random_state
 
 from sklearn_mm.training._turns import turns
 
-__all__ = ["draw_seed", "seeded"]
+__all__ = ["draw_seed", "generators_of", "seeded"]
 
 
 def draw_seed(random_state):
@@ -25,7 +25,7 @@ def seeded(seed, device):
 
     They are one per process: fits in threads take turns, and each goes on with them as it left them.
     """
-    generators = _generators(torch.device(device))
+    generators = generators_of(device)
     with turns.taken(generators):
         for generator in generators:
             generator.manual_seed(seed)
@@ -89,8 +89,9 @@ def _generator(device, index=None):
     return {"cpu": _Cpu, "mps": _Mps}[device]() if index is None else _Cuda(index)
 
 
-def _generators(device):
+def generators_of(device):
     """Return the generators that are drawn from by what is computed on a device."""
+    device = torch.device(device)
     if device.type == "cuda":
         index = torch.cuda.current_device() if device.index is None else device.index
         return [_generator("cpu"), _generator("cuda", index)]

@@ -60,17 +60,16 @@ class Trainer:
         if not partial and learner.scoring != "loss":
             self._score = ValidationScore(learner, learner.scoring)
 
-    def holds_out(self, n_rows, objective):
-        """Return whether some of the training rows are held out, to stop early or for what the objective wants."""
-        if self.learner.early_stopping == "auto":
-            return objective.held_out_fraction(n_rows) > 0
-        return self.learner.early_stopping
+    def held_out_fraction(self, n_rows, objective):
+        """Return which share of the training rows is held out, to stop early or for the objective; 0 for none."""
+        settings = self.learner
+        if settings.early_stopping != "auto":
+            return settings.validation_fraction if settings.early_stopping else 0.0
+        fraction = objective.held_out_fraction(n_rows)
+        return max(fraction, settings.validation_fraction) if fraction else 0.0
 
-    def hold_out(self, rows, strata, objective, seed):
+    def hold_out(self, rows, strata, fraction, seed):
         """Return the `Rows` to train with, and those to validate with."""
-        fraction = self.learner.validation_fraction
-        if self.learner.early_stopping == "auto":
-            fraction = max(fraction, objective.held_out_fraction(len(rows)))
         kept, held_out = split_validation(len(rows), fraction, seed, strata)
         rows = rows.with_views()  # or most pictures would be in memory twice
         return rows.take(kept), rows.take(held_out)
@@ -246,7 +245,9 @@ class Trainer:
 
         def measure():
             nonlocal has_warned
-            fitted._take_training(self)
+            now = copy(self)
+            now._stopping = None  # the weights are those of this epoch
+            fitted._take_training(now)
             value = self._score(fitted, blocks, validation.y, validation.sample_weight)
             if math.isnan(value) and not has_warned:
                 has_warned = True

@@ -7,8 +7,8 @@ __all__ = ["check_heads", "masked_max", "masked_mean", "pool_runs"]
 
 def masked_mean(tokens, mask):
     """Return the mean (batch, ...) of those of the tokens (batch, n, ...) that are there; zeros where none is."""
-    there = mask.view(*mask.shape, *[1] * (tokens.ndim - 2))
-    return tokens.masked_fill(~there, 0.0).sum(1) / there.sum(1).clamp(min=1)
+    weights = mask.view(*mask.shape, *[1] * (tokens.ndim - 2))
+    return tokens.masked_fill(~weights, 0.0).sum(1) / weights.sum(1).clamp(min=1)
 
 
 def masked_max(tokens, mask):

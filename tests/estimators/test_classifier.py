@@ -161,7 +161,7 @@ def test_classes_that_y_lacks_are_ignored_where_all_others_are_named():
         scores = cross_validate(clf, X, y, cv=folds, return_estimator=True, error_score="raise")
         reference = cross_validate(LogisticRegression(class_weight=class_weight), X, y, cv=folds, error_score="raise")
     assert len(scores["test_score"]) == len(reference["test_score"])
-    assert [model._target._weights.tolist() for model in scores["estimator"]] == [[1, 2], [1, 2, 5]]
+    assert [model._target.weights_.tolist() for model in scores["estimator"]] == [[1, 2], [1, 2, 5]]
 
 
 @pytest.mark.parametrize(

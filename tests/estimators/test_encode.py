@@ -50,7 +50,7 @@ def test_a_row_that_lacks_a_block_has_the_vector_that_stands_in_for_it(clf, tabl
 
 @pytest.mark.parametrize("blocks", [["titel"], []])
 def test_unknown_blocks(clf, table, blocks):
-    with pytest.raises(ValueError, match="takes names of blocks, which are"):
+    with pytest.raises(ValueError, match="takes names of blocks, each once, which are"):
         clf.encode(table[0], blocks=blocks)
 
 

@@ -142,7 +142,7 @@ def test_class_weights_of_partial_fit(yes_no):
     X, y = yes_no
     clf = MultimodalClassifier(class_weight={"yes": 5.0}, random_state=0)
     clf.partial_fit(X[y == "no"], y[y == "no"], classes=["no", "yes"]).partial_fit(X, y)
-    np.testing.assert_array_equal(clf._target._weights, [1, 5])
+    np.testing.assert_array_equal(clf._target.weights_, [1, 5])
 
 
 @pytest.mark.parametrize(

@@ -106,3 +106,11 @@ def test_large_batches_in_parts_learn_as_whole_ones(pairs):
 def test_warm_start_goes_on(pairs):
     model = embedder(warm_start=True, max_epochs=2).fit(pairs).fit(pairs)
     assert model.n_epochs_ == 4
+
+
+def test_partial_fit_goes_on(pairs):
+    model = embedder(lr=0.01)
+    for _ in range(20):
+        model.partial_fit(pairs)
+    assert model.n_epochs_ == 20
+    assert model.history_[-1]["train_loss"] < 0.8 * model.history_[0]["train_loss"]

@@ -140,3 +140,16 @@ def test_scores_that_are_never_a_number_leave_the_last_weights(yes_no):
     with pytest.warns(UserWarning, match="gave NaN in epoch 1"):
         clf.fit(X, y, X_val=X, y_val=y)
     np.testing.assert_array_equal(clf.predict_proba(X), expected)
+
+
+def test_a_scorer_sees_the_epoch_whose_weights_it_scores(table):
+    X, y = table
+    seen = []
+
+    def worse_and_worse(estimator, X, y):
+        seen.append((estimator.best_epoch_, estimator.n_epochs_))
+        return -float(len(seen))
+
+    clf = MultimodalClassifier(scoring=worse_and_worse, early_stopping=True, max_epochs=3, random_state=0).fit(X, y)
+    assert [best == n_epochs for best, n_epochs in seen] == [True] * 3
+    assert clf.best_epoch_ == 1

@@ -58,7 +58,7 @@ def test_outputs_and_fused_vector_have_one_row_per_row():
     batch = make_batch(a=4, b=2)
     assert network(batch).shape == (6, 3)
     torch.testing.assert_close(
-        network.top.fuse(*network.encoders(batch)), torch.cat([batch["blocks"]["a"], batch["blocks"]["b"]], 1)
+        network.top.fusion(*network.encoders(batch)), torch.cat([batch["blocks"]["a"], batch["blocks"]["b"]], 1)
     )
 
 
@@ -305,3 +305,30 @@ def test_unknown_head():
 def test_bad_hidden_layer_sizes(sizes):
     with pytest.raises(ValueError, match="hidden_layer_sizes"):
         MLPHead(hidden_layer_sizes=sizes).build(8, {"a": 8}, n_outputs=2)
+
+
+def test_chosen_blocks_in_any_order_are_encoded_alone():
+    network = make_network(a=4, b=2, c=3).eval()
+    present = [[True, True, False], [False, True, True], [True, False, True]] * 2
+    batch = make_batch(present=present, a=4, b=2, c=3)
+    with torch.no_grad():
+        for number, stand_in in enumerate(network.encoders.stand_ins):
+            stand_in.fill_(number + 7.0)
+    whole, _ = network.encoders.encode(batch)
+    for names in (["c", "a", "b"], ["b"], ["c", "a"]):
+        features, there = network.encoders.encode(batch, names)
+        assert list(features) == names
+        for column, name in enumerate(names):
+            torch.testing.assert_close(features[name].pooled, whole[name].pooled)
+            assert there[:, column].tolist() == [row["abc".index(name)] for row in present]
+    alone = {"blocks": {"b": batch["blocks"]["b"]}, "present": batch["present"][:, 1:2]}
+    torch.testing.assert_close(network.encoders.encode(alone, ["b"])[0]["b"].pooled, whole["b"].pooled)
+
+
+def test_a_head_knows_the_widths_of_tokens():
+    class Spy(MLPHead):
+        def build(self, fused_features, widths, n_outputs):
+            self.saw = dict(self.token_widths)
+            return super().build(fused_features, widths, n_outputs)
+
+    assert make_network(head=Spy(), a=4, b=2).top.head.saw == {"a": 4, "b": 2}

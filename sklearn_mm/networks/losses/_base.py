@@ -38,7 +38,7 @@ class Loss(Component):
         """Return the loss of each element, of the shape of ``target``."""
         raise NotImplementedError
 
-    def row_scores(self, outputs: np.ndarray, target: np.ndarray) -> np.ndarray:
+    def row_scores(self, outputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Return a score of each row, (batch,); its mean is shown in training."""
         raise NotImplementedError
 
@@ -70,7 +70,7 @@ class ClassifierLoss(Loss):
             return target.reshape(len(target), -1).astype(np.float32)
         return target.astype(np.int64)
 
-    def row_scores(self, outputs: np.ndarray, target: np.ndarray) -> np.ndarray:
+    def row_scores(self, outputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Return 1 where the class, or all labels of a row, are right; the mean is the (subset) accuracy."""
         if self.yes_or_no:
             return ((outputs > 0) == (target > 0.5)).all(1).float()

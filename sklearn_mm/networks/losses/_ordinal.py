@@ -90,7 +90,7 @@ class OrdinalLoss(ClassifierLoss):
         above = (target.unsqueeze(1) > torch.arange(self.n_outputs, device=target.device)).to(logits.dtype)
         return F.binary_cross_entropy_with_logits(logits, above, reduction="none").sum(1)
 
-    def row_scores(self, outputs: np.ndarray, target: np.ndarray) -> np.ndarray:
+    def row_scores(self, outputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Return 1 where the likeliest class is the target; the mean is the accuracy."""
         return (self._log_probabilities(outputs).argmax(1) == target).float()
 

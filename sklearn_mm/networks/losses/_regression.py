@@ -47,7 +47,7 @@ class RegressorLoss(Loss):
         """Return shifted and scaled targets, float32 (n_rows, n_targets)."""
         return ((target - self.center_) / self.scale_).astype(np.float32)
 
-    def row_scores(self, outputs: np.ndarray, target: np.ndarray) -> np.ndarray:
+    def row_scores(self, outputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Return one minus the squared error in units of the training variance; the mean is close to R²."""
         error = (self._inverse_link(outputs) - target).square()
         return 1 - torch.mean(error / outputs.new_tensor(self._variance), dim=1)

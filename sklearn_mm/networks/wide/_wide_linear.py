@@ -85,7 +85,7 @@ class WideLinear(Component):
         self,
         n_folds: int = 5,
         *,
-        deep_share: float = "auto",
+        deep_share: float | str = "auto",
         text_width: int | str = "auto",
         min_rows_split: int = 30,
         min_rows_held_out: int = 50,
