@@ -21,8 +21,8 @@ __all__ = ["SupervisedMultimodal"]
 class SupervisedMultimodal(FusionParameters, BaseMultimodal):
     """Base of the estimators that learn to predict a target.
 
-    A subclass owes ``make_target()`` and ``_resolve_loss`` (a registry's ``resolve``), and builds ``_loss`` when it learns
-    the form of its target.
+    A subclass owes ``make_target()`` and ``_resolve_loss`` (a registry's ``resolve``), and builds ``_loss`` when it
+    learns the form of its target.
     """
 
     _doc_words = {**BaseMultimodal._doc_words, "outputs": "outputs"}

@@ -103,13 +103,13 @@ class BottleneckFusion(Fusion):
         pairs = [read(f, here) for read, f, here in zip(self.parts, features.values(), present.unbind(1), strict=True)]
         blocks, masks = zip(*pairs, strict=True)
         shared = self.bottlenecks.expand(len(present), -1, -1)  # (batch, n_bottlenecks, width)
-        there = shared.new_ones(shared.shape[:2], dtype=torch.bool)
-        masks = [torch.cat([there, mask], 1) for mask in masks]
+        shared_mask = shared.new_ones(shared.shape[:2], dtype=torch.bool)
+        masks = [torch.cat([shared_mask, mask], 1) for mask in masks]
         for layers in self.layers[:-1]:
-            seen = [torch.cat([shared, parts], 1) for parts in blocks]
-            told = [layer(parts, parts, mask) for layer, parts, mask in zip(layers, seen, masks, strict=True)]
-            shared = masked_mean(torch.stack([block[:, : self.n_bottlenecks] for block in told], 1), present)
-            blocks = [block[:, self.n_bottlenecks :] for block in told]
+            inputs = [torch.cat([shared, parts], 1) for parts in blocks]
+            outputs = [layer(parts, parts, mask) for layer, parts, mask in zip(layers, inputs, masks, strict=True)]
+            shared = masked_mean(torch.stack([block[:, : self.n_bottlenecks] for block in outputs], 1), present)
+            blocks = [block[:, self.n_bottlenecks :] for block in outputs]
         pooled = [  # all that is wanted of the last layer
             layer(parts[:, :1], torch.cat([shared, parts], 1), mask).squeeze(1)
             for layer, parts, mask in zip(self.layers[-1], blocks, masks, strict=True)
