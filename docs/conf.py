@@ -47,6 +47,7 @@ autosummary_context = {
     "own_methods": reference.own_methods,
 }
 autodoc_typehints = "none"
+autodoc_preserve_defaults = True  # or classes in them are written in a way that links nowhere
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 

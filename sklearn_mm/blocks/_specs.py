@@ -70,7 +70,7 @@ class BlockSpec:
 
         Returns
         -------
-        rows : ndarray of shape (n_rows, *shape) or None
+        rows : ndarray of shape (n_rows, ...) or None
             The same ones each time. None where nothing is known of what the block holds, as of this base.
         """
         return None
