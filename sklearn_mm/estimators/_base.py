@@ -31,8 +31,8 @@ from sklearn_mm.training._settings import own_settings
 from sklearn_mm.training._tasks import FitTasks
 from sklearn_mm.training._trainer import Trainer
 from sklearn_mm.utils._callbacks import CallbackSupportMixin
+from sklearn_mm.utils._declared_parameters import with_parameters
 from sklearn_mm.utils._learner import take_over
-from sklearn_mm.utils._parameters import with_parameters
 from sklearn_mm.utils._validation import _fit_context
 
 __all__ = ["BaseMultimodal"]

@@ -11,7 +11,7 @@ from sklearn_mm.estimators._supervised import SupervisedMultimodal
 from sklearn_mm.estimators._targets import NumberTarget, Target
 from sklearn_mm.networks import RegressorLoss
 from sklearn_mm.networks.losses._registry import resolve_regressor_loss
-from sklearn_mm.utils._parameters import parameter, with_parameters
+from sklearn_mm.utils._declared_parameters import parameter, with_parameters
 from sklearn_mm.utils._validation import _fit_context
 
 __all__ = ["MultimodalRegressor"]

@@ -11,7 +11,7 @@ from numpydoc.docscrape import NumpyDocString
 from sklearn.base import clone
 
 from sklearn_mm import MultimodalClassifier, MultimodalRegressor
-from sklearn_mm.utils._parameters import parameter, with_parameters
+from sklearn_mm.utils._declared_parameters import parameter, with_parameters
 
 SIGNATURE = (
     "(image='auto', text='auto', tabular='auto', *, inputs=None, memory=None, fusion='auto', head='auto', wide='auto', "

@@ -9,7 +9,7 @@ import pytest
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import estimator_html_repr
 
-from sklearn_mm.utils._parameters import parameter, with_parameters
+from sklearn_mm.utils._declared_parameters import parameter, with_parameters
 from sklearn_mm.utils._validation import Interval
 
 COLUMNS = """str or int
@@ -261,7 +261,7 @@ def test_class_of_a_notebook_travels_to_other_processes():
     code = "\n".join(
         [
             "from sklearn.base import BaseEstimator",
-            "from sklearn_mm.utils._parameters import parameter, with_parameters",
+            "from sklearn_mm.utils._declared_parameters import parameter, with_parameters",
             "@with_parameters",
             "class Local(BaseEstimator):",
             "    depth: int = parameter(default=1, constraints=[int])",
