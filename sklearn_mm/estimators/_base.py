@@ -1,5 +1,7 @@
 """The one road of all multimodal estimators: read rows, encode the target, build a network, train it, map rows."""
 
+from __future__ import annotations
+
 import math
 import time
 from contextlib import contextmanager

@@ -1,5 +1,7 @@
 """`MultimodalClassifier`: rows with pictures, texts and numbers in, labels out."""
 
+from __future__ import annotations
+
 from typing import Any, Self
 
 import numpy as np

@@ -1,5 +1,7 @@
 """`MultimodalRegressor`: rows with pictures, texts and numbers in, numbers out."""
 
+from __future__ import annotations
+
 from typing import Any, Self
 
 import numpy as np

@@ -1,5 +1,7 @@
 """What classifier and regressor share: blocks are fused, and a loss compares outputs with a target."""
 
+from __future__ import annotations
+
 from typing import Any, Self
 
 import numpy as np
