@@ -155,12 +155,12 @@ ANNOTATED = {*SUBPACKAGES, "blocks", "storage", "utils"}
 
 
 def public_functions():
-    """Yield what users call, but for the ``__init__`` of declared parameters, whose types are those of the fields."""
+    """Yield what users call."""
     for param in public_objects():
         (thing,) = param.values
         for name, member in inspect.getmembers(thing, inspect.isroutine) if inspect.isclass(thing) else [("", thing)]:
             _, _, module = (getattr(member, "__module__", None) or "").partition("sklearn_mm.")
-            is_public = not name.startswith("_") or (name == "__init__" and not hasattr(thing, "_own_parameters"))
+            is_public = not name.startswith("_") or name == "__init__"
             if module.partition(".")[0] in ANNOTATED and is_public:
                 yield pytest.param(inspect.unwrap(member), id=f"{param.id}.{name}".removesuffix("."))
 

@@ -1,5 +1,7 @@
 """The one road of all multimodal estimators: read rows, encode the target, build a network, train it, map rows."""
 
+from __future__ import annotations
+
 import math
 import time
 from contextlib import contextmanager
@@ -31,8 +33,8 @@ from sklearn_mm.training._settings import own_settings
 from sklearn_mm.training._tasks import FitTasks
 from sklearn_mm.training._trainer import Trainer
 from sklearn_mm.utils._callbacks import CallbackSupportMixin
+from sklearn_mm.utils._declared_parameters import with_parameters
 from sklearn_mm.utils._learner import take_over
-from sklearn_mm.utils._parameters import with_parameters
 from sklearn_mm.utils._validation import _fit_context, _num_samples
 
 __all__ = ["BaseMultimodal"]

@@ -1,5 +1,7 @@
 """`MultimodalClassifier`: rows with pictures, texts and numbers in, labels out."""
 
+from __future__ import annotations
+
 from typing import Any, Self
 
 import numpy as np
@@ -10,7 +12,7 @@ from sklearn_mm.estimators._supervised import SupervisedMultimodal
 from sklearn_mm.estimators._targets import ClassTarget, Target
 from sklearn_mm.networks import ClassifierLoss
 from sklearn_mm.networks.losses._registry import resolve_classifier_loss
-from sklearn_mm.utils._parameters import parameter, with_parameters
+from sklearn_mm.utils._declared_parameters import parameter, with_parameters
 from sklearn_mm.utils._validation import StrOptions, _fit_context
 
 __all__ = ["MultimodalClassifier"]

@@ -17,7 +17,7 @@ from sklearn_mm.storage._store import MEMORY
 from sklearn_mm.training._precision import PRECISIONS
 from sklearn_mm.training._schedules import SCHEDULES
 from sklearn_mm.training._trainer import OPTIMIZERS
-from sklearn_mm.utils._parameters import parameter, with_parameters
+from sklearn_mm.utils._declared_parameters import parameter, with_parameters
 from sklearn_mm.utils._validation import Interval, StrOptions
 
 __all__ = ["FITTED_ATTRIBUTES", "FusionParameters", "InputParameters", "RunParameters", "TrainingParameters"]

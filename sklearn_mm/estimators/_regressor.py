@@ -1,5 +1,7 @@
 """`MultimodalRegressor`: rows with pictures, texts and numbers in, numbers out."""
 
+from __future__ import annotations
+
 from typing import Any, Self
 
 import numpy as np
@@ -10,7 +12,7 @@ from sklearn_mm.estimators._supervised import SupervisedMultimodal
 from sklearn_mm.estimators._targets import NumberTarget, Target
 from sklearn_mm.networks import RegressorLoss
 from sklearn_mm.networks.losses._registry import resolve_regressor_loss
-from sklearn_mm.utils._parameters import parameter, with_parameters
+from sklearn_mm.utils._declared_parameters import parameter, with_parameters
 from sklearn_mm.utils._validation import _fit_context
 
 __all__ = ["MultimodalRegressor"]

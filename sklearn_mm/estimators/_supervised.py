@@ -1,5 +1,7 @@
 """What classifier and regressor share: blocks are fused, and a loss compares outputs with a target."""
 
+from __future__ import annotations
+
 from typing import Any, Self
 
 import numpy as np
@@ -11,7 +13,7 @@ from sklearn_mm.networks import Objective
 from sklearn_mm.networks._objectives import Supervised
 from sklearn_mm.networks.wide import resolve_wide
 from sklearn_mm.utils._component import checked_clone
-from sklearn_mm.utils._parameters import with_parameters
+from sklearn_mm.utils._declared_parameters import with_parameters
 from sklearn_mm.utils._validation import _fit_context
 
 __all__ = ["SupervisedMultimodal"]

@@ -3,6 +3,7 @@
 import copy
 import inspect
 import pickle
+import pydoc
 import re
 
 import numpy as np
@@ -11,7 +12,9 @@ from numpydoc.docscrape import NumpyDocString
 from sklearn.base import clone
 
 from sklearn_mm import MultimodalClassifier, MultimodalRegressor
-from sklearn_mm.utils._parameters import parameter, with_parameters
+from sklearn_mm.estimators import BaseMultimodal
+from sklearn_mm.networks import ClassifierLoss, RegressorLoss
+from sklearn_mm.utils._declared_parameters import parameter, with_parameters
 
 SIGNATURE = (
     "(image='auto', text='auto', tabular='auto', *, inputs=None, memory=None, fusion='auto', head='auto', wide='auto', "
@@ -32,7 +35,23 @@ DIFFER = {"head", "loss", "warm_start", "early_stopping", "validation_fraction",
 
 @pytest.mark.parametrize("estimator", SIGNATURES)
 def test_signature(estimator):
-    assert str(inspect.signature(estimator)) == SIGNATURES[estimator]
+    signature = inspect.signature(estimator)
+    bare = [parameter.replace(annotation=parameter.empty) for parameter in signature.parameters.values()]
+    assert str(signature.replace(parameters=bare)) == SIGNATURES[estimator]
+
+
+def test_types_are_those_of_the_fields():
+    types = MultimodalClassifier.__init__.__annotations__
+    assert list(types) == list(inspect.signature(MultimodalClassifier).parameters)
+    assert (types["loss"], types["max_epochs"]) == (str | ClassifierLoss, int)
+    assert MultimodalRegressor.__init__.__annotations__["loss"] == str | RegressorLoss
+
+
+@pytest.mark.parametrize("method", [BaseMultimodal.fit, *(estimator.fit for estimator in SIGNATURES)])
+def test_help_prints_the_names_of_types(method):
+    signature = pydoc.plain(pydoc.render_doc(method)).splitlines()[2]
+    assert "ArrayLike" in signature
+    assert len(signature) < 250
 
 
 def documented(estimator):

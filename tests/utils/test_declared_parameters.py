@@ -9,7 +9,7 @@ import pytest
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import estimator_html_repr
 
-from sklearn_mm.utils._parameters import parameter, with_parameters
+from sklearn_mm.utils._declared_parameters import parameter, with_parameters
 from sklearn_mm.utils._validation import Interval
 
 COLUMNS = """str or int
@@ -80,13 +80,50 @@ class Plain(Model):
 
 def test_signature_has_the_last_base_first_and_positional_parameters_before_others():
     assert str(inspect.signature(Model)) == (
-        "(left='auto', right='auto', *, memory=None, loss='squared', lr=0.002, depth=4)"
+        "(left: str | int = 'auto', right: str | int = 'auto', *, memory: str | None = None, loss: str = 'squared', "
+        "lr: float = 0.002, depth: int = 4)"
     )
-    assert str(inspect.signature(Deeper)) == str(inspect.signature(Model)).replace("depth=4)", "depth=9, extra=False)")
+    assert str(inspect.signature(Deeper)) == str(inspect.signature(Model)).replace(
+        "depth: int = 4)", "depth: int = 9, extra: bool = False)"
+    )
     assert inspect.signature(Model.__init__).parameters["self"]
     assert Model.__init__.__qualname__ == "Model.__init__"
     assert Model.__init__.__module__ == __name__
     assert not hasattr(Model, "depth")
+
+
+def test_types_that_are_strings_are_evaluated_where_they_can_be():
+    @with_parameters
+    class Known(Training):
+        lr: "Interval | float" = parameter(default=1.0)
+        bare = parameter(default=2)
+
+    @with_parameters
+    class Unknown(Known):
+        bare: "NotImported" = parameter(default=3)  # noqa: F821
+
+    assert Known.__init__.__annotations__ == {"lr": Interval | float, "depth": int}
+    assert Unknown.__init__.__annotations__ == {"lr": Interval | float, "depth": int, "bare": "NotImported"}
+
+
+class Undecorated(Model):
+    """Forgets the decorator."""
+
+    width: int = parameter(default=8)
+
+
+class UndecoratedAnew(Model):
+    """Forgets it, and declares a parameter that its base has."""
+
+    depth: int = parameter(default=8)
+
+
+def test_fields_say_that_the_decorator_was_forgotten():
+    message = r"^{0} declares the parameter '{1}', .*: write @with_parameters above class {0}\.$"
+    with pytest.raises(TypeError, match=message.format("Undecorated", "width")):
+        Undecorated().width  # noqa: B018
+    with pytest.raises(TypeError, match=message.format("UndecoratedAnew", "depth")):
+        UndecoratedAnew()
 
 
 def test_init_stores_and_refuses_as_others_do():
@@ -241,8 +278,8 @@ def test_of_two_that_declare_a_parameter_the_first_in_the_mro_wins():
     class BothTurned(Slow, Fast):
         """Both."""
 
-    assert str(inspect.signature(Both)) == "(*, epochs=5, patience=10, speed=1.0)"
-    assert str(inspect.signature(BothTurned)) == "(*, speed=1.0, epochs=100, patience=10)"
+    assert str(inspect.signature(Both)) == "(*, epochs: int = 5, patience: int = 10, speed: float = 1.0)"
+    assert str(inspect.signature(BothTurned)) == "(*, speed: float = 1.0, epochs: int = 100, patience: int = 10)"
     assert "epochs : int, default=5\n    Many." in Both.__doc__
     assert Both._parameter_constraints == BothTurned._parameter_constraints == {"epochs": [int]}
     assert (Both().epochs, BothTurned().epochs, Slow().epochs) == (5, 100, 100)
@@ -261,7 +298,7 @@ def test_class_of_a_notebook_travels_to_other_processes():
     code = "\n".join(
         [
             "from sklearn.base import BaseEstimator",
-            "from sklearn_mm.utils._parameters import parameter, with_parameters",
+            "from sklearn_mm.utils._declared_parameters import parameter, with_parameters",
             "@with_parameters",
             "class Local(BaseEstimator):",
             "    depth: int = parameter(default=1, constraints=[int])",

@@ -15,13 +15,30 @@ _Class = TypeVar("_Class", bound=type)
 _SECTION = re.compile(r"^(\w.*)\n-{3,}$", re.MULTILINE)  # of a numpydoc docstring
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Parameter:
+    """A field that `with_parameters` takes from its class; where that was forgotten, it is a descriptor and says so."""
+
     default: Any
     constraints: list | None
     doc: str | None
     kw_only: bool
     before: str | None
+
+    def __set_name__(self, owner, name):
+        self.owner, self.name = owner, name
+
+    def __get__(self, instance, owner=None):
+        return self if instance is None else self._refuse()
+
+    def __set__(self, instance, value):
+        self._refuse()
+
+    def _refuse(self):
+        raise TypeError(
+            f"{self.owner.__name__} declares the parameter {self.name!r}, which no __init__ takes: write "
+            f"@with_parameters above class {self.owner.__name__}."
+        )
 
 
 def parameter(
@@ -67,10 +84,11 @@ def parameter(
 def with_parameters(class_: _Class) -> _Class:
     """Give a class what follows from its declared parameters and those of its bases, as dataclasses do.
 
-    That is an ``__init__`` that stores them and does nothing else, ``_parameter_constraints``, and the section
-    "Parameters" of the docstring, unless the class has written one. As in dataclasses, parameters come in the reverse
-    order of the MRO, the last base's first, and of two that declare the same one the class that is earlier in the MRO
-    wins. Words in braces, in the docstring and in those of parameters, are what ``_doc_words`` has for them.
+    That is an ``__init__`` that stores them and does nothing else, annotated as the fields are,
+    ``_parameter_constraints``, and the section "Parameters" of the docstring, unless the class has written one. As in
+    dataclasses, parameters come in the reverse order of the MRO, the last base's first, and of two that declare the
+    same one the class that is earlier in the MRO wins. Words in braces, in the docstring and in those of parameters,
+    are what ``_doc_words`` has for them.
 
     Parameters
     ----------
@@ -109,6 +127,7 @@ def with_parameters(class_: _Class) -> _Class:
     parameters = _collect(class_)
     _check_all_declared(class_, parameters)
     class_.__init__ = _make_init(class_, parameters)
+    class_.__init__.__annotations__ = _annotations(class_, parameters)
     constraints = {name: p.constraints for name, p in parameters.items() if p.constraints is not None}
     class_._parameter_constraints = {**getattr(class_, "_parameter_constraints", {}), **constraints}
     if class_.__doc__ is not None:
@@ -154,6 +173,22 @@ def _make_init(cls, parameters):
     init.__qualname__ = f"{cls.__qualname__}.__init__"
     init.__defaults__, init.__kwdefaults__ = tuple(positional.values()), keyword
     return init
+
+
+def _annotations(cls, parameters):
+    """Return the types of parameters by name, in their order."""
+    types = {}
+    for base in reversed(cls.__mro__):
+        if "_own_parameters" in vars(base):
+            types.update(_types_of_fields(base))
+    return {name: types[name] for name in parameters if name in types}
+
+
+def _types_of_fields(cls):
+    try:
+        return inspect.get_annotations(cls, eval_str=True)
+    except Exception:  # strings that cannot be evaluated, or not yet, stay as they are
+        return inspect.get_annotations(cls)
 
 
 def _complete(docstring, parameters, words):
