@@ -12,7 +12,7 @@ from sklearn_mm.blocks import BlockSpec
 from sklearn_mm.utils._learner import take_over
 from sklearn_mm.utils._pillow_settings import send_with_settings
 
-__all__ = ["BlockTransformer", "check_spec"]
+__all__ = ["BlockTransformer", "check_has_spec"]
 
 
 class BlockTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
@@ -47,7 +47,7 @@ class BlockTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         """Learn from the cells of ``X`` and return their array; each cell is read once."""
         learner = copy(self)  # if it fails, nothing has changed
         array, _ = learner.fit_read(X, y)
-        check_spec(learner)
+        check_has_spec(learner)
         take_over(self, learner)
         self._warn_of_fit()
         return array
@@ -93,7 +93,7 @@ class BlockTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         return tags
 
 
-def check_spec(transformer):
+def check_has_spec(transformer):
     """Raise TypeError where a transformer's ``fit_read`` did not set ``spec_``."""
     spec = getattr(transformer, "spec_", None)
     if not isinstance(spec, BlockSpec):
