@@ -35,8 +35,8 @@ class Input(BaseEstimator):
         Kinds of columns, as `detect_kinds` calls them or, with a `recognise` of its own, its ``kind``, that
         ``columns="auto"`` stands for. By default none, so that columns must be named.
     warns_of : tuple of {"strings", "files"}
-        Which of the columns that detection ignores `fit` warns of while this Input looks for columns, because they may
-        be its own: identifiers ("strings"), bytes and paths that nothing recognises ("files"). By default neither.
+        Which ignored columns ``fit`` warns of while this Input looks for columns, because they may be its own:
+        identifiers ("strings"), bytes and paths that nothing recognises ("files"). By default neither.
     together : bool
         Whether all columns form one block, named after the Input. By default each column is a block, named after it.
     pool : str
