@@ -27,7 +27,7 @@ class InputsMixin(_BaseComposition):
     Attributes
     ----------
     modalities : dict of str to type
-        The `Input` class of each of these parameters. A class that has one for a modality of its own extends it:
+        The `Input` class of each of these parameters. A class with a parameter for a modality of its own extends it:
         ``modalities = {**MultimodalClassifier.modalities, "sensor": SensorInput}``.
     """
 

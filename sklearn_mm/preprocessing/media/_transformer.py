@@ -38,6 +38,10 @@ class MediaTransformer(BlockTransformer):
     ``on_error``, ``memory`` and ``n_jobs``; those that it leaves out are as by default (``n_jobs`` None). These six are
     checked when cells are read; others, where the subclass has ``_parameter_constraints`` for them.
 
+    Every parameter that changes rows must be in the decoder's ``settings``, without which ``memory`` returns rows that
+    were decoded otherwise. For a cell that holds nothing readable, ``decode`` raises `UnreadableError`, which
+    ``on_error`` says what to do with; all other errors end the fit.
+
     Attributes
     ----------
     decoder_type : type
