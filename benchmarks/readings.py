@@ -88,7 +88,7 @@ def print_headers(paths):
     """Print for how many seconds the processor looks at headers, and for how many it reads them and the pictures."""
     items = explode(np.array(paths, dtype=object), "image", "auto")
     transformer = ImageTransformer(n_jobs=1)
-    reader = transformer._reader(transformer._make_decoder(items))
+    reader = transformer.make_reader(transformer.make_decoder(items))
     for _ in range(3):
         start = time.process_time()
         read_headers(reader, items)

@@ -42,6 +42,7 @@ SURFACE = {
     ],
     "sklearn_mm.preprocessing": [
         *["BlockStore", "Blocks", "ImageTransformer", "Ragged", "StoredRows", "TabularTransformer", "TextTransformer"],
+        *["BlockSpec", "BlockTransformer", "MediaDecoder", "MediaTransformer", "UnreadableError"],
     ],
     "sklearn_mm.encoders": [
         *["CNNEncoder", "ResNetEncoder", "ViTEncoder", "MLPEncoder", "ModuleEncoder"],

@@ -130,8 +130,9 @@ def test_docstrings_are_numpydoc(thing):
 
 @pytest.mark.parametrize("thing", [param for param in public_objects() if inspect.isclass(param.values[0])])
 def test_documented_defaults_are_those_of_the_signature(thing):
-    signature = inspect.signature(thing)
-    for parameter in NumpyDocString(inspect.getdoc(thing))["Parameters"]:
+    parameters = NumpyDocString(inspect.getdoc(thing))["Parameters"]
+    signature = inspect.signature(thing) if parameters else None  # exceptions have none
+    for parameter in parameters:
         _, _, documented = parameter.type.partition("default=")
         for name in parameter.name.split(", "):
             default = signature.parameters[name].default if name in signature.parameters else inspect.Parameter.empty

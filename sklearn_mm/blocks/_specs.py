@@ -1,7 +1,7 @@
 """What a network must know of a block before it sees a row of it."""
 
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -75,6 +75,21 @@ class BlockSpec:
         """
         return None
 
+    def read_with(self, parameters: dict) -> Self:
+        """Return the spec of such a block that a transformer with some parameters read, for checks of encoders.
+
+        Parameters
+        ----------
+        parameters : dict
+            Values by name, such as the ``reading`` of an encoder.
+
+        Returns
+        -------
+        spec : BlockSpec
+            The same one where a kind has no parameters that act on its spec, as by default.
+        """
+        return self
+
 
 @dataclass(frozen=True, kw_only=True)
 class ImageSpec(BlockSpec):
@@ -96,6 +111,18 @@ class ImageSpec(BlockSpec):
     def example_rows(self, n_rows: int) -> np.ndarray | None:
         """Return pictures of noise."""
         return np.random.default_rng(0).integers(256, size=(n_rows, *self.shape), dtype=np.uint8)
+
+    def read_with(self, parameters: dict) -> Self:
+        """Return the spec of pictures of the ``size``, ``color``, ``mean`` and ``std`` that are no words."""
+        size, color = parameters.get("size", "auto"), parameters.get("color")
+        height, width = self.shape[:2] if isinstance(size, str) else np.broadcast_to(size, 2).tolist()
+        n_channels = self.shape[2] if color is None else len(color)
+        statistics = {}
+        for name in ("mean", "std"):
+            value = parameters.get(name, "auto")
+            value = getattr(self, name)[:n_channels] if isinstance(value, str) else value
+            statistics[name] = tuple(np.broadcast_to(value, n_channels).tolist())
+        return replace(self, shape=(height, width, n_channels), **statistics)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +163,15 @@ class TextSpec(BlockSpec):
         lengths = rng.integers(1, self.shape[0] + 1, size=(n_rows, 1))
         lengths[0], lengths[-1] = 0, self.shape[0]
         return ids * (np.arange(self.shape[0], dtype=np.int32) < lengths)
+
+    def read_with(self, parameters: dict) -> Self:
+        """Return the spec of texts of this ``max_length``, and of ids that this ``tokenizer`` made."""
+        length, tokenizer = parameters.get("max_length", "auto"), parameters.get("tokenizer", self.tokenizer)
+        return replace(
+            self,
+            shape=self.shape if isinstance(length, str) else (length,),
+            tokenizer=tokenizer if isinstance(tokenizer, str) else "custom",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

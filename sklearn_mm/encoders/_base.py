@@ -108,7 +108,32 @@ def _is_base_of_its_kind(cls):
 
 @_is_base_of_its_kind
 class ImageEncoder(Encoder):
-    """Base of encoders that read pictures: `forward` gets float32 (batch, channels, height, width) in [0, 1]."""
+    """Base of encoders that read pictures: ``forward`` gets float32 (batch, channels, height, width) in [0, 1].
+
+    The mean and standard deviation of the block, also those that ``reading`` asks for, act only if ``forward`` calls
+    ``self.normalise(x)``, and ``build`` of a subclass calls ``super().build(spec)``, which keeps them.
+
+    Examples
+    --------
+    >>> import torch, torch.nn as nn
+    >>> from sklearn_mm import ImageInput
+    >>> from sklearn_mm.encoders import Features, ImageEncoder
+    >>> class PatchEncoder(ImageEncoder):
+    ...     reading = {"size": 24, "mean": 0.5, "std": 0.25}
+    ...
+    ...     def build(self, spec):
+    ...         super().build(spec)
+    ...         self.patches = nn.Conv2d(len(spec.mean), 8, kernel_size=4, stride=4)
+    ...         self.out_features = self.token_features = 8
+    ...         return self
+    ...
+    ...     def forward(self, x):
+    ...         tokens = self.patches(self.normalise(x)).relu().flatten(2).transpose(1, 2)
+    ...         return Features(tokens.mean(1), tokens, tokens.new_ones(tokens.shape[:2]).bool())
+    >>> spec = ImageInput.example_spec.read_with(PatchEncoder.reading)
+    >>> PatchEncoder().build(spec)(torch.rand(2, 3, 24, 24)).tokens.shape
+    torch.Size([2, 36, 8])
+    """
 
     kind = "image"
 

@@ -34,6 +34,9 @@ class Input(BaseEstimator):
     detects : tuple of str
         Kinds of columns, as `detect_kinds` calls them or, with a `recognise` of its own, its ``kind``, that
         ``columns="auto"`` stands for. By default none, so that columns must be named.
+    warns_of : tuple of {"strings", "files"}
+        Which ignored columns ``fit`` warns of while this Input looks for columns, because they may be its own:
+        identifiers ("strings"), bytes and paths that nothing recognises ("files"). By default neither.
     together : bool
         Whether all columns form one block, named after the Input. By default each column is a block, named after it.
     pool : str
@@ -47,6 +50,7 @@ class Input(BaseEstimator):
 
     kind = None
     detects = ()
+    warns_of = ()
     together = False
     default_transformer = None
     default_encoder = None
@@ -69,7 +73,7 @@ class Input(BaseEstimator):
         validate_parameter_constraints(self._parameter_constraints, self.get_params(deep=False), name)
         if is_auto(self.transformer) and self.auto_transformer() is None:
             raise ValueError(f"{name} has no default transformer. Hand one in: {name}(transformer=...).")
-        self._reading.check(name)
+        self._reading.check(name, self.auto_transformer() if is_auto(self.transformer) else self.transformer)
 
     def recognise(self, cells: np.ndarray) -> str | None:
         """Return why some cells are of this modality.
@@ -212,11 +216,15 @@ class Input(BaseEstimator):
         defaults = {} if default is None else default.get_params(deep=False)
         mismatch = None if encoder is None else find_mismatch(spec, encoder, defaults)
         if mismatch is not None:
-            name, wanted, used, was_auto = mismatch
+            name, wanted, used, origin = mismatch
+            chosen = {"user": "", "encoder": " for another encoder", "default": ", the default"}[origin]
+            written = f"{type(self).__name__}(encoder={spec.encoder!r})"
+            # Modalities of the package have an encoder by default, and ModalityTransformer a parameter for each.
+            short, listed = f"{self.kind}={written}", f"inputs=[({spec.name!r}, {written}), ...]"
             raise ValueError(
                 f"{who} cannot use {type(encoder).__name__} for block {spec.name!r}: it reads {name}={wanted!r}, and "
-                f"the block was read with {used!r}{' for another encoder' if was_auto else ''}. Name the encoder where "
-                f"the block is read: ModalityTransformer({self.kind}={type(self).__name__}(encoder={spec.encoder!r}))."
+                f"the block was read with {name}={used!r}{chosen}. Name the encoder where the block is read: "
+                f"ModalityTransformer({short if has_auto_encoder(self.kind) else listed})."
             )
 
     @property

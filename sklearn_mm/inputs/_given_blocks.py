@@ -41,7 +41,7 @@ def respecify(
             raise ValueError(
                 f"The transformer of `{name}` cannot act in {owner}, which was handed Blocks: these are read already. "
                 f"Move it to where they are read: "
-                f"ModalityTransformer({_written(name, input_, 'transformer=...', modalities)})."
+                f"{_written(name, input_, 'transformer=...', modalities)}."
             )
     chosen = _choose(blocks, inputs, owner, modalities)
     if not chosen:
@@ -105,7 +105,7 @@ def _respecified(spec, name, input_, owner, modalities):
     if "pool" in changes and spec.pool is None:
         raise ValueError(
             f"{owner}: `{name}` has pool={input_.pool!r}, but block {spec.name!r} was read as single cells. Name it "
-            f"where they are read: ModalityTransformer({_written(name, input_, f'pool={input_.pool!r}', modalities)})."
+            f"where they are read: {_written(name, input_, f'pool={input_.pool!r}', modalities)}."
         )
     if input_.shared:
         changes["group"] = name
@@ -123,10 +123,14 @@ def _check_groups(specs, inputs, owner, modalities):
                 raise ValueError(
                     f"{owner}: `{name}` shares one encoder, but its blocks {first.name!r} and {spec.name!r} were not "
                     f"read alike: got {first} and {spec}. Share it where they are read: "
-                    f"ModalityTransformer({_written(name, input_, 'shared=True', modalities)})."
+                    f"{_written(name, input_, 'shared=True', modalities)}."
                 )
 
 
 def _written(name, input_, parameter, modalities):
+    """Return how the Input is written where its blocks are read, with a parameter."""
     text = f"{type(input_).__name__}({parameter})"
-    return f"{name}={text}" if name in modalities else f"inputs=[({name!r}, {text}), ...]"
+    if name in MODALITIES:
+        return f"ModalityTransformer({name}={text})"
+    listed = f"ModalityTransformer(inputs=[({name!r}, {text}), ...])"
+    return f"{listed}, or {name}={text} of a reader with this parameter" if name in modalities else listed

@@ -33,15 +33,15 @@ def warn_of_ignored(frame, detected, inputs, who, modalities):
     modalities : collection of str
         Names of the Inputs that are parameters of their own, and not in the list ``inputs``.
     """
-    sought = {kind for input_ in inputs.values() if looks(input_) for kind in input_.detects}
+    warned_of = {what for input_ in inputs.values() if looks(input_) for what in input_.warns_of}
     identifiers, media = [], []
     for label, (kind, reason) in detected.items():
         if kind != "ignored" or is_all_missing(frame[label]) or is_constant(frame[label]):
             continue
         cells = frame[label].dropna()
         if not isinstance(cells.iloc[0], str):
-            media += [f"{label!r} ({reason})"] * ("image" in sought)
-        elif {"text", "categorical"} & sought and not _counts_rows(cells):
+            media += [f"{label!r} ({reason})"] * ("files" in warned_of)
+        elif "strings" in warned_of and not _counts_rows(cells):
             identifiers.append((label, f"{label!r} ({reason})"))
     if not identifiers and not media:
         return

@@ -76,6 +76,7 @@ class ImageInput(Input):
 
     kind = "image"
     detects = ("image",)
+    warns_of = ("files",)
     example_spec = ImageSpec(name="photo", shape=(16, 20, 3), mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.25))
 
     def __init__(

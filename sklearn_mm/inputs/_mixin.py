@@ -84,6 +84,33 @@ class InputsMixin(_BaseComposition):
 
     def _validate_params(self):
         validate_parameter_constraints(self._parameter_constraints, self.get_params(deep=False), type(self).__name__)
+        self._check_modalities()
+        self._check_pairs()
+
+    def _check_modalities(self):
+        for name in self.modalities:
+            if not hasattr(self, name):
+                raise TypeError(
+                    f"{type(self).__name__} has no parameter {name!r}, which its `modalities` name. Store it in "
+                    f'__init__, or declare it as {name}: object = parameter(default="auto") in a class that '
+                    f"sklearn_mm.utils.with_parameters decorates."
+                )
+
+    def _check_pairs(self):
+        for pair in self.inputs if isinstance(self.inputs, list) else ():
+            if not (isinstance(pair, tuple | list) and len(pair) == 2 and isinstance(pair[0], str)):
+                raise TypeError(f"`inputs` of {self._who} must be pairs (name, Input), got {pair!r} among them.")
+            name, input_ = pair
+            if isinstance(input_, type) and issubclass(input_, Input):
+                raise TypeError(
+                    f"`inputs` of {self._who} must be pairs (name, Input), got the class {input_.__name__} for "
+                    f"{name!r}. Write an instance: ({name!r}, {input_.__name__}(...))."
+                )
+            if not isinstance(input_, Input):
+                raise TypeError(
+                    f"`inputs` of {self._who} must be pairs (name, Input), got {input_!r} for {name!r}. Write for "
+                    f"example ({name!r}, TextInput({name!r}))."
+                )
 
     @property
     def _who(self):
@@ -132,13 +159,6 @@ class InputsMixin(_BaseComposition):
                 )
         if not self.inputs:
             raise ValueError(f"`inputs` of {self._who} must have at least one pair (name, Input), got [].")
-        for pair in self.inputs:
-            if not (isinstance(pair, tuple | list) and len(pair) == 2 and isinstance(pair[0], str)):
-                raise TypeError(f"`inputs` of {self._who} must be pairs (name, Input), got {pair!r} among them.")
-            if not isinstance(pair[1], Input):
-                raise TypeError(
-                    f"`inputs` of {self._who} must be pairs (name, Input), got {pair[1]!r} for {pair[0]!r}. Write for "
-                    f"example ({pair[0]!r}, TextInput({pair[0]!r}))."
-                )
+        self._check_pairs()
         self._validate_names([name for name, _ in self.inputs])
         return {name: clone(input_) for name, input_ in self.inputs}

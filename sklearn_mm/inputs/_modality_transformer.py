@@ -19,6 +19,7 @@ from sklearn_mm.inputs._explanation import blocks_of, explain
 from sklearn_mm.inputs._ignored import warn_of_ignored
 from sklearn_mm.inputs._mixin import InputsMixin
 from sklearn_mm.inputs._same_parameters import same_parameters
+from sklearn_mm.preprocessing._base import check_has_spec
 from sklearn_mm.preprocessing.containers._frame import as_frame
 from sklearn_mm.preprocessing.containers._tables import check_unique_labels
 from sklearn_mm.preprocessing.text._truncation import warn_of_cut_texts
@@ -404,6 +405,7 @@ def _fit_read(transformer, memory, cells, y=None):
     """Return the fitted transformer, and the array and presence of the cells it was fitted on."""
     reader = _with_memory(transformer, memory)
     read = reader.fit_read(cells, y)
+    check_has_spec(reader)
     if reader is not transformer:
         reader.memory = None  # a model that is taken elsewhere has the one of whoever asks it
     return reader, *read

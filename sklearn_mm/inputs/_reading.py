@@ -2,6 +2,7 @@
 
 from sklearn_mm.inputs._same_parameters import comparable, equivalent, is_auto, same_parameters
 from sklearn_mm.preprocessing import BlockTransformer
+from sklearn_mm.utils._registry import did_you_mean
 
 __all__ = ["Reading", "find_mismatch"]
 
@@ -40,15 +41,46 @@ class Reading:
             self.explicit = {name: v for name, v in self.explicit.items() if not same_parameters(v, defaults[name])}
             self.from_encoder = {name: value for name, value in preferred.items() if name not in self.explicit}
 
-    def check(self, who):
-        """Raise ValueError where the user chose what the encoder cannot do with."""
-        for name in () if self.encoder is None else self.encoder.required_reading:
+    def check(self, who, transformer):
+        """Raise an error where the encoder asks for what cannot be, or the user chose what it cannot do with.
+
+        Parameters
+        ----------
+        who : str
+            The Input's name, for error messages.
+        transformer : transformer
+            The user's or, for "auto", the one that it stands for.
+        """
+        if self.encoder is None:
+            return
+        self._check_names(who, transformer)
+        for name in self.encoder.required_reading:
             needed = self.encoder.reading[name]
             if name in self.explicit and not equivalent(comparable(needed), comparable(self.explicit[name])):
                 raise ValueError(
                     f"{who}: {type(self.encoder).__name__} needs {name}={needed!r}, but the "
                     f"{type(self.transformer).__name__} has {name}={self.explicit[name]!r}. Leave that out, or take "
                     f"another encoder."
+                )
+
+    def _check_names(self, who, transformer):
+        encoder, required = type(self.encoder).__name__, self.encoder.required_reading
+        if isinstance(required, str):
+            raise TypeError(
+                f"{who}: {encoder}.required_reading must be a tuple of names, got {required!r}. Write ({required!r},)."
+            )
+        for name in required:
+            if name not in self.encoder.reading:
+                raise ValueError(
+                    f"{who}: {encoder}.required_reading names {name!r}, for which {encoder}.reading has no value. It "
+                    f"has those of {list(self.encoder.reading)}."
+                )
+        accepted = sorted(transformer.get_params(deep=False)) if self.from_encoder else []
+        for name in self.from_encoder:
+            if name not in accepted:
+                raise ValueError(
+                    f"{who}: {encoder}.reading names {name!r}, which is no parameter of {type(transformer).__name__}."
+                    f"{did_you_mean(name, accepted)} Its parameters: {accepted}."
                 )
 
     def record(self):
@@ -76,8 +108,9 @@ def find_mismatch(spec, encoder, defaults):
 
     Returns
     -------
-    mismatch : tuple (name, wanted, used, was_auto) or None
-        The parameter, what the encoder wants, what the block was read with, and whether the user had left it open.
+    mismatch : tuple (name, wanted, used, origin) or None
+        The parameter, what the encoder wants, what the block was read with, and whose choice that was: "user",
+        "encoder" or "default".
     """
     if spec.reading is None:
         return None
@@ -89,5 +122,5 @@ def find_mismatch(spec, encoder, defaults):
         wanted = comparable(encoder.reading.get(name, default))
         used, was_auto = spec.reading.get(name, (comparable(default), True))
         if not equivalent(wanted, used) and (was_auto or name in encoder.required_reading):
-            return name, wanted, used, was_auto
+            return name, wanted, used, "user" if not was_auto else "encoder" if name in spec.reading else "default"
     return None

@@ -55,6 +55,7 @@ class TabularInput(Input):
 
     kind = "tabular"
     detects = ("numeric", "categorical", "datetime", "vector")
+    warns_of = ("strings",)
     together = True
     example_spec = TabularSpec(name="tabular", shape=(), n_numbers=4, cardinalities=(5, 4))
 

@@ -43,6 +43,7 @@ class TextInput(Input):
 
     kind = "text"
     detects = ("text",)
+    warns_of = ("strings",)
     default_transformer = TextTransformer
     example_spec = TextSpec(name="title", shape=(7,), vocab_size=30, tokenizer="word")
 

@@ -3,6 +3,7 @@
 from sklearn_mm.blocks import Blocks, BlockSpec, ImageSpec, Ragged, TabularSpec, TextSpec
 from sklearn_mm.preprocessing._base import BlockTransformer
 from sklearn_mm.preprocessing.image._transformer import ImageTransformer
+from sklearn_mm.preprocessing.media import MediaDecoder, MediaTransformer, UnreadableError
 from sklearn_mm.preprocessing.tabular._transformer import TabularTransformer
 from sklearn_mm.preprocessing.text._transformer import TextTransformer
 from sklearn_mm.storage import BlockStore, StoredRows
@@ -14,10 +15,13 @@ __all__ = [
     "Blocks",
     "ImageSpec",
     "ImageTransformer",
+    "MediaDecoder",
+    "MediaTransformer",
     "Ragged",
     "StoredRows",
     "TabularSpec",
     "TabularTransformer",
     "TextSpec",
     "TextTransformer",
+    "UnreadableError",
 ]

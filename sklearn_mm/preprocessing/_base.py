@@ -8,10 +8,11 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_mm.blocks import BlockSpec
 from sklearn_mm.utils._learner import take_over
 from sklearn_mm.utils._pillow_settings import send_with_settings
 
-__all__ = ["BlockTransformer"]
+__all__ = ["BlockTransformer", "check_has_spec"]
 
 
 class BlockTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
@@ -46,6 +47,7 @@ class BlockTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         """Learn from the cells of ``X`` and return their array; each cell is read once."""
         learner = copy(self)  # if it fails, nothing has changed
         array, _ = learner.fit_read(X, y)
+        check_has_spec(learner)
         take_over(self, learner)
         self._warn_of_fit()
         return array
@@ -89,3 +91,12 @@ class BlockTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         tags.input_tags.string = True
         tags.input_tags.allow_nan = True
         return tags
+
+
+def check_has_spec(transformer):
+    """Raise TypeError where a transformer's ``fit_read`` did not set ``spec_``."""
+    spec = getattr(transformer, "spec_", None)
+    if not isinstance(spec, BlockSpec):
+        raise TypeError(
+            f"{type(transformer).__name__}.fit_read must set `spec_` to the BlockSpec of its rows, got {spec!r}."
+        )

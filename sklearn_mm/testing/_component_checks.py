@@ -25,7 +25,7 @@ _BLOCK_NAMES = ("image", "text", "tabular", "audio")
 
 def yield_encoder_checks(encoder, spec=None, rows=None):
     """Yield pairs of a name and a check of an encoder; a check raises AssertionError."""
-    spec = example_spec(encoder.kind) if spec is None else spec
+    spec = example_spec(encoder.kind).read_with(encoder.reading) if spec is None else spec
     case = _EncoderCase(encoder, spec, example_rows(spec) if rows is None else rows)
     for check in _ENCODER_CHECKS:
         yield check.__name__, functools.partial(check, case)
@@ -43,7 +43,10 @@ def example_spec(kind):
     """Return the spec of a small block of a kind."""
     if kind in MODALITIES:
         return MODALITIES[kind].example_spec
-    raise ValueError(f"No example is known for blocks of kind {kind!r}. Give the `spec` of a block that it reads.")
+    raise ValueError(
+        f"No example is known for blocks of kind {kind!r}. Pass spec=, the BlockSpec of a small block that the encoder "
+        f"reads, such as the `example_spec` of its Input: check_encoder(encoder, spec=SensorInput.example_spec)."
+    )
 
 
 def example_rows(spec, n_rows=24):
@@ -323,6 +326,7 @@ def check_features(case):
 def check_reading(case):
     """What the encoder asks of the transformer of its block are parameters that this has."""
     encoder = case.component
+    _require(not isinstance(encoder.required_reading, str), case, "`required_reading` is a str, and no tuple of them.")
     for name in encoder.required_reading:
         _require(name in encoder.reading, case, f"`required_reading` names {name!r}, which is not in `reading`.")
     if case.spec.kind in MODALITIES:

@@ -29,8 +29,9 @@ def check_encoder(
     encoder : Encoder
         What to check, not built.
     spec : BlockSpec, default=None
-        Description of a block that the encoder reads. None takes that of a small block of the encoder's ``kind``, which
-        the `Input` of a modality says: it is known for "image", "text" and "tabular".
+        Description of a block that the encoder reads. None takes that of a small block of the encoder's ``kind``, read
+        as its ``reading`` asks, where that is "image", "text" or "tabular". For a kind of one's own it is to be passed,
+        such as the ``example_spec`` of its `Input`.
     rows : torch.Tensor or dict of torch.Tensor, default=None
         At least eight rows of such a block, all different, as the block stores them. None draws 24 at random, as
         ``example_rows`` of the spec makes them; where it makes none, they are float32, from the normal distribution.

@@ -4,6 +4,7 @@ It is used through ``inputs=`` and by a short parameter of an estimator of one's
 """
 
 import pickle
+import warnings
 from numbers import Integral
 
 import numpy as np
@@ -259,7 +260,67 @@ def test_two_steps_are_as_one(patients, short):
     np.testing.assert_array_equal(two.predict_proba(X), one)
     assert list(clone(short).set_params(signal=None).fit(blocks, y).specs_) == ["note"]
     longer = SignalInput(transformer=SignalTransformer(99))
-    with pytest.raises(ValueError, match=r"The transformer of `signal` cannot act.*signal=SignalInput\(transformer="):
+    with pytest.raises(
+        ValueError, match=r"The transformer of `signal` cannot act.*signal=SignalInput\(transformer="
+    ) as error:
         clone(short).set_params(signal=longer).fit(blocks, y)
+    assert "ModalityTransformer(inputs=[('signal', SignalInput(transformer=...)), ...]), or signal=" in str(error.value)
     wider = SignalInput(encoder=SignalEncoder(3))
     assert clone(short).set_params(signal=wider).fit(blocks, y).net_.module_.encoders["signal"].width == 3
+
+
+class LongSignalEncoder(SignalEncoder):
+    reading = {"length": 20}
+
+
+def test_the_way_out_of_blocks_that_were_read_otherwise_leads_out(patients, short):
+    X, y = patients
+    estimator = clone(short).set_params(signal=SignalInput(encoder=LongSignalEncoder()))
+    blocks = SignalReader(text="note").fit_transform(X)
+    with pytest.raises(ValueError, match=r"it reads length=20, .* with length=16, the default\.") as error:
+        estimator.fit(blocks, y)
+    way_out = "ModalityTransformer(inputs=[('signal', SignalInput(encoder=LongSignalEncoder())), ...])"
+    assert way_out in str(error.value)
+    signal = SignalInput("signal", encoder=LongSignalEncoder())
+    reader = ModalityTransformer(inputs=[("signal", signal), ("note", TextInput("note"))])
+    assert estimator.fit(reader.fit_transform(X), y).specs_["signal"].shape == (20,)
+
+
+class LacksItsParameter(MultimodalClassifier):
+    modalities = {**MultimodalClassifier.modalities, "signal": SignalInput}
+
+
+def test_a_modality_without_its_parameter(patients):
+    with pytest.raises(TypeError, match=r"LacksItsParameter has no parameter 'signal', .*signal: object = parameter\("):
+        LacksItsParameter().fit(*patients)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        (
+            [("s", SignalInput)],
+            r"got the class SignalInput for 's'\. Write an instance: \('s', SignalInput\(\.\.\.\)\)",
+        ),
+        ([SignalInput("signal")], r"got SignalInput\(columns='signal'\) among them"),
+        ([("s", SignalEncoder())], r"got SignalEncoder\(\) for 's'\. Write for example"),
+    ],
+    ids=["class", "no pair", "no Input"],
+)
+@pytest.mark.parametrize("estimator", [MultimodalClassifier, ModalityTransformer])
+def test_what_inputs_cannot_be(patients, estimator, inputs, message):
+    with pytest.raises(TypeError, match=rf"`inputs` of {estimator.__name__} must be pairs \(name, Input\), {message}"):
+        estimator(inputs=inputs).fit(*patients)
+
+
+def test_an_input_says_what_ignored_columns_may_be_its_own(patients):
+    class FileInput(SignalInput):
+        warns_of = ("files",)
+
+    X = patients[0].assign(file=[bytes([row]) for row in range(60)])
+    parameters = {"image": None, "text": None, "tabular": None}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        SignalReader(**parameters).fit(X)
+    with pytest.warns(UserWarning, match=r"SignalReader ignores 1 of the 3 columns of X: 'file'"):
+        SignalReader(**parameters, signal=FileInput()).fit(X)

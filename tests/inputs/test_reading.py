@@ -153,8 +153,36 @@ def test_an_encoder_that_asks_for_what_no_transformer_does(X):
         reading = {"siez": 24}
         required_reading = ("siez",)
 
-    with pytest.raises(ValueError, match="Invalid parameter 'siez' for estimator ImageTransformer"):
-        picture_spec(X, encoder=Misspelt())
+    message = (
+        r"ImageInput: Misspelt\.reading names 'siez', .* no parameter of ImageTransformer\. Did you mean 'size'.*'std'"
+    )
+    for transformer in ("auto", ImageTransformer()):
+        with pytest.raises(ValueError, match=message):
+            picture_spec(X, transformer=transformer, encoder=Misspelt())
+    with pytest.raises(
+        ValueError, match=r"TextInput: .*reading names 'tokeniser'.* no parameter of TextTransformer\. Did you"
+    ):
+        read(X, text=TextInput("title", encoder=MisspeltWordsEncoder()))
+
+
+class MisspeltWordsEncoder(OwnWordsEncoder):
+    reading = {"tokeniser": split_at_spaces}
+    required_reading = ()
+
+
+def test_what_an_encoder_requires_is_in_what_it_asks_for(X):
+    class RequiresMore(FixedEncoder):
+        reading = {"size": 24}
+        required_reading = ("size", "mean")
+
+    class RequiresAString(FixedEncoder):
+        required_reading = "size"
+
+    message = r"ImageInput: RequiresMore.required_reading names 'mean', for which .*reading has no value.*\['size'\]"
+    with pytest.raises(ValueError, match=message):
+        picture_spec(X, encoder=RequiresMore())
+    with pytest.raises(TypeError, match=r"RequiresAString.required_reading must be a tuple .* Write \('size',\)"):
+        picture_spec(X, encoder=RequiresAString())
 
 
 def test_shared_columns_are_read_alike(X):
@@ -202,29 +230,37 @@ def test_blocks_that_suit_an_encoder(X, before, encoder):
         (
             ImageInput("photo"),
             FixedEncoder(),
-            "for block 'photo': it reads size=24, .* 'auto' for another",
+            "for block 'photo': it reads size=24, and the block was read with size='auto', the default\\. Name",
         ),
         (
             ImageInput("photo", transformer=ImageTransformer(32)),
             FixedEncoder(),
-            r"it reads size=24, and the block was read with 32\. Name .*ModalityTransformer\(image=ImageInput\(enc",
+            r"it reads size=24, and the block was read with size=32\. Name .*ModalityTransformer\(image=ImageInput\(e",
         ),
         (
             ImageInput("photo", encoder=FixedEncoder()),
             PlainEncoder(),
-            "it reads size='auto', .* 24 for another",
+            "it reads size='auto', .* size=24 for another",
         ),
         (
             ImageInput("photo", transformer=ImageTransformer(24)),
             FixedEncoder(),
-            r"it reads mean=\(0\.1, 0\.2, 0\.3\), and the block was read with 'imagenet'",
+            r"it reads mean=\(0\.1, 0\.2, 0\.3\), and the block was read with mean='imagenet', the default",
         ),
-        (TextInput("title", encoder=OwnWordsEncoder()), "lstm", "it reads tokenizer='word', .*<split_at_spaces"),
-        (TextInput("title", encoder="bag"), "lstm", "it reads tokenizer='word', and the block was read with 'ngram'"),
+        (
+            TextInput("title", encoder=OwnWordsEncoder()),
+            "lstm",
+            "it reads tokenizer='word', .*tokenizer='<split_at_spaces",
+        ),
+        (
+            TextInput("title", encoder="bag"),
+            "lstm",
+            "it reads tokenizer='word', and the block was read with tokenizer='ngram' for",
+        ),
         (
             TextInput("title", transformer=TextTransformer("bpe")),
             OwnWordsEncoder(),
-            "it reads tokenizer='<split_at_spaces .*, and the block was read with 'bpe'",
+            "it reads tokenizer='<split_at_spaces .*, and the block was read with tokenizer='bpe'",
         ),
         (TabularInput(["price"]), QuantileEncoder(), r"it reads scaling='quantile'.*\(tabular=TabularInput\(encoder="),
     ],

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn as nn
 
-from sklearn_mm.encoders import Encoder, Features, TextEncoder
+from sklearn_mm.encoders import Encoder, Features, ImageEncoder, TextEncoder
 from sklearn_mm.fusion import Fusion, SumFusion
 from sklearn_mm.preprocessing import BlockSpec
 from sklearn_mm.testing._component_checks import example_spec
@@ -133,6 +133,10 @@ class AsksForWhatIsNotThere(GoodEncoder):
     reading = {"tokeniser": "word"}
 
 
+class RequiresAString(GoodEncoder):
+    required_reading = "tokenizer"
+
+
 class RequiresWhatItDoesNotAskFor(GoodEncoder):
     required_reading = ("lowercase",)
 
@@ -163,6 +167,7 @@ def test_a_good_encoder_passes_and_leaves_the_random_state():
         (HasAFloatMask(), "`mask` is torch.float32"),
         (Stuck(), "by chance it is"),
         (AsksForWhatIsNotThere(), "`reading` names 'tokeniser'; the transformer has"),
+        (RequiresAString(), "`required_reading` is a str"),
         (RequiresWhatItDoesNotAskFor(), "`required_reading` names 'lowercase', which is not in `reading`"),
         (GoodEncoder().build(example_spec("text")), "give one that is not built"),
     ],
@@ -189,10 +194,43 @@ class Smell(Encoder):
 
 
 def test_encoders_of_other_kinds_need_a_spec_and_may_bring_rows():
-    with pytest.raises(ValueError, match="No example is known for blocks of kind 'scent'"):
+    with pytest.raises(
+        ValueError, match=r"No example is known for blocks of kind 'scent'\. Pass spec=.*`example_spec`"
+    ):
         check_encoder(Smell())
     rows = torch.randint(5, (16, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     check_encoder(Smell(), BlockSpec(kind="scent", shape=(4,)), rows)
+
+
+class FlatEncoder(ImageEncoder):
+    """As if trained elsewhere, on grey pictures of one size."""
+
+    reading = {"size": (8, 12), "color": "L", "mean": 0.5, "std": (0.25,)}
+    required_reading = ("size", "color")
+
+    def build(self, spec):
+        super().build(spec)
+        assert (spec.shape, spec.mean, spec.std) == ((8, 12, 1), (0.5,), (0.25,))
+        self.layer = nn.Linear(8 * 12, 4)
+        self.out_features = self.token_features = 4
+        return self
+
+    def forward(self, x):
+        pooled = self.layer(self.normalise(x).flatten(1))
+        return Features(pooled, pooled.unsqueeze(1), pooled.new_ones(len(x), 1).bool())
+
+
+def test_encoders_are_checked_on_blocks_that_are_read_as_they_ask():
+    check_encoder(FlatEncoder())
+    spec = example_spec("image")
+    assert spec.read_with({}) == spec
+    assert spec.read_with({"size": "auto", "mean": "imagenet", "color": "L"}).shape == (*spec.shape[:2], 1)
+    texts = example_spec("text")
+    assert texts.read_with({}) == texts
+    read = texts.read_with({"tokenizer": str.split, "max_length": 3})
+    assert (read.shape, read.tokenizer) == ((3,), "custom")
+    table = example_spec("tabular")
+    assert table.read_with({"scaling": "quantile"}) is table
 
 
 class GoodFusion(SumFusion):

@@ -17,7 +17,7 @@ from sklearn_mm.preprocessing.image._picture_decoder import PictureDecoder
 from sklearn_mm.preprocessing.media._transformer import MediaTransformer
 from sklearn_mm.storage import BlockStore
 from sklearn_mm.utils._messages import name_column
-from sklearn_mm.utils._validation import Interval, StrOptions, _fit_context
+from sklearn_mm.utils._validation import Interval, StrOptions
 
 __all__ = ["ImageTransformer"]
 
@@ -196,7 +196,6 @@ class ImageTransformer(MediaTransformer):
         self.memory = memory
         self.n_jobs = n_jobs
 
-    @_fit_context(prefer_skip_nested_validation=True)
     def fit_read(self, X: Any, y: Any = None) -> tuple[Any, np.ndarray]:
         """Learn from a column of pictures and return their array, reading each once.
 
@@ -214,11 +213,11 @@ class ImageTransformer(MediaTransformer):
         present : ndarray of shape (n_rows,), dtype bool
             Where there is one.
         """
-        items = self._items_to_fit(X)
-        decoder = self._make_decoder(items)
+        items = self.items_to_fit(X)
+        decoder = self.make_decoder(items)
         statistics = {what: self._check_statistic(what) for what in ("mean", "std")}
-        fitted = fit_framing(self._reader(decoder), items)
-        pictures, present = self._read_to_fit(fitted.reader, items)
+        fitted = fit_framing(self.make_reader(decoder), items)
+        pictures, present = self.read_to_fit(fitted.reader, items)
         fitted.warn(pictures, present)
         if "dataset" in statistics.values():
             if not present.any():
@@ -243,7 +242,7 @@ class ImageTransformer(MediaTransformer):
         )
         return items.gather(pictures, present)
 
-    def _make_decoder(self, items):
+    def make_decoder(self, items: Any) -> PictureDecoder:
         layout = None if self.loader is not None else common_layout(items.cells)
         return PictureDecoder(framing=self._check_framing(), root=self.root, layout=layout)
 

@@ -1,15 +1,17 @@
 """The interface of a decoder: what cells of one medium may hold, and how one becomes a row of an array."""
 
+import io
 import os
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 import torch
 
 from sklearn_mm.preprocessing.cells._lists import is_list
 from sklearn_mm.preprocessing.cells._missing import held_by_record, is_record
+from sklearn_mm.preprocessing.cells._paths import as_spelt_on_disk, file_path
 from sklearn_mm.preprocessing.media._uris import read_uri
 
 __all__ = ["MediaDecoder"]
@@ -17,10 +19,11 @@ __all__ = ["MediaDecoder"]
 
 @dataclass(frozen=True, kw_only=True)
 class MediaDecoder:
-    """All that `MediaReader` must know of a medium.
+    """Base of decoders: what cells of one medium may hold, and how one becomes a row of an array.
 
     A subclass owes ``row_shape``, ``dtype``, ``settings`` and `decode`. Where it reads other cells than paths, bytes,
-    arrays and dicts of "bytes" and "path", ``accepted``, `accepts`, `plain`, `content` and `describe` say so.
+    arrays and dicts of "bytes" and "path", ``accepted``, `accepts`, `plain`, `content` and `describe` say so. Decoders
+    do not change: fields that a subclass adds are those of a frozen dataclass.
 
     Parameters
     ----------
@@ -40,7 +43,13 @@ class MediaDecoder:
     dtype : numpy.dtype
         Type of a row's elements.
     settings : object
-        All that rows of equal content may differ by, versions of code and libraries included.
+        All that rows of equal content may differ by: every parameter that changes rows, versions of code and
+        libraries included. What is not in it, the transformer's ``memory`` does not notice, and returns rows that were
+        decoded otherwise.
+
+    See Also
+    --------
+    MediaTransformer : Reads columns with it; has a whole example.
     """
 
     kind: ClassVar[str] = "media"
@@ -49,17 +58,51 @@ class MediaDecoder:
 
     root: Any = None
 
-    def decode(self, cell):
-        """Return the row of a cell that is not missing, of ``row_shape`` and ``dtype``; or raise `UnreadableError`."""
-        raise NotImplementedError
+    def decode(self, cell: Any) -> np.ndarray:
+        """Return the row of a cell that is not missing.
 
-    def accepts(self, cell):
+        Parameters
+        ----------
+        cell : object
+            One that `accepts` takes.
+
+        Returns
+        -------
+        row : ndarray
+            Of ``row_shape`` and ``dtype``.
+
+        Raises
+        ------
+        UnreadableError
+            Where it holds nothing readable. Any other error ends ``fit`` or ``transform``, whatever ``on_error`` is.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define decode(cell), which returns a row.")
+
+    def open(self, cell: Any) -> BinaryIO:
+        """Return a file to read from.
+
+        Parameters
+        ----------
+        cell : str, path, bytes or dict
+            A path, below ``root`` if it is relative, or a file's bytes.
+
+        Returns
+        -------
+        file : file object
+            Open in binary mode; to be closed. Files that are not there are an OSError.
+        """
+        cell = self.plain(cell)
+        if isinstance(cell, (bytes, bytearray, memoryview)):
+            return io.BytesIO(cell)
+        return open(as_spelt_on_disk(file_path(cell, self.root)), "rb")
+
+    def accepts(self, cell: Any) -> bool:
         """Return whether a cell is of a type that can be read."""
         if is_record(cell):
             return self.accepts(held_by_record(cell))
         return isinstance(cell, (str, os.PathLike, bytes, bytearray, memoryview, np.ndarray))
 
-    def plain(self, cell):
+    def plain(self, cell: Any) -> Any:
         """Return what a cell holds in its plain form, equal for cells that hold the same: a path, bytes or an array."""
         if is_record(cell):
             return self.plain(held_by_record(cell))
@@ -67,10 +110,10 @@ class MediaDecoder:
             return held
         return cell
 
-    def content(self, cell):
+    def content(self, cell: Any) -> tuple | None:
         """Return what identifies an object of the medium's own in its plain form, as buffers; None for others."""
 
-    def describe(self, cell):
+    def describe(self, cell: Any) -> str:
         """Return what to call a cell in an error message."""
         if isinstance(cell, (str, os.PathLike)):
             text = repr(os.fsdecode(cell))
@@ -84,10 +127,10 @@ class MediaDecoder:
             return f"{{{', '.join(f'{key!r}: {self.describe(value)}' for key, value in cell.items())}}}"
         return "None" if cell is None else f"object of type {type(cell).__name__}"
 
-    def is_list(self, cell):
+    def is_list(self, cell: Any) -> bool:
         """Return whether a cell is a list of what can be read."""
         return is_list(cell, self.stack_ndim)
 
-    def while_reading(self):
+    def while_reading(self) -> AbstractContextManager:
         """Return a context in which cells are read."""
         return nullcontext()

@@ -178,11 +178,20 @@ class MediaReader:
                 if is_missing(cell):
                     present[item] = False
                 else:
-                    rows[place] = self.decoder.decode(cell)
+                    rows[place] = self._decode(items, item, cell)
             except UnreadableError as error:
                 present[item] = False
                 failures.append((item, str(error)))
         return failures
+
+    def _decode(self, items, item, cell):
+        row, shape = self.decoder.decode(cell), self.decoder.row_shape
+        if np.shape(row) != tuple(shape):
+            raise ValueError(
+                f"{type(self.decoder).__name__}.decode must return an array of its row_shape {tuple(shape)}, got "
+                f"{self.decoder.describe(row)} for {items.where(item)} of {name_column(items.name)}."
+            )
+        return row
 
     def _keep_loaded(self, items, chosen):
         for item in chosen:

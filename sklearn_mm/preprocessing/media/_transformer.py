@@ -13,29 +13,120 @@ from sklearn_mm.preprocessing._base import BlockTransformer
 from sklearn_mm.preprocessing.cells._items import explode, explode_as_fitted
 from sklearn_mm.preprocessing.containers._columns import as_cells
 from sklearn_mm.preprocessing.media._cell_keys import hash_cells
+from sklearn_mm.preprocessing.media._decoder import MediaDecoder
 from sklearn_mm.preprocessing.media._reader import MediaReader
 from sklearn_mm.storage._content_keys import mix_keys
 from sklearn_mm.storage._store import MEMORY, resolve_store
-from sklearn_mm.utils._validation import StrOptions
+from sklearn_mm.utils._validation import StrOptions, validate_parameter_constraints
 
 __all__ = ["MediaTransformer"]
 
 
 class MediaTransformer(BlockTransformer):
-    """A transformer of a column of media, each of which a `MediaDecoder` makes one row of an array.
+    """Base of transformers of media (pictures, sound, video): a `MediaDecoder` makes each cell a row of an array.
 
-    A subclass has the parameters ``root``, ``loader``, ``lists``, ``on_error``, ``memory`` and ``n_jobs``, and owes:
+    A subclass owes:
 
     - ``decoder_type``, the class of its decoders;
-    - ``_make_decoder(items)``, which returns the one that its parameters ask for, with what `fit` learns left open;
-    - ``fit_read(X, y=None)``, which takes the column from `_items_to_fit`, learns, reads with `_read_to_fit`, and sets
-      ``spec_``.
+    - `make_decoder`, which returns the one that its parameters ask for, with what `fit` learns left open;
+    - ``fit_read(X, y=None)``, which takes the column from `items_to_fit`, learns from it, reads it with `read_to_fit`
+      and the `make_reader` of the decoder, sets ``spec_`` (a `BlockSpec`), and returns what ``items.gather`` makes of
+      both. ``items.cells`` are the cells or, where ``items.are_lists``, what is in their lists, which ``spec_.pool``
+      must then say how to pool; ``items.name`` is the column's name.
+
+    Its ``__init__`` stores parameters of its own and, of those of `ImageTransformer`, ``root``, ``loader``, ``lists``,
+    ``on_error``, ``memory`` and ``n_jobs``; those that it leaves out are as by default (``n_jobs`` None). These six are
+    checked when cells are read; others, where the subclass has ``_parameter_constraints`` for them.
+
+    Every parameter that changes rows must be in the decoder's ``settings``, without which ``memory`` returns rows that
+    were decoded otherwise. For a cell that holds nothing readable, ``decode`` raises `UnreadableError`, which
+    ``on_error`` says what to do with; all other errors end the fit.
 
     Attributes
     ----------
+    decoder_type : type
+        Class of the decoders.
     unreadable_rows_ : ndarray of shape (n_unreadable,), dtype int
         Positions of the rows where something could not be read in `fit`; empty under ``on_error="raise"``.
+
+    See Also
+    --------
+    MediaDecoder : What the other half owes.
+
+    Examples
+    --------
+    Waves in files of NumPy's, cut or filled up with zeros to one length:
+
+    >>> from dataclasses import dataclass
+    >>> import numpy as np
+    >>> from sklearn_mm.preprocessing import BlockSpec, MediaDecoder, MediaTransformer, UnreadableError
+    >>> @dataclass(frozen=True, kw_only=True)
+    ... class WaveDecoder(MediaDecoder):
+    ...     kind = "wave"
+    ...     stack_ndim = 2  # an array of two dimensions is a list of waves
+    ...     dtype = np.dtype(np.float32)
+    ...     length: int
+    ...
+    ...     @property
+    ...     def row_shape(self):
+    ...         return (self.length,)
+    ...
+    ...     @property
+    ...     def settings(self):
+    ...         return 1, self.length  # 1: the version of `decode`
+    ...
+    ...     def decode(self, cell):
+    ...         wave = self.plain(cell)
+    ...         if not isinstance(wave, np.ndarray):  # a path or bytes
+    ...             try:
+    ...                 with self.open(wave) as file:
+    ...                     wave = np.load(file)
+    ...             except (OSError, ValueError, EOFError) as error:
+    ...                 raise UnreadableError(f"is no wave: {error}") from error
+    ...         row = np.zeros(self.length, self.dtype)
+    ...         row[: wave.size] = wave.ravel()[: self.length]
+    ...         return row
+    >>> class WaveTransformer(MediaTransformer):
+    ...     decoder_type = WaveDecoder
+    ...
+    ...     def __init__(self, length=4, *, root=None, lists="auto", on_error="raise", memory=None):
+    ...         self.length = length
+    ...         self.root = root
+    ...         self.lists = lists
+    ...         self.on_error = on_error
+    ...         self.memory = memory
+    ...
+    ...     def make_decoder(self, items):
+    ...         return WaveDecoder(root=self.root, length=self.length)
+    ...
+    ...     def fit_read(self, X, y=None):
+    ...         items = self.items_to_fit(X)
+    ...         reader = self.make_reader(self.make_decoder(items))
+    ...         waves, present = self.read_to_fit(reader, items)
+    ...         pool = "mean" if items.are_lists else None
+    ...         self.spec_ = BlockSpec(kind="wave", shape=waves.shape[1:], pool=pool)
+    ...         return items.gather(waves, present)
+    >>> WaveTransformer().fit_transform([np.arange(1, 6), None, np.ones(2)])
+    array([[1., 2., 3., 4.],
+           [0., 0., 0., 0.],
+           [1., 1., 0., 0.]], dtype=float32)
+    >>> WaveTransformer().fit_transform([[np.ones(2), np.ones(3)], np.ones(5)])
+    Ragged(float32[3, 4] in 2 rows)
+    >>> WaveTransformer().fit([np.ones(2), "lost.npy"])
+    Traceback (most recent call last):
+        ...
+    ValueError: WaveTransformer cannot read 1 of 2 cells of the column (row 1):
+      row 1: 'lost.npy': is no wave: [Errno 2] No such file or directory: 'lost.npy'
+    Fix these cells, drop these rows, or pass on_error="warn" to read them as missing.
     """
+
+    decoder_type = MediaDecoder
+    root = None
+    loader = None
+    lists = "auto"
+    on_error = "raise"
+    memory = None
+    n_jobs = None
 
     reading_parameters = ("root", "loader", "on_error", "memory", "n_jobs")
     _parameter_constraints = {
@@ -46,6 +137,83 @@ class MediaTransformer(BlockTransformer):
         "memory": MEMORY,
         "n_jobs": [Integral, None],
     }
+
+    def make_decoder(self, items: Any) -> MediaDecoder:
+        """Return the decoder that the parameters ask for, with what `fit` learns left open; a subclass owes it.
+
+        Parameters
+        ----------
+        items : Items
+            The column, as `items_to_fit` returns it.
+
+        Returns
+        -------
+        decoder : MediaDecoder
+            Of the class ``decoder_type``.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} must define make_decoder(items), which returns the {self.decoder_type.__name__} "
+            f"that its parameters ask for."
+        )
+
+    def items_to_fit(self, X: Any) -> Any:
+        """Check the parameters and return what is to be read of a column; for ``fit_read`` of subclasses.
+
+        Parameters
+        ----------
+        X : Series, table of one column, list, or array of shape (n_rows,) or (n_rows, 1)
+            The cells, of which there is at least one.
+
+        Returns
+        -------
+        items : Items
+            The cells or, where ``lists`` says so, what is in them: ``items.cells``, ``items.name``,
+            ``items.are_lists``, and ``items.gather(array, present)``, which makes rows of items.
+        """
+        self._validate_params()
+        cells, name = as_cells(X, type(self).__name__)
+        if not len(cells):
+            raise ValueError(f"{type(self).__name__} needs at least one row to fit, got none.")
+        return self._explode(cells, name)
+
+    def make_reader(self, decoder: MediaDecoder) -> MediaReader:
+        """Return what reads many items with a decoder: in threads, by way of ``loader``, through ``memory``.
+
+        Parameters
+        ----------
+        decoder : MediaDecoder
+            How an item becomes a row.
+
+        Returns
+        -------
+        reader : MediaReader
+            What `read_to_fit` takes.
+        """
+        self._check_decoder(decoder)
+        return MediaReader(type(self).__name__, decoder, self.loader, self.n_jobs, resolve_store(self.memory))
+
+    def read_to_fit(self, reader: MediaReader, items: Any) -> tuple[Any, np.ndarray]:
+        """Read a column with what was learnt of it, and take note of that; for ``fit_read`` of subclasses.
+
+        Parameters
+        ----------
+        reader : MediaReader
+            What `make_reader` returned.
+        items : Items
+            What `items_to_fit` returned.
+
+        Returns
+        -------
+        rows : ndarray of shape (n_items, ...) or StoredRows
+            What was read of each item; zeros where there is nothing.
+        present : ndarray of shape (n_items,), dtype bool
+            Where there is something.
+        """
+        rows, present, failures = reader.read(items)
+        self._report(reader.decoder, failures, present, items, fitting=True)
+        self._decoder = reader.decoder
+        self.unreadable_rows_ = np.unique([items.row_of(item) for item, _ in failures]).astype(int)
+        return rows, present
 
     def read(self, X: Any) -> tuple[Any, np.ndarray]:
         """Return the array of a column.
@@ -63,10 +231,11 @@ class MediaTransformer(BlockTransformer):
             Where there is something.
         """
         check_is_fitted(self)
+        self._check_parameters(MediaTransformer._parameter_constraints)
         cells, name = as_cells(X, type(self).__name__)
         decoder = self._fitted_decoder
         items = explode_as_fitted(cells, name, self.lists, self.spec_, type(self).__name__, decoder.stack_ndim)
-        rows, present, failures = self._reader(decoder).read(items)
+        rows, present, failures = self.make_reader(decoder).read(items)
         self._report(decoder, failures, present, items, fitting=False)
         return items.gather(rows, present)
 
@@ -91,7 +260,9 @@ class MediaTransformer(BlockTransformer):
         cells, name = as_cells(X, type(self).__name__)
         if hasattr(self, "_decoder"):
             return self.settle_keys(hash_cells(cells, self._fitted_decoder))
-        return hash_cells(cells, self._make_decoder(self._explode(cells, name)))
+        decoder = self.make_decoder(self._explode(cells, name))
+        self._check_decoder(decoder)
+        return hash_cells(cells, decoder)
 
     def settle_keys(self, keys: np.ndarray) -> np.ndarray:
         """Return keys of cells that were asked for before `fit` as they are after it, with what it learnt.
@@ -108,20 +279,23 @@ class MediaTransformer(BlockTransformer):
         """
         return mix_keys(keys, self._fitted_decoder.settings)
 
-    def _items_to_fit(self, X):
-        """Return the `Items` of a column, of which there is at least one row."""
-        cells, name = as_cells(X, type(self).__name__)
-        if not len(cells):
-            raise ValueError(f"{type(self).__name__} needs at least one row to fit, got none.")
-        return self._explode(cells, name)
+    def _validate_params(self):
+        self._check_parameters({**MediaTransformer._parameter_constraints, **self._parameter_constraints})
 
-    def _read_to_fit(self, reader, items):
-        """Read a column with what was learnt of it, take note of that, and return the rows and which are present."""
-        rows, present, failures = reader.read(items)
-        self._report(reader.decoder, failures, present, items, fitting=True)
-        self._decoder = reader.decoder
-        self.unreadable_rows_ = np.unique([items.row_of(item) for item, _ in failures]).astype(int)
-        return rows, present
+    def _check_parameters(self, constraints):
+        validate_parameter_constraints(constraints, self.get_params(deep=False), type(self).__name__)
+
+    def _check_decoder(self, decoder):
+        if not isinstance(decoder, self.decoder_type):
+            raise TypeError(
+                f"{type(self).__name__}.make_decoder must return an instance of {self.decoder_type.__name__}, got "
+                f"{decoder!r}."
+            )
+        # A property may need what is not learnt yet, so that it is not asked.
+        owed = ("row_shape", "dtype", "settings")
+        lacking = [name for name in owed if not (hasattr(type(decoder), name) or name in vars(decoder))]
+        if lacking:
+            raise TypeError(f"{type(decoder).__name__} must have {', '.join(lacking)}: see MediaDecoder.")
 
     def _explode(self, cells, name):
         return explode(cells, name, self.lists, self.decoder_type.stack_ndim)
@@ -129,9 +303,6 @@ class MediaTransformer(BlockTransformer):
     @property
     def _fitted_decoder(self):
         return replace(self._decoder, root=self.root)  # which may have changed since
-
-    def _reader(self, decoder):
-        return MediaReader(type(self).__name__, decoder, self.loader, self.n_jobs, resolve_store(self.memory))
 
     def _report(self, decoder, failures, present, items, fitting):
         """Raise or warn about what is unreadable; in `fit`, it must not be all that there is."""

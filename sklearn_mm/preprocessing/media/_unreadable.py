@@ -4,4 +4,7 @@ __all__ = ["UnreadableError"]
 
 
 class UnreadableError(ValueError):
-    """A cell that holds nothing readable; the message is the cause alone."""
+    """A cell that holds nothing readable, which ``on_error`` of its transformer says what to do with.
+
+    A `MediaDecoder` raises it. The message is the cause alone, such as "is no wave"; the report says of which cell.
+    """

@@ -125,7 +125,7 @@ class TestWays:
         loaded = []
         original = PngImageFile.load_end
         monkeypatch.setattr(PngImageFile, "load_end", lambda image: loaded.append(image) or original(image))
-        reader = ImageTransformer()._reader(PictureDecoder())
+        reader = ImageTransformer().make_reader(PictureDecoder())
         assert read_headers(reader, explode(object_array(paths), None, "auto")).tolist() == [[240, 60, 0]] * 6
         assert loaded == []
 

@@ -4,16 +4,19 @@ import pickle
 import threading
 from copy import copy
 from dataclasses import dataclass
+from numbers import Integral
 from typing import ClassVar
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 
+from sklearn_mm import ModalityTransformer
 from sklearn_mm.blocks import BlockSpec, Ragged
-from sklearn_mm.preprocessing import BlockStore, StoredRows
-from sklearn_mm.preprocessing.cells._paths import file_path
-from sklearn_mm.preprocessing.media import MediaDecoder, MediaTransformer, UnreadableError
+from sklearn_mm.inputs import Input
+from sklearn_mm.preprocessing import BlockStore, MediaDecoder, MediaTransformer, StoredRows, UnreadableError
+from sklearn_mm.utils._validation import Interval
 
 decoded, lock = [], threading.Lock()
 
@@ -40,11 +43,15 @@ class WaveDecoder(MediaDecoder):
         with lock:
             decoded.append(cell)
         cell = self.plain(cell)
+        wave = cell if isinstance(cell, np.ndarray) else self.load(cell)
+        return np.pad(wave[: self.length], (0, max(0, self.length - len(wave))))
+
+    def load(self, cell):
         try:
-            wave = cell if isinstance(cell, np.ndarray) else np.load(file_path(cell, self.root))
+            with self.open(cell) as file:
+                return np.load(file)
         except (OSError, ValueError) as error:
             raise UnreadableError(f"is no wave ({type(error).__name__})") from error
-        return np.pad(wave[: self.length], (0, max(0, self.length - len(wave))))
 
 
 class WaveTransformer(MediaTransformer):
@@ -61,12 +68,12 @@ class WaveTransformer(MediaTransformer):
         self.memory = memory
         self.n_jobs = n_jobs
 
-    def _make_decoder(self, items):
+    def make_decoder(self, items):
         return WaveDecoder(length=self.length, root=self.root)
 
     def fit_read(self, X, y=None):
-        items = self._items_to_fit(X)
-        waves, present = self._read_to_fit(self._reader(self._make_decoder(items)), items)
+        items = self.items_to_fit(X)
+        waves, present = self.read_to_fit(self.make_reader(self.make_decoder(items)), items)
         self.spec_ = BlockSpec(kind="wave", shape=waves.shape[1:], pool="mean" if items.are_lists else None)
         return items.gather(waves, present)
 
@@ -88,11 +95,12 @@ def paths(tmp_path):
 
 
 def test_cells_of_all_kinds(paths, tmp_path):
-    cells = [paths[0], None, np.array(WAVES[1]), {"path": paths[2], "bytes": None}, f"file://{paths[0]}", ""]
+    content = (tmp_path / "2.npy").read_bytes()
+    cells = [paths[0], None, np.array(WAVES[1]), {"path": paths[2], "bytes": None}, f"file://{paths[0]}", "", content]
     waves, present = WaveTransformer().fit_read(cells)
     assert waves.dtype == np.float32
-    np.testing.assert_array_equal(waves, [ROWS[0], [0] * 4, ROWS[1], ROWS[2], ROWS[0], [0] * 4])
-    assert present.tolist() == [True, False, True, True, True, False]
+    np.testing.assert_array_equal(waves, [ROWS[0], [0] * 4, ROWS[1], ROWS[2], ROWS[0], [0] * 4, ROWS[2]])
+    assert present.tolist() == [True, False, True, True, True, False, True]
     np.testing.assert_array_equal(WaveTransformer(root=tmp_path).fit_transform(["2.npy"]), ROWS[2:])
 
 
@@ -185,3 +193,120 @@ def test_content_keys(paths):
     assert (settled[[0, 1, 2, 4, 5]] != keys[[0, 1, 2, 4, 5]]).all()
     assert (WaveTransformer(length=5).fit(cells).content_keys(cells)[:2] != settled[:2]).all()
     assert WaveTransformer(loader=len).content_keys(cells) is None
+
+
+class BoundedWaveTransformer(WaveTransformer):
+    _parameter_constraints = {"length": [Interval(Integral, 1, None, closed="left")]}
+
+
+@pytest.mark.parametrize("transformer", [WaveTransformer, BoundedWaveTransformer])
+@pytest.mark.parametrize("parameter", ["root", "loader", "lists", "on_error", "memory", "n_jobs"])
+def test_the_parameters_of_the_base_are_checked(paths, transformer, parameter):
+    """They would be taken for another value in silence, as "wran" for "ignore"."""
+    message = f"The '{parameter}' parameter of {transformer.__name__} must be"
+    with pytest.raises(ValueError, match=message):
+        transformer(**{parameter: 0.5}).fit([*paths, "lost.npy"])
+    if parameter != "lists":
+        fitted = transformer().fit(paths).set_params(**{parameter: 0.5})
+        with pytest.raises(ValueError, match=message):
+            fitted.transform(["lost.npy"])
+
+
+def test_the_parameters_of_a_subclass_are_checked(paths):
+    with pytest.raises(ValueError, match="The 'length' parameter of BoundedWaveTransformer must be"):
+        BoundedWaveTransformer(0).fit(paths)
+
+
+class FixedWaveTransformer(MediaTransformer):
+    """Has no parameters, not even those of the base."""
+
+    decoder_type = WaveDecoder
+    make_decoder = WaveTransformer.make_decoder
+    fit_read = WaveTransformer.fit_read
+    length = 4
+
+
+def test_parameters_of_the_base_may_be_left_out(paths, tmp_path):
+    np.testing.assert_array_equal(FixedWaveTransformer().fit_transform(paths), ROWS)
+    reader = ModalityTransformer(
+        inputs=[("wave", WaveInput("wave", FixedWaveTransformer()))], memory=tmp_path / "store"
+    )
+    assert isinstance(reader.fit_transform(pd.DataFrame({"wave": paths}))["wave"], StoredRows)
+
+
+class WaveInput(Input):
+    kind = "wave"
+
+    def __init__(self, columns, transformer):
+        self.columns = columns
+        self.transformer = transformer
+        self.encoder = "auto"
+
+
+class MakesNoDecoder(WaveTransformer):
+    make_decoder = MediaTransformer.make_decoder
+
+
+class MakesAnother(WaveTransformer):
+    def make_decoder(self, items):
+        return WaveDecoder
+
+
+class SetsNoSpec(WaveTransformer):
+    def fit_read(self, X, y=None):
+        read = super().fit_read(X, y)
+        del self.spec_
+        return read
+
+
+class BareDecoder(MediaDecoder):
+    dtype = np.dtype(np.float32)
+
+
+class MakesABareOne(WaveTransformer):
+    decoder_type = BareDecoder
+
+    def make_decoder(self, items):
+        return BareDecoder()
+
+
+class ShortDecoder(WaveDecoder):
+    def decode(self, cell):
+        return super().decode(cell)[:1]  # which NumPy would repeat
+
+
+class MakesShortRows(WaveTransformer):
+    def make_decoder(self, items):
+        return ShortDecoder()
+
+
+@pytest.mark.parametrize(
+    ("transformer", "error", "message"),
+    [
+        (
+            MakesNoDecoder(),
+            NotImplementedError,
+            r"MakesNoDecoder must define make_decoder\(items\), which returns the Wave",
+        ),
+        (MakesAnother(), TypeError, "MakesAnother.make_decoder must return an instance of WaveDecoder, got <class"),
+        (SetsNoSpec(), TypeError, "SetsNoSpec.fit_read must set `spec_` to the BlockSpec of its rows, got None"),
+        (MakesABareOne(), TypeError, "BareDecoder must have row_shape, settings: see MediaDecoder"),
+        (
+            MakesShortRows(),
+            ValueError,
+            r"ShortDecoder.decode must return an array of its row_shape \(4,\), got array of shape \(1,\) and dtype "
+            r"float32 for row 0 of the column",
+        ),
+    ],
+    ids=lambda case: type(case).__name__ if isinstance(case, MediaTransformer) else "",
+)
+def test_what_a_subclass_owes(paths, transformer, error, message):
+    with pytest.raises(error, match=message):
+        transformer.fit(paths)
+    with pytest.raises(error, match=message.replace("the column", "column 'wave'")):
+        ModalityTransformer(inputs=[("wave", WaveInput("wave", transformer))]).fit(pd.DataFrame({"wave": paths}))
+
+
+def test_other_errors_of_decoding_end_the_fit(paths):
+    with pytest.raises(IndexError):
+        WaveTransformer(on_error="ignore").fit([*paths, np.array(1.0)])
