@@ -1,8 +1,6 @@
 """How pickles and deep copies come to have a frozen module once: holders of modules that know what is shared."""
 
 import copy
-from contextlib import contextmanager
-from contextvars import ContextVar
 from weakref import WeakKeyDictionary, ref
 
 import torch
@@ -12,10 +10,9 @@ from sklearn_mm.utils._component import Component
 from sklearn_mm.utils._fingerprint import copy_module
 from sklearn_mm.utils._shared_module import convert, find_shared, intern, key_of
 
-__all__ = ["HeldModule", "SharedReference", "hold", "modules_apart"]
+__all__ = ["HeldModule", "SharedReference", "hold"]
 
 _holders = WeakKeyDictionary()  # weak references to the holder of each module
-_apart = ContextVar("modules that a pickle within a pickle leaves to the outer one", default=None)
 
 
 def hold(value):
@@ -79,8 +76,6 @@ class HeldModule:
         return other
 
     def __reduce__(self):
-        if _apart.get() is not None:
-            return _leave_apart(self)
         copied_from = self._copied_from()
         if copied_from is None:
             return HeldModule, (self._module,)
@@ -113,37 +108,8 @@ class SharedReference:
         return self
 
     def __reduce__(self):
-        if _apart.get() is not None:
-            return _leave_apart(self)
         module = convert(self.module, torch.Tensor.cpu)
         return _load_shared, (key_of(module), module)
-
-
-@contextmanager
-def modules_apart(held):
-    """Let a pickle within a pickle, which is bytes to the outer one, leave to that what both have.
-
-    Parameters
-    ----------
-    held : list of HeldModule and SharedReference
-        Empty where such bytes are written meanwhile, which fills it, and as it then was where they are read.
-    """
-    token = _apart.set(held)
-    try:
-        yield held
-    finally:
-        _apart.reset(token)
-
-
-def _leave_apart(thing):
-    held = _apart.get()
-    if thing not in held:
-        held.append(thing)
-    return _take_apart, (held.index(thing),)
-
-
-def _take_apart(place):
-    return _apart.get()[place]
 
 
 def _load_held(reference, modes):
