@@ -99,7 +99,7 @@ class ModuleEncoder(SharedLayersMixin, Encoder):
             self.layers = share(self.module) if self.frozen else copy_module(self.module)
         else:
             first = self._first_trained()
-            self.stem = FrozenStem(spec, self.module[:first])
+            self.stem = FrozenStem(spec, self._held.stem(first))
             self.layers = copy_module(self.module[first:])
         self.out_features = self.token_features = self._find_width(spec) if self.width is None else self.width
         if self.frozen:
