@@ -194,6 +194,11 @@ class ModuleEncoder(SharedLayersMixin, Encoder):
         self._held = hold(module)
 
     @property
+    def held_parameters(self):
+        """Holders of those parameters that are copied when they are asked for, by name."""
+        return {"module": self._held}
+
+    @property
     def _name(self):
         return type(self.module).__name__
 
