@@ -27,7 +27,7 @@ class FeatureCache:
 
     @property
     def n_bytes(self):
-        """How many bytes the rows take."""
+        """How many bytes the rows take; the arrays that hold them, which double, are up to twice as large."""
         return sum(map(_n_bytes, self._groups.values()))
 
     def make_room(self, settings, n_bytes, limit):

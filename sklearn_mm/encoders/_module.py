@@ -99,7 +99,7 @@ class ModuleEncoder(SharedLayersMixin, Encoder):
             self.layers = share(self.module) if self.frozen else copy_module(self.module)
         else:
             first = self._first_trained()
-            self.stem = FrozenStem(spec, self.module[:first])
+            self.stem = FrozenStem(spec, self._held.stem(first))
             self.layers = copy_module(self.module[first:])
         self.out_features = self.token_features = self._find_width(spec) if self.width is None else self.width
         if self.frozen:
@@ -192,6 +192,11 @@ class ModuleEncoder(SharedLayersMixin, Encoder):
     @module.setter
     def module(self, module):
         self._held = hold(module)
+
+    @property
+    def held_parameters(self):
+        """Holders of those parameters that are copied when they are asked for, by name."""
+        return {"module": self._held}
 
     @property
     def _name(self):

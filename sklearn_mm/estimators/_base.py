@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from contextlib import contextmanager
-from copy import copy
+from copy import copy, deepcopy
 from typing import Any, Self
 
 import numpy as np
@@ -406,11 +406,11 @@ class BaseMultimodal(
         state = super().__getstate__()
         net = state.get("net_")
         if net is not None and torch.device(net.device).type != "cpu":
-            net = copy(net)  # by skorch's __getstate__, which copies the tensors too
-            net.module_ = net.module_.cpu()
-            net.device = "cpu"
-            net.initialize_optimizer()
-            state = {**state, "net_": net}
+            memo, other = {}, copy(net)
+            module, criterion = deepcopy((net.module_, net.criterion_), memo)  # shared layers stay shared
+            other.module_, other.criterion_, other.device = module.cpu(), criterion.cpu(), "cpu"
+            other.initialize_optimizer().take_optimizer_state(net)
+            state = {name: memo.get(id(value), value) for name, value in state.items()} | {"net_": other}
         return state
 
     def __sklearn_tags__(self):

@@ -13,16 +13,30 @@ def parameters_of_network(estimator):
     """Return the parameters that shape what is read and the network, also nested ones, as a dict.
 
     Left out are those that take effect at any time, such as the folder of pictures (``reading_parameters`` of a
-    transformer).
+    transformer). Of modules there are the holders, because to ask for a module that was loaded copies it.
     """
-    names = {*estimator.modalities, *estimator._network_parameters}
-    params = {key: value for key, value in estimator.get_params().items() if key.partition("__")[0] in names}
-    owners = {key: params.get(key.rpartition("__")[0]) for key in params}
-    return {
-        key: hold(value)
-        for key, value in params.items()
-        if key.rpartition("__")[2] not in getattr(owners[key], "reading_parameters", ())
-    }
+    params = {}
+    for name in sorted([*estimator.modalities, *estimator._network_parameters]):
+        params |= _nested(name, getattr(estimator, name))
+    return params
+
+
+def _nested(key, value):
+    """Return a parameter and, by longer keys, those that it has itself."""
+    params = {key: hold(value)}
+    if isinstance(value, list):  # such as pairs of names and Inputs
+        own = [pair for pair in value if isinstance(pair, tuple | list) and len(pair) == 2]
+    elif isinstance(value, type) or not hasattr(value, "get_params"):
+        return params
+    elif type(value).get_params is not BaseEstimator.get_params:  # of pipelines and the like, steps have keys as well
+        return params | {f"{key}__{name}": hold(nested) for name, nested in value.get_params().items()}
+    else:
+        names = set(value._get_param_names()) - set(getattr(value, "reading_parameters", ()))
+        held = getattr(value, "held_parameters", {})
+        own = [(name, held[name] if name in held else getattr(value, name)) for name in sorted(names)]
+    for name, nested in own:
+        params |= _nested(f"{key}__{name}", nested)
+    return params
 
 
 def check_unchanged(estimator, before):
@@ -40,7 +54,7 @@ def check_unchanged(estimator, before):
     if changed:
         # Those that are replaced as a whole stand for what is below them.
         tops = [key for key in changed if not any(key.startswith(f"{other}__") for other in changed)]
-        lines = [f"{key} (was {_shown(before, key)}, is {_shown(now, key)})" for key in tops]
+        lines = [f"{key.removeprefix('inputs__')} (was {_shown(before, key)}, is {_shown(now, key)})" for key in tops]
         raise ValueError(
             f"{type(estimator).__name__} goes on with the network that it has, on which some parameters can no longer "
             f"act: {', '.join(lines)}. Set them back, or begin anew: fit with warm_start=False, or fit a clone."

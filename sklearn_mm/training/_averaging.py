@@ -5,7 +5,7 @@ from collections import defaultdict
 import torch
 from skorch.callbacks import Callback
 
-from sklearn_mm.training._trained_state import trained_tensors
+from sklearn_mm.training._trained_state import tensors_of, trained_modules
 
 __all__ = ["WeightAveraging"]
 
@@ -25,6 +25,7 @@ class WeightAveraging(Callback):
     def on_train_begin(self, net, **kwargs):
         """Begin with the weights as they are."""
         self.average_ = []
+        self.modules_ = trained_modules(net.module_)  # to find them takes a while, and each step asks
         self.n_steps_ = 0
         self.averaged_ = False
 
@@ -35,7 +36,7 @@ class WeightAveraging(Callback):
     def on_batch_end(self, net, batch=None, training=None, **kwargs):
         """Let the average follow a step."""
         if training:
-            weights = [tensor.detach() for tensor in trained_tensors(net.module_)]
+            weights = [tensor.detach() for tensor in tensors_of(self.modules_)]
             if self.n_steps_ == 0:
                 self.average_ = [tensor.clone() for tensor in weights]
             else:
@@ -49,14 +50,14 @@ class WeightAveraging(Callback):
     def on_train_end(self, net, **kwargs):
         """Leave the averaged weights in the network, and forget the others."""
         self.hold(net, averaged=True)
-        del self.average_
+        del self.average_, self.modules_
 
     def hold(self, net, averaged):
         """Swap the tensors of the network and of the average, without a copy."""
         if averaged == self.averaged_ or not self.n_steps_:
             return
         with torch.no_grad():
-            for own, other in zip(trained_tensors(net.module_), self.average_, strict=True):
+            for own, other in zip(tensors_of(self.modules_), self.average_, strict=True):
                 own.data, other.data = other.data, own.data
         self.averaged_ = averaged
 

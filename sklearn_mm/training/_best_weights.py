@@ -21,8 +21,10 @@ class BestWeights(EarlyStopping):
         What to go by, a name in the history.
     patience : int
         Epochs without a better one before stopping.
+    lower_is_better : bool, default=True
+        Whether it is an error or a loss, rather than a score.
     best_possible : float, default=None
-        Score that cannot be bettered: at it training stops at once. With None, lower is better.
+        Score that cannot be bettered: at it, or above, training stops at once. None if there is no such score.
     """
 
     def __init__(self, monitor="valid_loss", patience=10, lower_is_better=True, best_possible=None):

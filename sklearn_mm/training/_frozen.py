@@ -12,6 +12,7 @@ import torch
 
 from sklearn_mm.blocks import Blocks, Ragged
 from sklearn_mm.blocks._feature_cache import FeatureCache
+from sklearn_mm.encoders import Features
 from sklearn_mm.storage._content_keys import hash_rows
 from sklearn_mm.storage._fetch import fetch
 from sklearn_mm.training._dataset import BlockDataset
@@ -22,9 +23,8 @@ __all__ = ["encode_frozen"]
 
 _IN_MEMORY = 2**30  # bytes of a block's features up to which they are held in memory where there is no store
 _AT_ONCE = 512  # rows that are encoded before they are written
-_n_tokens = {}  # of a row, by the mark of its features
-_dtypes = {}  # of what frozen parts of encoders make of a row, by its mark
-_unlike_others = WeakKeyDictionary()  # marks of encoders of which no fingerprint can be taken
+_dtypes = {}  # of features of a row, by their mark
+_unlike_others = WeakKeyDictionary()  # of encoders without fingerprint: what stands for it, and such dtypes
 
 
 def encode_frozen(blocks, net, store=None, compute=True):
@@ -88,6 +88,9 @@ class _FrozenBlock:
         self._spec = digest(spec)
         self._fingerprint = None if self._spec is None else fingerprint(self.encoder.frozen_part)
         self._cache = FeatureCache() if self._fingerprint is None else blocks.cache  # of others none is found again
+        self._stand_in, self._dtypes = self._fingerprint, _dtypes
+        if self._fingerprint is None:
+            self._stand_in, self._dtypes = _unlike_others.setdefault(self.encoder, (uuid4().hex, {}))
         column = list(blocks).index(name)
         self._keys = None if blocks.content_keys is None else blocks.content_keys[:, column]
         self._present = blocks.present[:, column]
@@ -95,10 +98,7 @@ class _FrozenBlock:
     @property
     def settings(self):
         """All that features of rows of equal content may differ by, but for whether there are tokens."""
-        mark = self._fingerprint
-        if mark is None:
-            mark = _unlike_others.setdefault(self.encoder, uuid4().hex)
-        return mark, self._spec, self.net.precision, torch.device(self.net.device).type
+        return self._stand_in, self._spec, self.net.precision, torch.device(self.net.device).type
 
     @property
     def mark(self):
@@ -112,7 +112,7 @@ class _FrozenBlock:
             return None
         are_lists = isinstance(self.array, Ragged)
         filled = np.arange(len(self.items)) if are_lists else np.flatnonzero(self._present)
-        dtype = self._dtype_of_part(filled) if self.encoder.partly_frozen else self._dtype(filled)
+        dtype = self._dtype(filled)
         if dtype is None:
             return None
         if store is None:
@@ -147,25 +147,12 @@ class _FrozenBlock:
         return keep
 
     def _dtype(self, filled):
-        """Return the dtype of what the encoder makes of a row, padding included."""
-        fields = [("pooled", "<f4", (self.encoder.out_features,))]
-        if self.reads_tokens:
-            n_tokens, width = self._find_n_tokens(self.items[filled[:1]]), self.encoder.token_features
-            fields += [("tokens", "<f4", (n_tokens, width)), ("mask", "<f4", (n_tokens,))]
-        return np.dtype(fields)
-
-    def _find_n_tokens(self, first):
-        """Return the number of tokens of a row; the first one is encoded to find out, if there is one."""
-        if self.mark not in _n_tokens and len(first):
-            n_numbers = self._map(first).shape[1] - self.encoder.out_features
-            _n_tokens[self.mark] = n_numbers // (self.encoder.token_features + 1)
-        return _n_tokens.get(self.mark, 1)
-
-    def _dtype_of_part(self, filled):
-        """Return the dtype of what the frozen part of an encoder makes of a row, of which the first one tells."""
-        if self.mark not in _dtypes and len(filled):
+        """Return the dtype of what is made of a row, padding included: the first tells; None if there is no row."""
+        if self.encoder.frozen and not self.reads_tokens:
+            return np.dtype([("pooled", "<f4", (self.encoder.out_features,))])
+        if self.mark not in self._dtypes and len(filled):
             self._map(self.items[filled[:1]])
-        return _dtypes.get(self.mark)
+        return self._dtypes.get(self.mark)
 
     def _n_bytes(self, dtype):
         """Return about how many bytes the features of all rows take: tokens are as many as ids, or all."""
@@ -227,16 +214,15 @@ class _FrozenBlock:
         return self.net.map(self._read, BlockDataset(Blocks({self.name: items}, {self.name: self.spec})))
 
     def _read(self, batch):
-        """Return the features of a batch side by side, (batch, n_numbers)."""
+        """Return the features of a batch side by side, (batch, n_numbers), and note their dtype."""
         x = self.encoder.prepare(batch["blocks"][self.name])
         if self.encoder.partly_frozen:
             tensors = self.encoder.frozen_part(x)
-            _dtypes[self.mark] = np.dtype([(name, "<f4", tuple(part.shape[1:])) for name, part in tensors.items()])
-            return torch.cat([part.flatten(1).float() for part in tensors.values()], 1)
-        pooled, tokens, mask = self.encoder(x)
-        if not self.reads_tokens:
-            return pooled.float()
-        return torch.cat([pooled.float(), tokens.flatten(1).float(), mask.float()], 1)
+        else:
+            features = Features(*self.encoder(x))
+            tensors = features._asdict() if self.reads_tokens else {"pooled": features.pooled}
+        self._dtypes[self.mark] = np.dtype([(name, "<f4", tuple(part.shape[1:])) for name, part in tensors.items()])
+        return torch.cat([part.flatten(1).float() for part in tensors.values()], 1)
 
 
 def _pooled_of(records):

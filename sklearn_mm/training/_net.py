@@ -20,7 +20,6 @@ from sklearn_mm.training._gradient_caching import cached_backward
 from sklearn_mm.training._interrupts import raises_stop, signals_watched
 from sklearn_mm.training._precision import autocast
 from sklearn_mm.training._turns import turns
-from sklearn_mm.utils._held_module import modules_apart
 
 __all__ = ["MultimodalNet", "parameter_groups"]
 
@@ -188,15 +187,12 @@ class MultimodalNet(NeuralNet):
         return tuple(part.numpy() for part in joined) if isinstance(joined, tuple) else joined.numpy()
 
     def __getstate__(self):
-        with modules_apart([]) as held:
-            state = super().__getstate__()
-        del state["module"]  # it is `module_`, whose weights would be stored twice
-        return {**state, "held_": held}
+        # skorch writes modules as bytes, which know nothing of what else is pickled; `module` is `module_` once more
+        return {name: value for name, value in vars(self).items() if name not in ("module", "criterion")}
 
     def __setstate__(self, state):
-        with modules_apart(state["held_"]):
-            super().__setstate__({name: value for name, value in state.items() if name != "held_"})
-        self.module = self.module_
+        vars(self).update(state)
+        self.module, self.criterion = self.module_, self.criterion_
 
     def _refuse(self, *args, **kwargs):
         raise NotImplementedError(

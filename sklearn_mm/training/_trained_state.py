@@ -2,29 +2,25 @@
 
 from sklearn_mm.encoders import Encoder
 
-__all__ = ["trained_state", "trained_tensors"]
+__all__ = ["tensors_of", "trained_modules", "trained_state"]
 
 
-def trained_tensors(network):
-    """Return all parameters and buffers but those of frozen parts of encoders, each once.
+def trained_modules(network):
+    """Return all modules of a network, children apart, but those of frozen parts of encoders: a list."""
+    frozen = {module for part in _frozen_parts(network) for module in part.modules()}
+    return [module for module in network.modules() if module not in frozen]
+
+
+def tensors_of(modules):
+    """Return the parameters and buffers that modules have by themselves, each once: a list.
 
     Parameters
     ----------
-    network : torch.nn.Module
-        With encoders somewhere in it.
-
-    Returns
-    -------
-    tensors : list of torch.Tensor
-        In an order that stays the same.
+    modules : list of torch.nn.Module
+        From `trained_modules`. They may have other buffers by now: a module may assign one where it computes.
     """
-    frozen = {module for part in _frozen_parts(network) for module in part.modules()}
-    tensors = {}
-    for module in network.modules():
-        if module not in frozen:
-            own = (*module.parameters(recurse=False), *module.buffers(recurse=False))
-            tensors |= {id(tensor): tensor for tensor in own}
-    return list(tensors.values())
+    own = (tensor for module in modules for tensor in (*module._parameters.values(), *module._buffers.values()))
+    return list({id(tensor): tensor for tensor in own if tensor is not None}.values())
 
 
 def trained_state(network):

@@ -1,8 +1,6 @@
 """How pickles and deep copies come to have a frozen module once: holders of modules that know what is shared."""
 
 import copy
-from contextlib import contextmanager
-from contextvars import ContextVar
 from weakref import WeakKeyDictionary, ref
 
 import torch
@@ -12,10 +10,9 @@ from sklearn_mm.utils._component import Component
 from sklearn_mm.utils._fingerprint import copy_module
 from sklearn_mm.utils._shared_module import convert, find_shared, intern, key_of
 
-__all__ = ["HeldModule", "SharedReference", "hold", "modules_apart"]
+__all__ = ["HeldModule", "SharedReference", "hold"]
 
 _holders = WeakKeyDictionary()  # weak references to the holder of each module
-_apart = ContextVar("modules that a pickle within a pickle leaves to the outer one", default=None)
 
 
 def hold(value):
@@ -29,8 +26,9 @@ def hold(value):
 class HeldModule:
     """A user's module as a parameter, which pickles and deep copies share with the layers that were copied from it.
 
-    They do as long as it is what the layers were copied from. In what is loaded, the module is a copy of the layers,
-    which is made when it is first asked for: whoever changes it does not change what predicts.
+    They do as long as it is what the layers were copied from; of a `torch.nn.Sequential`, these may be its first
+    children alone. In what is loaded, the module is a copy of the layers, which is made when it is first asked for:
+    whoever changes it does not change what predicts.
 
     Parameters
     ----------
@@ -40,14 +38,16 @@ class HeldModule:
         What to copy it from, from `share`.
     modes : pair of lists of bool, default=None
         Then: which parts are in ``train`` mode, and which weights want gradients.
+    rest : torch.nn.Sequential, default=None
+        Then: the module without its first children, if only these are to be copied.
     """
 
     is_parameter = True  # and so says nothing of what a component computes
 
-    def __init__(self, module, shared=None, modes=None):
+    def __init__(self, module, shared=None, modes=None, rest=None):
         self._module = module
-        self._shared = shared
-        self._modes = modes
+        self._copied_from = None if shared is None else (shared, modes, rest)
+        self._stems = {}  # first children of the module, by their number
         if module is not None:
             _holders[module] = ref(self)
 
@@ -55,37 +55,59 @@ class HeldModule:
     def module(self):
         """The module."""
         if self._module is None:
-            module = copy_module(self._shared)
-            for part, training in zip(module.modules(), self._modes[0], strict=True):
+            shared, modes, rest = self._copied_from
+            module = _completed(rest, copy_module(shared))
+            for part, training in zip(module.modules(), modes[0], strict=True):
                 part.training = training
-            for weight, requires_grad in zip(module.parameters(), self._modes[1], strict=True):
+            for weight, requires_grad in zip(module.parameters(), modes[1], strict=True):
                 weight.requires_grad_(requires_grad)
-            self._module, self._shared, self._modes = module, None, None
+            self._module, self._copied_from = module, None
             _holders[module] = ref(self)
+            if rest is not None:
+                self.stem(len(shared))
         return self._module
 
-    def _copied_from(self):
-        """Return the shared module that is the same, and the modes; None if there is none."""
+    def stem(self, n_children):
+        """Return the first children of a `torch.nn.Sequential`, so that copies share them if others do."""
+        stem = self._stems.get(n_children)
+        if stem is None or [*stem] != [*self.module[:n_children]]:
+            self._stems[n_children] = stem = self.module[:n_children]
+        return stem
+
+    def _find_copied_from(self):
+        """Return the shared module that is the same, or that its first children are, the modes and the rest; or None.
+
+        Layers that are both among the first children and in the rest would no longer be the same.
+        """
         if self._module is None:
-            return self._shared, self._modes
-        shared, module = find_shared(self._module), self._module
+            return self._copied_from
+        module = self._module
         modes = [part.training for part in module.modules()], [weight.requires_grad for weight in module.parameters()]
-        return None if shared is None else (shared, modes)
+        shared = find_shared(module)
+        if shared is not None:
+            return shared, modes, None
+        for n_children in sorted(self._stems, reverse=True):
+            shared, rest = find_shared(self.stem(n_children)), _without(module, n_children)
+            if shared is not None and _contents(self.stem(n_children)).isdisjoint(_contents(rest)):
+                return shared, modes, rest
+        return None
 
     def __deepcopy__(self, memo):
-        copied_from = self._copied_from()
-        other = HeldModule(copy.deepcopy(self._module, memo)) if copied_from is None else HeldModule(None, *copied_from)
+        copied_from = self._find_copied_from()
+        if copied_from is None:
+            other = HeldModule(copy.deepcopy(self._module, memo))
+        else:
+            shared, modes, rest = copied_from
+            other = HeldModule(None, shared, modes, copy.deepcopy(rest, memo))
         memo[id(self)] = other
         return other
 
     def __reduce__(self):
-        if _apart.get() is not None:
-            return _leave_apart(self)
-        copied_from = self._copied_from()
+        copied_from = self._find_copied_from()
         if copied_from is None:
             return HeldModule, (self._module,)
-        shared, modes = copied_from
-        return _load_held, (SharedReference(shared), modes)
+        shared, *others = copied_from
+        return _load_held, (SharedReference(shared), *others)
 
     def __repr__(self):
         return repr(self.module)
@@ -103,52 +125,37 @@ class SharedReference:
     def __init__(self, module):
         self.module = module
 
-    def __eq__(self, other):
-        return isinstance(other, SharedReference) and self.module is other.module
-
-    def __hash__(self):
-        return id(self.module)
-
     def __deepcopy__(self, memo):
         return self
 
     def __reduce__(self):
-        if _apart.get() is not None:
-            return _leave_apart(self)
         module = convert(self.module, torch.Tensor.cpu)
         return _load_shared, (key_of(module), module)
 
 
-@contextmanager
-def modules_apart(held):
-    """Let a pickle within a pickle, which is bytes to the outer one, leave to that what both have.
-
-    Parameters
-    ----------
-    held : list of HeldModule and SharedReference
-        Empty where such bytes are written meanwhile, which fills it, and as it then was where they are read.
-    """
-    token = _apart.set(held)
-    try:
-        yield held
-    finally:
-        _apart.reset(token)
-
-
-def _leave_apart(thing):
-    held = _apart.get()
-    if thing not in held:
-        held.append(thing)
-    return _take_apart, (held.index(thing),)
-
-
-def _take_apart(place):
-    return _apart.get()[place]
-
-
-def _load_held(reference, modes):
-    return HeldModule(None, reference.module, modes)
+def _load_held(reference, *others):
+    return HeldModule(None, reference.module, *others)
 
 
 def _load_shared(key, module):
     return SharedReference(intern(key, module))
+
+
+def _without(module, n_children):
+    """Return a shallow copy of a sequence with None in the place of its first children."""
+    rest = copy.copy(module)
+    children = enumerate(module._modules.items())
+    rest._modules = {name: None if place < n_children else child for place, (name, child) in children}
+    return rest
+
+
+def _completed(rest, first):
+    """Return a sequence whose first children came from another, which is all there is if ``rest`` is None."""
+    if rest is None:
+        return first
+    rest._modules.update(zip(list(rest._modules), first, strict=False))
+    return rest
+
+
+def _contents(module):
+    return {*module.modules(), *module.parameters(), *module.buffers()}

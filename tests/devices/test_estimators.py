@@ -167,6 +167,18 @@ def test_what_was_fitted_there_loads_without(table, gpu):
     loaded.set_params(warm_start=True).fit(X, y)
 
 
+def test_moments_of_the_optimiser_are_loaded_without_too(table, gpu):
+    clf = clone(CASES["frozen"])
+    clf.partial_fit(table, target_of(clf, table), classes=["no", "yes"])
+    loaded = pickle.loads(pickle.dumps(clf))
+    assert loaded._loss is loaded.net_.criterion_.criterion
+    assert {weight.device for weight in clf.net_.module_.parameters()} == {gpu.device}
+    moments = [tensor for state in loaded.net_.optimizer_.state.values() for tensor in state.values()]
+    assert {tensor.device.type for tensor in moments} == {"cpu"}
+    assert any(tensor.ndim and tensor.any() for tensor in moments)
+    assert loaded.net_.optimizer_.state.keys() < set(loaded.net_.module_.parameters())
+
+
 def test_augmentation(table, gpu):
     X = table
     clf = MultimodalClassifier(inputs=[("picture", ImageInput("picture", augment="auto"))], **ROUGH)

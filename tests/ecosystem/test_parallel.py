@@ -98,3 +98,33 @@ def test_two_processes_under_spawn(clf, X, y, tmp_path):
     np.testing.assert_allclose(whole.predict_proba(X), one.predict_proba(X), rtol=1e-4)
     expected = clone(one.best_estimator_).fit(X[:24], y[:24]).predict_proba(X)
     np.testing.assert_allclose(half.predict_proba(X), expected, rtol=1e-3)
+
+
+NOTEBOOK = """
+import numpy as np
+from sklearn.inspection import permutation_importance
+
+from sklearn_mm import MultimodalClassifier, TabularInput
+from sklearn_mm.encoders import MLPEncoder
+
+
+class MyEncoder(MLPEncoder):
+    pass
+
+
+X = np.random.default_rng(0).normal(size=(40, 2))
+clf = MultimodalClassifier(tabular=TabularInput(encoder=MyEncoder()), max_epochs=3, random_state=0)
+clf.fit(X, np.where(X[:, 0] > 0, "yes", "no"))
+print(type(clf.net_.module_.encoders.encoders[0]).__module__)
+importance = permutation_importance(clf, X, clf.predict(X), n_repeats=2, random_state=0, n_jobs=2)
+print(importance.importances_mean.argmax())
+"""
+
+
+@pytest.mark.slow
+def test_fitted_estimators_with_classes_of_a_notebook_go_to_processes(tmp_path):
+    script = tmp_path / "notebook.py"
+    script.write_text(NOTEBOOK)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    run = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, timeout=300)
+    assert run.stdout.split() == ["__main__", "0"], run.stderr

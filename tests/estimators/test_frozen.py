@@ -1,5 +1,6 @@
 """Encoders that are not trained: what they make of a row is computed once, and is what it was without."""
 
+import gc
 import pickle
 from pathlib import Path
 from unittest import mock
@@ -74,7 +75,7 @@ class Numbers(nn.Module):
 @pytest.fixture(autouse=True)
 def _nothing_seen():
     SEEN.clear()
-    _frozen._n_tokens.clear()
+    _frozen._dtypes.clear()
 
 
 @pytest.fixture
@@ -297,6 +298,30 @@ def test_a_module_without_a_fingerprint_is_computed_once_per_fit(distinct, memor
     SEEN.clear()
     classifier(image=image(encoder), early_stopping=True, scoring="accuracy").fit(X, y)
     assert sum(SEEN) == 96
+
+
+def test_of_encoders_without_a_fingerprint_nothing_is_left_behind(distinct):
+    X, y = distinct
+    gc.collect()
+    n_before = len(_frozen._unlike_others)
+    for _ in range(2):
+        encoder = ModuleEncoder(Patches(), width=6)
+        encoder.module.act = lambda x: open(x)  # noqa: SIM115
+        clf = classifier(image=image(encoder), fusion="attention", max_epochs=1).fit(X, y)
+        assert not _frozen._dtypes
+        assert len(_frozen._unlike_others) > n_before
+    del clf
+    gc.collect()
+    assert len(_frozen._unlike_others) == n_before
+
+
+def test_rows_that_all_lack_a_block_whose_tokens_are_kept(distinct, memory):
+    X, y = distinct
+    clf = classifier(fusion="attention", memory=memory).fit(X, y)
+    _frozen._dtypes.clear()
+    lacking = X.assign(photo=None)
+    kept = clf.predict_proba(lacking)
+    np.testing.assert_array_equal(kept, clf.set_params(memory=None).predict_proba(lacking))
 
 
 def test_features_too_large_for_memory_are_computed_batch_by_batch(distinct, monkeypatch):

@@ -51,7 +51,7 @@ class Words(nn.Module):
 @pytest.fixture(autouse=True)
 def _nothing_seen():
     SEEN.clear()
-    _frozen._n_tokens.clear()
+    _frozen._dtypes.clear()
 
 
 @pytest.fixture

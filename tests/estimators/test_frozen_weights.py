@@ -109,6 +109,18 @@ def test_training_goes_on_with_copies(module, pictures, copied):
     assert not torch.equal(layers(other)[0].weight, module[0].weight)
 
 
+@pytest.mark.parametrize("copied", COPIES)
+def test_training_that_goes_on_copies_no_module(module, pictures, copied):
+    X, y = pictures
+    other = COPIES[copied](classifier(module, warm_start=True).fit(X, y))
+    other.fit(X, y).partial_fit(X, y)
+    held = vars(other.image.encoder)["_held"]
+    assert held._module is None
+    with pytest.raises(ValueError, match=r"image__encoder__module \(was Sequential"):
+        other.set_params(image__encoder__module=nn.Sequential(nn.Flatten())).fit(X, y)
+    other.set_params(image__encoder__module=held.module).fit(X, y)
+
+
 def test_the_module_of_a_user_stays_as_it_is(module, pictures):
     X, y = pictures
     before = copy.deepcopy(module.state_dict())

@@ -1,5 +1,6 @@
 """`warm_start` and `partial_fit`: training that goes on from the weights that are there."""
 
+import copy
 import pickle
 
 import numpy as np
@@ -105,6 +106,24 @@ def test_partial_fit_is_one_pass_at_lr_and_the_optimiser_goes_on(yes_no):
     assert steps == [{1}, {2}, {3}]
     clf.fit(X, y)
     assert not clf.net_.optimizer_.state  # of no use for prediction
+
+
+@BOTH
+@pytest.mark.parametrize("copied", [lambda model: pickle.loads(pickle.dumps(model)), copy.deepcopy], ids=str)
+def test_copies_are_as_well_connected_and_go_on_alike(yes_no, Estimator, copied):
+    X, y = yes_no
+    first = {"classes": ["no", "yes"]} if Estimator is MultimodalClassifier else {}
+    model = Estimator(random_state=0).partial_fit(X, y if first else X[:, 0], **first)
+    other = copied(model)
+    assert other.net_.module is other.net_.module_
+    assert other.net_.criterion is other.net_.criterion_
+    assert other.net_.criterion_.criterion is other._loss
+    weights = {id(weight) for weight in other.net_.module_.parameters()}
+    assert weights >= {id(weight) for weight in other.net_.optimizer_.state} != set()
+    assert weights.isdisjoint(map(id, model.net_.module_.parameters()))
+    for each in (model, other):
+        each.partial_fit(X, y if first else X[:, 0])
+    np.testing.assert_array_equal(other.outputs(X), model.outputs(X))
 
 
 def test_partial_fit_goes_on_from_fit_and_sees_rows_in_new_orders(yes_no):

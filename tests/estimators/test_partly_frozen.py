@@ -1,5 +1,6 @@
 """Encoders whose last layers are trained: what comes before them is computed once per fit, or once for all."""
 
+import copy
 import pickle
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 import torch.nn as nn
+from sklearn.base import clone
 
 from sklearn_mm import ImageInput, MultimodalClassifier, TabularInput, TextInput
 from sklearn_mm.encoders import ModuleEncoder
@@ -136,6 +138,27 @@ def test_early_stopping_averages_and_going_on(table, recomputing):
     np.testing.assert_array_equal(again.fit(X, y).predict_proba(X), clf.fit(X, y).predict_proba(X))
     frozen = clf.net_.module_.encoders["photo"].stem.layers
     assert torch.equal(frozen[0].module.weight, clf.image.encoder.module[0].module.weight)
+
+
+def test_a_pickle_has_what_is_not_trained_once(table):
+    X, y = table
+    stem = [nn.Conv2d(3, 6, 4, 4), nn.Flatten(), nn.Linear(96, 5000)]
+    module = nn.Sequential(*stem, nn.Linear(5000, 1))
+    encoder = ModuleEncoder(module, trainable="3")
+    image = ImageInput("photo", transformer=ImageTransformer(16), encoder=encoder)
+    clf = classifier(image=image, head="linear", warm_start=True).fit(X, y)
+    sizes = [sum(weight.numel() for weight in part.parameters()) for part in (module, module[3])]
+    assert sizes[1] < 0.0102 * sizes[0]
+    size = len(pickle.dumps(module))
+    assert len(pickle.dumps(clf)) < 1.05 * size
+    for again in (pickle.loads(pickle.dumps(clf)), copy.deepcopy(clf)):
+        assert again.image.encoder._held._module is None, "the parameter is copied only when it is asked for"
+        assert again.net_.module_.encoders["photo"].stem.layers is clf.net_.module_.encoders["photo"].stem.layers
+        np.testing.assert_array_equal(again.predict_proba(X), clf.predict_proba(X))
+        for weight, mine in zip(again.image.encoder.module.parameters(), module.parameters(), strict=True):
+            assert torch.equal(weight, mine)
+        assert len(pickle.dumps(again)) < 1.05 * size
+        np.testing.assert_array_equal(clone(again).fit(X, y).predict_proba(X), clf.predict_proba(X))
 
 
 def test_an_augmentation_cannot_act_before_what_is_computed_once(table):

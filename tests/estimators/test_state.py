@@ -7,9 +7,19 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Callback
 
-from sklearn_mm import ImageInput, ModalityTransformer, MultimodalClassifier, MultimodalRegressor, TextInput
+from sklearn_mm import (
+    ImageInput,
+    ModalityTransformer,
+    MultimodalClassifier,
+    MultimodalRegressor,
+    TabularInput,
+    TextInput,
+)
 from sklearn_mm.encoders import CNNEncoder, RNNEncoder
 from sklearn_mm.preprocessing import ImageTransformer, TabularTransformer, TextTransformer
 
@@ -250,5 +260,19 @@ def test_what_may_change_where_training_goes_on(table, tmp_path):
     assert clf.n_epochs_ == 2
     named = MultimodalClassifier(inputs=[("pic", image)], warm_start=True, max_epochs=1, random_state=0).fit(X, y)
     named.set_params(inputs=[("pic", clone(image))]).fit(X, y)
-    with pytest.raises(ValueError, match="inputs"):
+    with pytest.raises(ValueError, match=r"no longer act: inputs \(was"):
         named.set_params(inputs=[("photo", clone(image))]).fit(X, y)
+
+
+def test_parameters_of_named_inputs_and_of_steps_can_no_longer_act_either(table):
+    X, y = table
+    steps = make_pipeline(SimpleImputer(), StandardScaler())
+    inputs = [("pic", ImageInput("photo", transformer=SMALL)), ("numbers", TabularInput(["weight"], transformer=steps))]
+    clf = MultimodalClassifier(inputs=inputs, warm_start=True, max_epochs=1, random_state=0).fit(X, y)
+    before = clf.get_params()
+    for change in ({"pic__transformer__size": 8}, {"numbers__transformer__simpleimputer__strategy": "median"}):
+        (key,) = change
+        with pytest.raises(ValueError, match=rf"no longer act: {key} \(was [^ ]*, is [^ ]*\)\. Set them back"):
+            clf.set_params(**change).fit(X, y)
+        clf.set_params(**{key: before[key]})
+    clf.set_params(pic__transformer__on_error="ignore").fit(X, y)

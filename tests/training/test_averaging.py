@@ -11,6 +11,7 @@ from sklearn_mm import MultimodalClassifier
 from sklearn_mm.encoders import ModuleEncoder
 from sklearn_mm.preprocessing import TabularSpec
 from sklearn_mm.training._averaging import WeightAveraging
+from sklearn_mm.training._trained_state import trained_modules
 
 
 class Net:
@@ -119,6 +120,43 @@ def test_what_is_tied_is_averaged_once():
         callback.on_batch_end(net, training=True)
     callback.on_train_end(net)
     assert_states_close(net.state(), averaged(states))
+
+
+class Counts(nn.Module):
+    """Assigns a buffer where it computes, as some layers do."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("total", torch.zeros(3))
+
+    def forward(self, x):
+        self.total = self.total + x.sum(0)
+        return x
+
+
+def test_buffers_that_are_assigned_anew_are_averaged():
+    net, callback, states = Net(), WeightAveraging(), []
+    net.module_.insert(0, Counts())
+    callback.on_train_begin(net)
+    for _ in range(3):
+        callback.on_batch_begin(net, training=True)
+        net.step()
+        states.append(net.state())
+        callback.on_batch_end(net, training=True)
+    callback.on_train_end(net)
+    assert_states_close(net.state(), averaged(states))
+
+
+def test_a_network_is_gone_through_once_per_training(noisy, monkeypatch):
+    networks = []
+
+    def modules(network):
+        networks.append(network)
+        return trained_modules(network)
+
+    monkeypatch.setattr("sklearn_mm.training._averaging.trained_modules", modules)
+    clf = MultimodalClassifier(weight_averaging="ema", **ROUGH).fit(*noisy)
+    assert networks == [clf.net_.module_]
 
 
 @pytest.fixture(scope="module")

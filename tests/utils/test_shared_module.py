@@ -108,7 +108,7 @@ def test_holders_of_a_module_that_was_copied_have_the_copy_only(through):
     loaded = pickle.loads(pickle.dumps(held)) if through is pickle else copy.deepcopy(held)
     assert loaded[0] is loaded[1]
     assert loaded[0]._module is None
-    assert loaded[0]._shared is shared
+    assert loaded[0]._copied_from[0] is shared
     again = loaded[0].module
     assert again is loaded[1].module
     assert hold(again) is loaded[0]
@@ -127,6 +127,50 @@ def test_holders_of_a_module_that_was_changed_have_it(through):
     assert again is not module
     assert torch.equal(again.weight, module.weight)
     assert not torch.equal(again.weight, shared.weight)
+
+
+@pytest.mark.parametrize("through", [pickle, copy])
+def test_holders_of_a_sequence_whose_first_children_were_copied_have_these_once(through):
+    module = nn.Sequential(Scale(seed=7), nn.ReLU(), Scale(seed=8), nn.Dropout())
+    module.name = "mine"
+    module[3].eval()
+    module[0].shift.requires_grad_(True)
+    module[2].weight.requires_grad_(False)
+    held = hold(module)
+    shared = share(held.stem(2))
+    loaded = held
+    for _ in range(2):
+        loaded = pickle.loads(pickle.dumps(loaded)) if through is pickle else copy.deepcopy(loaded)
+        assert loaded._module is None
+        assert loaded._copied_from[0] is shared
+    again = loaded.module
+    assert hold(again) is loaded
+    assert repr(again) == repr(module)
+    assert again.name == "mine"
+    assert [part.training for part in again.modules()] == [part.training for part in module.modules()]
+    for name, tensor in again.state_dict(keep_vars=True).items():
+        mine = module.state_dict(keep_vars=True)[name]
+        assert torch.equal(tensor, mine)
+        assert tensor.requires_grad == mine.requires_grad
+        assert tensor is not mine
+    assert again[0].weight is not shared[0].weight
+    once_more = pickle.loads(pickle.dumps(loaded)) if through is pickle else copy.deepcopy(loaded)
+    assert once_more._copied_from[0] is shared
+    again[0] = Scale(seed=9)
+    module[0].factor = 7.0
+    for changed in (loaded, held):
+        other = pickle.loads(pickle.dumps(changed)) if through is pickle else copy.deepcopy(changed)
+        assert other._copied_from is None
+        assert torch.equal(other.module(torch.ones(3)), changed.module(torch.ones(3)))
+
+
+@pytest.mark.parametrize("through", [pickle, copy])
+def test_layers_that_come_back_later_in_a_sequence_stay_the_same(through):
+    layer = Scale(seed=10)
+    held = hold(nn.Sequential(layer, nn.ReLU(), layer))
+    share(held.stem(1))
+    loaded = pickle.loads(pickle.dumps(held)) if through is pickle else copy.deepcopy(held)
+    assert loaded.module[0] is loaded.module[2] is not layer
 
 
 def test_what_is_no_module_is_not_held():
