@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
+from skorch.callbacks import Callback
 
 from sklearn_mm import ModalityTransformer, TabularInput
 from sklearn_mm.encoders import MLPEncoder
@@ -89,6 +91,48 @@ def test_blocks_read_before_are_the_same(fitted, pairs):
     blocks = ModalityTransformer(text="word").fit_transform(pairs)
     model = clone(fitted).set_params(text="auto").fit(blocks)
     np.testing.assert_array_equal(model.transform(blocks), fitted.transform(pairs))
+
+
+class SmallMemory(MLPEncoder):
+    """Runs out of memory with more rows than fit."""
+
+    rows_that_fit = 20
+
+    def forward(self, x):
+        if len(x["numbers"]) > self.rows_that_fit:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
+        return super().forward(x)
+
+
+def test_where_memory_does_not_suffice_steps_stay_those_of_whole_batches(pairs, monkeypatch):
+    encoder = SmallMemory(dropout=0.0)
+    tables = [("a", TabularInput(["a"], encoder=encoder)), ("bc", TabularInput(["b", "c"], encoder=encoder))]
+    model = PairEmbedder(inputs=tables, batch_size=64, max_epochs=2, optimizer="sgd", random_state=0)
+    with pytest.warns(UserWarning, match="does not suffice") as warned:
+        short = clone(model).fit(pairs, X_val=pairs)
+    assert len(warned) == 2  # 64 to 32, 32 to 16
+    monkeypatch.setattr(SmallMemory, "rows_that_fit", 1000)
+    whole = clone(model).fit(pairs, X_val=pairs)
+    np.testing.assert_allclose(short.transform(pairs), whole.transform(pairs), atol=1e-4)
+    losses = [[row["train_loss"] for row in model.history_] for model in (short, whole)]
+    np.testing.assert_allclose(*losses, rtol=1e-4)
+
+
+def test_callbacks_of_skorch_see_it(pairs):
+    class Losses(Callback):
+        def on_train_begin(self, net, **kwargs):
+            self.seen_ = []
+
+        def on_batch_end(self, net, batch=None, loss=None, training=False, **kwargs):
+            self.seen_.append((training, len(batch), loss.item()))
+
+    model = embedder(max_epochs=2, early_stopping=True, skorch_callbacks=[("losses", Losses())]).fit(pairs)
+    seen = dict(model.net_.callbacks_)["losses"].seen_
+    assert {training for training, *_ in seen} == {True, False}
+    n_rows = [size for training, size, _ in seen if training]
+    losses = [loss for training, _, loss in seen if training]
+    halves = len(losses) // 2
+    assert np.average(losses[:halves], weights=n_rows[:halves]) == pytest.approx(model.history_[0]["train_loss"])
 
 
 def test_large_batches_in_parts_learn_as_whole_ones(pairs):
