@@ -109,7 +109,9 @@ def test_partial_fit_is_one_pass_at_lr_and_the_optimiser_goes_on(yes_no):
 
 
 @BOTH
-@pytest.mark.parametrize("copied", [lambda model: pickle.loads(pickle.dumps(model)), copy.deepcopy], ids=str)
+@pytest.mark.parametrize(
+    "copied", [lambda model: pickle.loads(pickle.dumps(model)), copy.deepcopy], ids=["pickle", "deepcopy"]
+)
 def test_copies_are_as_well_connected_and_go_on_alike(yes_no, Estimator, copied):
     X, y = yes_no
     first = {"classes": ["no", "yes"]} if Estimator is MultimodalClassifier else {}
