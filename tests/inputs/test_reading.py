@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch.nn as nn
 from sklearn.base import clone
@@ -83,6 +84,25 @@ def test_pictures_are_read_as_the_encoder_asks(X, transformer):
     spec = picture_spec(X, transformer=transformer, encoder=FixedEncoder())
     assert (spec.shape, spec.mean, spec.std) == ((24, 24, 3), (0.1, 0.2, 0.3), (0.5, 0.25, 0.125))
     assert picture_spec(X, transformer=transformer).shape == (56, 72, 3)
+
+
+def test_the_filter_of_pixels_is_read_as_the_encoder_asks():
+    class Nearest(FixedEncoder):
+        reading = {**FixedEncoder.reading, "interpolation": "nearest"}
+
+    noise = [*np.random.default_rng(0).integers(256, size=(4, 30, 30, 3), dtype=np.uint8)]
+    X = pd.DataFrame({"photo": pd.Series(noise, dtype=object)})
+    nearest = ImageTransformer(interpolation="nearest")
+    told, asked, plain = (
+        read(X, image=ImageInput("photo", **parameters))["photo"]
+        for parameters in (
+            {"transformer": nearest, "encoder": FixedEncoder()},
+            {"encoder": Nearest()},
+            {"encoder": FixedEncoder()},
+        )
+    )
+    np.testing.assert_array_equal(asked, told)
+    assert (asked != plain).any()
 
 
 def test_what_the_user_sets_wins(X):

@@ -7,11 +7,13 @@ from PIL import Image
 
 from sklearn_mm.preprocessing.media._unreadable import UnreadableError
 
-__all__ = ["Framing", "frame", "needed_scale", "turned_size"]
+__all__ = ["INTERPOLATIONS", "Framing", "frame", "needed_scale", "turned_size"]
 
 # Pictures are first reduced, cheaply, to no less than this multiple of the result, then filtered: the value that
 # Pillow's own `thumbnail` takes.
 _REDUCING_GAP = 2.0
+
+INTERPOLATIONS = {resampling.name.lower() for resampling in Image.Resampling}
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Framing:
         Pillow's mode of the result.
     background : tuple of int
         The red, green and blue, 0 to 255, below transparent pixels and in padding.
+    interpolation : str, default="bicubic"
+        Name of the filter that pixels are scaled by, of Pillow's.
     least_kept : float, default=0.0
         Pictures of which "crop" would keep less than this share of the area are padded all the same.
     integers, floats : tuple of two numbers, or None, default=None
@@ -44,6 +48,7 @@ class Framing:
     rotate: float
     color: str
     background: tuple
+    interpolation: str = "bicubic"
     least_kept: float = 0.0
     integers: tuple | None = None
     floats: tuple | None = None
@@ -52,6 +57,11 @@ class Framing:
     def fill(self):
         """The background in the result's own colours."""
         return Image.new("RGB", (1, 1), self.background).convert(self.color).getpixel((0, 0))
+
+    @property
+    def filter(self):
+        """Pillow's filter."""
+        return Image.Resampling[self.interpolation.upper()]
 
 
 def turned_size(width, height, degrees):
@@ -120,7 +130,9 @@ def _rotate(image, framing, resize):
     shrink = 1 / (_REDUCING_GAP * _scale(image.size, framing, resize))
     if shrink >= 2:
         image = image.reduce(int(shrink))
-    return image.rotate(framing.rotate, Image.Resampling.BICUBIC, expand=True, fillcolor=framing.fill)
+    turns = (Image.Resampling.NEAREST, Image.Resampling.BILINEAR, Image.Resampling.BICUBIC)
+    resample = framing.filter if framing.filter in turns else Image.Resampling.BICUBIC
+    return image.rotate(framing.rotate, resample, expand=True, fillcolor=framing.fill)
 
 
 def _resize(image, framing, resize):
@@ -135,7 +147,7 @@ def _resize(image, framing, resize):
         size = tuple(
             min(max(1, round(part * min(ratios))), whole) for part, whole in zip(image.size, size, strict=True)
         )
-    image = image.resize(size, Image.Resampling.BICUBIC, box=box, reducing_gap=_REDUCING_GAP)
+    image = image.resize(size, framing.filter, box=box, reducing_gap=_REDUCING_GAP)
     if size == (width, height):
         return image
     padded = Image.new(framing.color, (width, height), framing.fill)

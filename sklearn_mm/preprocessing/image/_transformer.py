@@ -11,7 +11,7 @@ from PIL import ImageColor
 
 from sklearn_mm.blocks._specs import ImageSpec
 from sklearn_mm.preprocessing.image._fit_framing import fit_framing
-from sklearn_mm.preprocessing.image._framing import Framing
+from sklearn_mm.preprocessing.image._framing import INTERPOLATIONS, Framing
 from sklearn_mm.preprocessing.image._picture_cells import common_layout
 from sklearn_mm.preprocessing.image._picture_decoder import PictureDecoder
 from sklearn_mm.preprocessing.media._transformer import MediaTransformer
@@ -58,6 +58,9 @@ class ImageTransformer(MediaTransformer):
         keeps the whole picture and distorts it. ``"auto"`` crops where nine of ten pictures of `fit` keep about two
         thirds of their area or more, and pads otherwise; a picture that would lose more than half is padded in any
         case.
+    interpolation : {"nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"}, default="bicubic"
+        Filter of Pillow's by which pixels are scaled. What a pretrained encoder was trained with suits it best.
+        Pictures are turned by it too, where Pillow can, and else bicubically.
     crop : tuple of four ints (left, upper, right, lower), default=None
         Part to read, in pixels of the upright picture as it is in the file, before ``rotate`` and ``resize``. By
         default the whole picture. A picture that the box does not fit into is unreadable.
@@ -125,7 +128,7 @@ class ImageTransformer(MediaTransformer):
     -----
     JPEG files are decoded at the smallest of the scales 1/1, 1/2, 1/4 and 1/8 that is at least twice the result's, and
     other pictures are first reduced by whole factors (Pillow's ``draft`` and ``reducing_gap``), so that the time
-    depends little on the size of photographs. What remains is scaled with Pillow's bicubic filter.
+    depends little on the size of photographs. What remains is scaled with the filter ``interpolation``.
 
     The attribute ``MAX_IMAGE_PIXELS`` of `PIL.Image` limits the size of pictures that are opened, and with
     ``LOAD_TRUNCATED_IMAGES`` of `PIL.ImageFile` those that are cut off are read as far as they go. Both also hold in
@@ -152,6 +155,7 @@ class ImageTransformer(MediaTransformer):
         **MediaTransformer._parameter_constraints,
         "size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left"), tuple, list],
         "resize": [StrOptions({"auto", "crop", "pad", "stretch"})],
+        "interpolation": [StrOptions(INTERPOLATIONS)],
         "crop": [tuple, list, None],
         "rotate": [Interval(Real, None, None, closed="neither")],
         "color": [StrOptions({"RGB", "L"})],
@@ -166,6 +170,7 @@ class ImageTransformer(MediaTransformer):
         size: str | int | tuple[int, int] = "auto",
         *,
         resize: str = "auto",
+        interpolation: str = "bicubic",
         crop: tuple[int, int, int, int] | None = None,
         rotate: float = 0,
         color: str = "RGB",
@@ -182,6 +187,7 @@ class ImageTransformer(MediaTransformer):
     ):
         self.size = size
         self.resize = resize
+        self.interpolation = interpolation
         self.crop = crop
         self.rotate = rotate
         self.color = color
@@ -251,6 +257,7 @@ class ImageTransformer(MediaTransformer):
         return Framing(
             size=self._check_size(),
             resize=self.resize,
+            interpolation=self.interpolation,
             crop=self._check_crop(),
             rotate=float(self.rotate),
             color=self.color,

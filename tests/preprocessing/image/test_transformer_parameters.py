@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from sklearn_mm.preprocessing import ImageTransformer
+from sklearn_mm.preprocessing.image._framing import INTERPOLATIONS
 
 
 def make_images(n, seed=0):
@@ -147,3 +148,32 @@ class TestParameters:
         assert not picture[:, 15:].any()
         assert (picture[:, 5] == (0, 0, 255)).all()
         assert (picture[:, 9:15] == (0, 255, 0)).all()
+
+
+@pytest.mark.parametrize("interpolation", sorted(INTERPOLATIONS))
+def test_pixels_are_scaled_by_the_filter(interpolation):
+    picture = Image.fromarray(np.random.default_rng(0).integers(256, size=(20, 20, 3), dtype=np.uint8))
+    (got,) = ImageTransformer(13, interpolation=interpolation).fit_transform([picture])
+    expected = picture.resize((13, 13), Image.Resampling[interpolation.upper()])
+    np.testing.assert_array_equal(got, np.asarray(expected))
+    assert ImageTransformer(13, interpolation=interpolation, rotate=10).fit_transform([picture]).shape == (1, 13, 13, 3)
+
+
+def test_the_filter_is_bicubic_by_default():
+    picture = np.random.default_rng(0).integers(256, size=(20, 20, 3), dtype=np.uint8)
+    plain, told = (ImageTransformer(13, **told).fit_transform([picture]) for told in ({}, {"interpolation": "bicubic"}))
+    np.testing.assert_array_equal(plain, told)
+
+
+def test_unknown_filter():
+    with pytest.raises(ValueError, match="'interpolation' parameter of ImageTransformer must be a str among"):
+        ImageTransformer(interpolation="cubic").fit([np.zeros((8, 8, 3), dtype=np.uint8)])
+
+
+def test_stored_pictures_are_found_by_their_filter(tmp_path):
+    picture = np.random.default_rng(0).integers(256, size=(20, 20, 3), dtype=np.uint8)
+    first, second = (
+        np.asarray(ImageTransformer(13, interpolation=name, memory=tmp_path).fit_transform([picture]))
+        for name in ("bicubic", "nearest")
+    )
+    assert (first != second).any()
