@@ -20,7 +20,6 @@ import torch.nn.functional as F
 from sklearn.datasets import load_digits
 from sklearn.metrics import accuracy_score, log_loss
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedShuffleSplit
-from skorch.utils import to_tensor
 
 from sklearn_mm import ImageInput, MultimodalClassifier
 from sklearn_mm.datasets import load_emoji
@@ -37,13 +36,12 @@ class MixupNet(MultimodalNet):
 
     alpha = 0.4
 
-    def infer(self, x, **fit_params):
+    def _outputs(self, data):
         """Return the outputs of mixed rows in training."""
         network = self.module_
         if not network.training:
-            return super().infer(x, **fit_params)
-        batch = to_tensor(x, device=self.device)
-        features, present = network.encoders.encode(batch)
+            return super()._outputs(data)
+        features, present = network.encoders.encode(data)
         fused = network.top.fusion(features, present)
         self.share = float(torch.distributions.Beta(self.alpha, self.alpha).sample())
         self.partner = torch.randperm(len(fused))
