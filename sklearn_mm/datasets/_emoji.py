@@ -102,8 +102,8 @@ def load_emoji(
     Name: count, dtype: int64
     """
     table = _read_table()
-    known = sorted(name.removeprefix("text_") for name in table if name.startswith("text_"))
-    languages = _check_languages(languages, known)
+    available = sorted(name.removeprefix("text_") for name in table if name.startswith("text_"))
+    languages = _check_languages(languages, available)
     image_dir = _unpack_images(table["image"], data_home)
 
     columns = {"image": [os.path.join(image_dir, name) for name in table["image"]], "text": table["text"]}
@@ -135,18 +135,18 @@ def _read_table():
     return dict(zip(header, map(list, zip(*rows, strict=True)), strict=True))
 
 
-def _check_languages(languages, known):
-    """Return the ``languages``, each once, all of which must be ``known``."""
+def _check_languages(languages, available):
+    """Return the ``languages``, each once, all of which must be ``available``."""
     if isinstance(languages, str):
         raise ValueError(
             f"load_emoji needs `languages` to be a sequence, got the string {languages!r}; write [{languages!r}]."
         )
     languages = list(dict.fromkeys(languages))
-    unknown = [language for language in languages if language not in known]
+    unknown = [language for language in languages if language not in available]
     if unknown:
         raise ValueError(
             f"load_emoji has no names in the languages {unknown}; besides English, which is always there, it has "
-            f"{known}."
+            f"{available}."
         )
     return languages
 

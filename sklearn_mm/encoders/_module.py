@@ -42,10 +42,11 @@ class ModuleEncoder(SharedLayersMixin, Encoder):
         if it stays as it is.
     trainable : {"none", "all"} or str, default="none"
         Whether the module stays as it is (in ``eval`` mode, without gradients) or is trained with the rest of the
-        network. What one that stays as it is makes of a row is computed once per ``fit`` rather than once per epoch,
-        and with the estimator's ``memory=`` once for all. Training fits more and needs more data and time; a trained
-        module wants a small learning rate. Of a `torch.nn.Sequential` the name of a child, as "3", trains this one and
-        those after it: what comes before stays as it is, and what it makes of a row is computed once.
+        network. What one that stays as it is makes of a row is computed once per ``fit`` rather than once per epoch, if
+        all of it takes no more than about 1 GB, and with the estimator's ``memory=`` once for all. Training fits more
+        and needs more data and time; a trained module wants a small learning rate. Of a `torch.nn.Sequential` the name
+        of a child, as "3", trains this one and those after it: what comes before stays as it is, and what it makes of a
+        row is computed once.
     width : int or None, default=None
         Width of what the module returns. None finds it out by a dry run, for images, texts and tables.
 

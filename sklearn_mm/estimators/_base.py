@@ -27,11 +27,11 @@ from sklearn_mm.training._dataset import BlockDataset
 from sklearn_mm.training._device import resolve_device
 from sklearn_mm.training._frozen import encode_frozen
 from sklearn_mm.training._precision import resolve_precision
-from sklearn_mm.training._rows import Rows
 from sklearn_mm.training._seeding import draw_seed
 from sklearn_mm.training._settings import own_settings
 from sklearn_mm.training._tasks import FitTasks
 from sklearn_mm.training._trainer import Trainer
+from sklearn_mm.training._training_rows import Rows
 from sklearn_mm.utils._callbacks import CallbackSupportMixin
 from sklearn_mm.utils._declared_parameters import with_parameters
 from sklearn_mm.utils._learner import take_over
@@ -306,7 +306,6 @@ class BaseMultimodal(
 
     def _fit_read(self, X, y):
         reader = self._reader
-        reader.transformer = None
         blocks = reader.fit_read(X, y)
         self.transformer_, self.specs_ = reader.transformer, reader.specs
         for attribute in ("n_features_in_", "feature_names_in_"):

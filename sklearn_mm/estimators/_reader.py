@@ -43,6 +43,7 @@ class Reader:
         """Return the `Blocks` of training rows, and learn how to read more of them."""
         transformer = ModalityTransformer._of(self.parameters, self.owner, self.modalities)
         if isinstance(X, Blocks):
+            self.transformer = None
             blocks = respecify(X, transformer._resolved_inputs(), self.owner, self.modalities)
         else:
             self.transformer = transformer

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, clone
 
 from sklearn_mm.blocks import BlockSpec
 from sklearn_mm.encoders._registry import auto_encoder, has_auto_encoder, resolve_encoder
-from sklearn_mm.inputs._reading import Reading, find_mismatch
+from sklearn_mm.inputs._encoder_reading import Reading, find_mismatch
 from sklearn_mm.inputs._same_parameters import is_auto, same_parameters
 from sklearn_mm.preprocessing import BlockTransformer
 from sklearn_mm.utils._validation import StrOptions, validate_parameter_constraints

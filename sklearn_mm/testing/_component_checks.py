@@ -188,9 +188,9 @@ def check_parameters_are_validated(case):
 def _senseless_values(constraints):
     if constraints == "no_validation":
         return
-    known = [constraint for constraint in constraints if isinstance(constraint, Interval | Options)]
+    checkable = [constraint for constraint in constraints if isinstance(constraint, Interval | Options)]
     values = [type("BadType", (), {})()]
-    for constraint in known:
+    for constraint in checkable:
         if isinstance(constraint, TupleOf):
             values += [
                 generate_invalid_param_val(constraint.element),
@@ -200,7 +200,7 @@ def _senseless_values(constraints):
             values += [generate_invalid_param_val(constraint), float("nan")]
         else:
             values.append("no such option")
-    yield from (value for value in values if not any(constraint.is_satisfied_by(value) for constraint in known))
+    yield from (value for value in values if not any(constraint.is_satisfied_by(value) for constraint in checkable))
 
 
 def check_build(case):
@@ -330,9 +330,9 @@ def check_reading(case):
     for name in encoder.required_reading:
         _require(name in encoder.reading, case, f"`required_reading` names {name!r}, which is not in `reading`.")
     if case.spec.kind in MODALITIES:
-        known = MODALITIES[case.spec.kind]().auto_transformer().get_params(deep=False)
+        parameters = MODALITIES[case.spec.kind]().auto_transformer().get_params(deep=False)
         for name in encoder.reading:
-            _require(name in known, case, f"`reading` names {name!r}; the transformer has {sorted(known)}.")
+            _require(name in parameters, case, f"`reading` names {name!r}; the transformer has {sorted(parameters)}.")
 
 
 def check_empty_rows(case):

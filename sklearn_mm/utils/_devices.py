@@ -2,13 +2,15 @@
 
 from contextlib import contextmanager
 
+from sklearn_mm.utils._tensors import module_tensors
+
 __all__ = ["on_cpu"]
 
 
 @contextmanager
 def on_cpu(*modules):
     """Let modules compute with tensors of the CPU, and put them back where they were."""
-    devices = [next((tensor.device for tensor in _tensors(module)), None) for module in modules]
+    devices = [next((tensor.device for tensor in module_tensors(module)), None) for module in modules]
     try:
         for module in modules:
             module.cpu()
@@ -17,8 +19,3 @@ def on_cpu(*modules):
         for module, device in zip(modules, devices, strict=True):
             if device is not None:
                 module.to(device)
-
-
-def _tensors(module):
-    yield from module.parameters()
-    yield from module.buffers()

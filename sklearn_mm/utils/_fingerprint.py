@@ -13,6 +13,7 @@ from torch.nn.modules import module as _global
 
 from sklearn_mm.utils._code import code_of_class, code_of_function, code_of_module
 from sklearn_mm.utils._component import Component
+from sklearn_mm.utils._tensors import module_tensors
 
 __all__ = ["copy_module", "digest", "fingerprint"]
 
@@ -60,25 +61,21 @@ def copy_module(module):
     """Return a deep copy, whose tensors' hashes are known if those of ``module`` are."""
     other = copy.deepcopy(module)
     if module in _known:
-        tensors = _tensors(other)
+        tensors = module_tensors(other)
         _known[other] = tensors, _versions(tensors), _hashes(module)
     return other
 
 
 def _hashes(module, anew=False):
     """Return the hashes of all tensors of a module, by name."""
-    tensors = _tensors(module)
+    tensors = module_tensors(module)
     versions = _versions(tensors)
-    before, versions_before, known = _known.get(module, (None, None, None))
+    before, versions_before, hashes = _known.get(module, (None, None, None))
     if anew or None in versions or versions != versions_before or any(map(operator.is_not, tensors, before)):
         named = [*module.named_parameters(), *module.named_buffers()]
-        known = [(name, digest(tensor)) for name, tensor in named]
-        _known[module] = tensors, versions, known
-    return known
-
-
-def _tensors(module):
-    return [*module.parameters(), *module.buffers()]
+        hashes = [(name, digest(tensor)) for name, tensor in named]
+        _known[module] = tensors, versions, hashes
+    return hashes
 
 
 def _versions(tensors):

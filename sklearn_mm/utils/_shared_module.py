@@ -6,6 +6,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 import torch
 
 from sklearn_mm.utils._fingerprint import copy_module, fingerprint
+from sklearn_mm.utils._tensors import module_tensors
 
 __all__ = ["convert", "find_shared", "intern", "is_shared", "key_of", "share"]
 
@@ -60,7 +61,7 @@ def convert(shared, function):
     function : callable
         Maps a tensor to another, or to itself, as in `torch.nn.Module.to`.
     """
-    if all(function(tensor) is tensor for tensor in _tensors(shared)):
+    if all(function(tensor) is tensor for tensor in module_tensors(shared)):
         return shared
     other = copy.deepcopy(shared)._apply(function)
     return intern(_key(other), other)
@@ -69,7 +70,7 @@ def convert(shared, function):
 def _key(module, anew=False):
     """Return what a module is found by; None if nothing can be said."""
     mark = fingerprint(module, anew)
-    return None if mark is None else (mark, *map(_type, _tensors(module)))
+    return None if mark is None else (mark, *map(_type, module_tensors(module)))
 
 
 def _type(tensor):
@@ -82,7 +83,7 @@ def _find(key, module):
     if shared is None or shared is module:
         return shared
     alike = list(map(type, shared.modules())) == list(map(type, module.modules()))
-    same = alike and all(map(torch.equal, _tensors(shared), _tensors(module)))
+    same = alike and all(map(torch.equal, module_tensors(shared), module_tensors(module)))
     return shared if same and fingerprint(shared) == key[0] else None
 
 
@@ -90,7 +91,3 @@ def _keep(key, module):
     if key is not None:
         _copies[key], _keys[module] = module, key
     return module
-
-
-def _tensors(module):
-    return [*module.parameters(), *module.buffers()]

@@ -1,9 +1,9 @@
-"""Rows of a block's array as tensors."""
+"""Tensors: of rows of an array, and of a module."""
 
 import numpy as np
 import torch
 
-__all__ = ["as_tensors"]
+__all__ = ["as_tensors", "module_tensors"]
 
 
 def as_tensors(rows):
@@ -11,3 +11,8 @@ def as_tensors(rows):
     if rows.dtype.names:
         return {field: as_tensors(rows[field]) for field in rows.dtype.names}
     return torch.from_numpy(np.ascontiguousarray(rows))
+
+
+def module_tensors(module):
+    """Return all parameters and buffers of a module."""
+    return [*module.parameters(), *module.buffers()]
