@@ -73,6 +73,10 @@ class Encoder(Component):
         """Whether there is a frozen part and more."""
         return self.frozen_part is not None and not self.frozen
 
+    def for_kind(self, kind: str) -> Self:
+        """Return the encoder as it reads blocks of a kind: for those that read several, each in another way."""
+        return self
+
     def build(self, spec: BlockSpec) -> Self:
         """Make the layers for a block that ``spec`` describes; returns ``self``."""
         raise NotImplementedError

@@ -58,7 +58,7 @@ def resolve_encoder(encoder, kind):
             f"{type(encoder).__name__} reads blocks of kind {encoder.kind!r}, got one of kind {kind!r}. "
             "Give an encoder for that kind."
         )
-    return encoder
+    return encoder.for_kind(kind)
 
 
 def _factories(mapping, kind):

@@ -1,0 +1,1 @@
+"""Encoders that were trained elsewhere: checkpoints, modules and functions (transfer learning)."""
