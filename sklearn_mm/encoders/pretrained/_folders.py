@@ -1,4 +1,4 @@
-"""What a checkpoint's folder holds: configuration, weight files, and the hash that tells it from others (safe loading)."""
+"""What a checkpoint's folder holds: configuration, weight files, and the hash that tells it from others."""
 
 import hashlib
 import json

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from sklearn_mm.encoders.pretrained._folders import CheckpointError, model_folder, weight_files
+from sklearn_mm.encoders.pretrained._folders import model_folder, weight_files
 from sklearn_mm.utils._optional import import_extra
 from sklearn_mm.utils._registry import did_you_mean
 
@@ -106,10 +106,6 @@ def _snapshot(name, revision):
         pass
     try:
         folder = _fetch(name, revision)
-        weight_files(model_folder(folder))
-        return folder
-    except CheckpointError:
-        raise
     except (OSError, ValueError, RuntimeError, HTTPError) as error:
         where = f"revision {revision!r} of {name!r}" if revision else repr(name)
         asked = (
@@ -117,11 +113,15 @@ def _snapshot(name, revision):
             if constants.HF_HUB_OFFLINE
             else f"{constants.ENDPOINT} did not give it"
         )
+        path = Path(name)
+        hint = _nearest(path) if path.parent.is_dir() and "/" in name else ""
         raise OSError(
             f"The pretrained model {where} is no local folder, is not in the cache {constants.HF_HUB_CACHE!r}, and "
-            f"{asked}: {type(error).__name__}: {str(error).strip()}{_nearest(Path(name))} To do without the hub, download "
-            f"it where there is a connection (hf download {name} --local-dir FOLDER), and give that folder."
+            f"{asked} ({type(error).__name__}: {' '.join(str(error).split())}). To do without the hub, download it "
+            f"where there is a connection (hf download {name} --local-dir FOLDER), and give that folder.{hint}"
         ) from error
+    weight_files(model_folder(folder))
+    return folder
 
 
 def _fetch(name, revision, local_files_only=False):
