@@ -8,6 +8,7 @@ from sklearn_mm.encoders._tabular import MLPEncoder
 from sklearn_mm.encoders._text import BagEncoder, RNNEncoder
 from sklearn_mm.encoders._text_cnn import TextCNNEncoder
 from sklearn_mm.encoders._vit import ViTEncoder
+from sklearn_mm.encoders.pretrained._encoder import PretrainedEncoder
 
 __all__ = [
     "BagEncoder",
@@ -17,6 +18,7 @@ __all__ = [
     "ImageEncoder",
     "MLPEncoder",
     "ModuleEncoder",
+    "PretrainedEncoder",
     "RNNEncoder",
     "ResNetEncoder",
     "SelfAttentionEncoder",
