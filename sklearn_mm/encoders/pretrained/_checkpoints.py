@@ -71,8 +71,8 @@ class Checkpoint:
             reads = [name for name in _MAIN_INPUTS if _reads(model, name)]
             raise CheckpointError(
                 self.folder,
-                f"its {type(model).__name__} reads {' and '.join(reads) or 'nothing of that sort'}, and the block is of "
-                f"kind {kind!r}.",
+                f"its {type(model).__name__} reads {' and '.join(reads) or 'neither text, image nor audio'}, and the "
+                f"block is of kind {kind!r}.",
                 f"Give a model for {kind}, or name the encoder of another block.",
             )
         if kind != "image":

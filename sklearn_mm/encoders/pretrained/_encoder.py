@@ -264,8 +264,8 @@ class PretrainedEncoder(Encoder):
         if self.gradient_checkpointing:
             if not hasattr(layers, "gradient_checkpointing_enable"):
                 raise ValueError(
-                    f"PretrainedEncoder(gradient_checkpointing=True): {self._name} cannot do it; models of transformers "
-                    "can. Pass False."
+                    f"PretrainedEncoder(gradient_checkpointing=True): {self._name} cannot do it; models of "
+                    "transformers can. Pass False."
                 )
             layers.gradient_checkpointing_enable({"use_reentrant": False})
         return layers
