@@ -131,7 +131,8 @@ def _load(folder, files, config, trust_remote_code):
             )
     except (*_FAILURES, StrictDataclassError) as error:
         raise CheckpointError(folder, f"{_first_line(error)}") from error
-    encoder = model.get_encoder() if getattr(model.config, "is_encoder_decoder", False) else model
+    has_both = all(isinstance(getattr(model, half, None), torch.nn.Module) for half in ("encoder", "decoder"))
+    encoder = model.get_encoder() if has_both else model
     _check_report(folder, config, model, encoder, report)
     return encoder.eval()
 
