@@ -229,7 +229,19 @@ class PretrainedEncoder(Encoder):
                 backbone.layers = self._trained(copied)
         if self.frozen:
             self.requires_grad_(False)
+        elif self.trainable in ("last", "all"):
+            self._leave_out_unused(example)
         return self.train(self.training)
+
+    def _leave_out_unused(self, example):
+        """Do not train what says nothing of rows, such as what stands in for hidden tokens."""
+        self.eval()
+        features = self(example)
+        weights = [weight for weight in self.parameters() if weight.requires_grad]
+        outcome = features.pooled.sum() + features.tokens.sum()
+        gradients = torch.autograd.grad(outcome, weights, allow_unused=True)
+        for weight, gradient in zip(weights, gradients, strict=True):
+            weight.requires_grad_(gradient is not None)
 
     def _build_parts(self, backbone, example, spec, encoded):
         """Make the part below the layers that are trained, and these, and check that they do what the whole does."""
@@ -262,12 +274,15 @@ class PretrainedEncoder(Encoder):
     def _trained(self, layers):
         layers.requires_grad_(True) if self.trainable != "lora" else None
         if self.gradient_checkpointing:
-            if not hasattr(layers, "gradient_checkpointing_enable"):
+            # The second is what transformers called the first before.
+            names = ("activation_checkpointing_enable", "gradient_checkpointing_enable")
+            enable = next((getattr(layers, name) for name in names if hasattr(layers, name)), None)
+            if enable is None:
                 raise ValueError(
                     f"PretrainedEncoder(gradient_checkpointing=True): {self._name} cannot do it; models of "
                     "transformers can. Pass False."
                 )
-            layers.gradient_checkpointing_enable({"use_reentrant": False})
+            enable({"use_reentrant": False})
         return layers
 
     def train(self, mode: bool = True) -> Self:

@@ -7,6 +7,7 @@ import threading
 from collections import OrderedDict
 
 import torch
+from torch.nn.utils.parametrize import remove_parametrizations
 
 from sklearn_mm.encoders.pretrained._folders import (
     CheckpointError,
@@ -134,6 +135,10 @@ def _load(folder, files, config, trust_remote_code):
     has_both = all(isinstance(getattr(model, half, None), torch.nn.Module) for half in ("encoder", "decoder"))
     encoder = model.get_encoder() if has_both else model
     _check_report(folder, config, model, encoder, report)
+    for module in encoder.modules():
+        for name in list(getattr(module, "parametrizations", ())):  # weight normalisation, which cannot be pickled
+            remove_parametrizations(module, name)
+            module._load_state_dict_pre_hooks.clear()
     return encoder.eval()
 
 

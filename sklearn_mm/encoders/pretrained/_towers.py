@@ -87,7 +87,7 @@ class TextArguments(nn.Module):
     def __init__(self, model_ids, padding_id=0, padded_length=None):
         super().__init__()
         ids = torch.tensor(model_ids)
-        ids[0] = padding_id
+        ids[ids < 0] = padding_id
         self.register_buffer("model_ids", ids)
         self.padded_length = padded_length
 
