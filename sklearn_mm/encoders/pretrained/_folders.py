@@ -82,10 +82,9 @@ def module_folders(folder):
     if not (folder / "modules.json").is_file():
         return []
     modules = read_json(folder / "modules.json")
-    try:
-        names = [module["path"] for module in modules]
-    except (TypeError, KeyError):
-        raise CheckpointError(folder, "modules.json is no list of modules, each with its path.") from None
+    if not (modules and isinstance(modules, list) and all(isinstance(m, dict) and "path" in m for m in modules)):
+        raise CheckpointError(folder, "modules.json is no list of modules, each with its path.")
+    names = [module["path"] for module in modules]
     return [folder / _inside(folder, name, "modules.json") if name else folder for name in names]
 
 

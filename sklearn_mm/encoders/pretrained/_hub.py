@@ -57,15 +57,13 @@ def find_folder(model: str | os.PathLike, *, revision: str | None = None) -> Pat
     folder : pathlib.Path
         A folder that exists.
     """
-    path = Path(model).expanduser()
+    path = Path(os.path.expanduser(model))  # leaves users that it does not know
     if path.is_dir():
         if revision is not None:
             raise ValueError(f"revision={revision!r} is for names on the hub; {str(model)!r} is a local folder.")
         return path
     if path.exists():
-        raise NotADirectoryError(
-            f"{str(model)!r} is a file. Give the folder of the pretrained model: {str(path.parent)!r}."
-        )
+        raise NotADirectoryError(f"{str(model)!r} is a file. Give the folder that it lies in: {str(path.parent)!r}.")
     if not isinstance(model, str) or not _HUB_NAME.fullmatch(model):
         raise FileNotFoundError(
             f"There is no folder {str(model)!r}.{_nearest(path)} A pretrained model is a folder, a name on the Hugging "

@@ -26,7 +26,7 @@ _loaded = OrderedDict()  # models by what they were loaded from, those used last
 _turn = threading.Lock()
 
 _ONLY_TRAINED_WITH = ("masked_spec_embed", "mask_token")  # stand in for what pretraining hides
-# What reading a broken or hostile file ends in, besides the errors of transformers' dependencies.
+# What transformers ends in over a broken or hostile file.
 _FAILURES = (
     ArithmeticError,
     AttributeError,
@@ -35,7 +35,6 @@ _FAILURES = (
     RuntimeError,
     TypeError,
     ValueError,
-    pickle.UnpicklingError,
 )
 
 
@@ -82,7 +81,7 @@ def _checked_config(folder, trust_remote_code):
     config = read_object(folder / "config.json")
     kind, custom = config.get("model_type"), "auto_map" in config
     known = import_extra("transformers", "pretrained", "A pretrained model").CONFIG_MAPPING
-    if not (trust_remote_code and custom) and kind not in known:
+    if not (trust_remote_code and custom) and not (isinstance(kind, str) and kind in known):
         found = (
             f"config.json has the model_type {kind!r}, which transformers does not have."
             if kind
@@ -130,6 +129,12 @@ def _load(folder, files, config, trust_remote_code):
                 use_safetensors=is_safe,
                 weights_only=True,
             )
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            folder,
+            f"{files[0].name} is damaged, or holds more than tensors: a pickle may run any code, so reading stopped.",
+            "Get the model as safetensors from whoever made it.",
+        ) from error
     except (*_FAILURES, StrictDataclassError) as error:
         raise CheckpointError(folder, f"{_first_line(error)}") from error
     has_both = all(isinstance(getattr(model, half, None), torch.nn.Module) for half in ("encoder", "decoder"))
