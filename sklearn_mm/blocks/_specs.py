@@ -138,6 +138,8 @@ class TextSpec(BlockSpec):
     n_word_ids : int, default=None
         Where ids are of words and of parts of words too, as of "ngram", those of (n-grams of) words are smaller than
         this. None where all ids are of one sort.
+    special_ids : tuple of int, default=()
+        Ids that stand around each text and say nothing of it, as those of [CLS] and [SEP].
     tokenizer_is_auto : bool, default=False
         Whether the tokenizer was chosen for the encoder that was known then, and not by the user. An encoder that
         would have chosen another refuses the block.
@@ -150,6 +152,7 @@ class TextSpec(BlockSpec):
     vocab_size: int
     tokenizer: str
     n_word_ids: int | None = None
+    special_ids: tuple = ()
     tokenizer_is_auto: bool = False
 
     def __post_init__(self):

@@ -54,11 +54,15 @@ class Encoder(Component):
         ``{"size": 224, "mean": (0.5, 0.5, 0.5)}``. An Input sets them where the user has set nothing else.
     required_reading : tuple of str
         Those of them with another value of which the encoder cannot be used, which is then an error.
+    completes_reading : bool
+        Whether ``reading`` is also added to a transformer that stands in place of "auto", where that is as by default.
+        Else such a transformer was chosen as a whole.
     """
 
     frozen = False
     reading = {}
     required_reading = ()
+    completes_reading = False
     kind = None  # the modality that the encoder reads; None: any
     fixed_length = False  # whether the layers depend on the length of a row, so that padding must not be trimmed
     predicts_in_float64 = False  # whether it is so small that a network of its like alone may

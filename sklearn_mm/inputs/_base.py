@@ -229,7 +229,10 @@ class Input(BaseEstimator):
 
     @property
     def _reading(self):
-        return Reading(self.transformer, self._signature_default(), self._resolve(self.encoder))
+        encoder, default = self._resolve(self.encoder), self._signature_default()
+        if is_auto(default) and encoder is not None and encoder.completes_reading:
+            default = self.auto_transformer()
+        return Reading(self.transformer, default, encoder)
 
     def _signature_default(self):
         return inspect.signature(type(self)).parameters["transformer"].default

@@ -1,5 +1,7 @@
 """How a block is read for its encoder (the preprocessing that goes with a model): asked for, chosen, contradicted."""
 
+from tokenizers import Tokenizer
+
 from sklearn_mm.inputs._same_parameters import comparable, equivalent, is_auto, same_parameters
 from sklearn_mm.preprocessing import BlockTransformer
 from sklearn_mm.utils._registry import did_you_mean
@@ -15,8 +17,8 @@ class Reading:
     transformer : transformer or "auto"
         What the user handed in.
     default : transformer or "auto"
-        The default of the Input. A transformer of another class was chosen as a whole; of one like the default, the
-        parameters that differ were.
+        What the transformer is compared with, mostly the default of the Input. One of another class was chosen as a
+        whole; of one like the default, the parameters that differ were.
     encoder : Encoder or None
         What the block is read for, if that is known.
 
@@ -58,9 +60,9 @@ class Reading:
             needed = self.encoder.reading[name]
             if name in self.explicit and not equivalent(comparable(needed), comparable(self.explicit[name])):
                 raise ValueError(
-                    f"{who}: {type(self.encoder).__name__} needs {name}={needed!r}, but the "
-                    f"{type(self.transformer).__name__} has {name}={self.explicit[name]!r}. Leave that out, or take "
-                    f"another encoder."
+                    f"{who}: {type(self.encoder).__name__} needs {name}={_shown(needed)}, but the "
+                    f"{type(self.transformer).__name__} has {name}={_shown(self.explicit[name])}. Leave that out, or "
+                    f"take another encoder."
                 )
 
     def _check_names(self, who, transformer):
@@ -90,6 +92,11 @@ class Reading:
         passing = getattr(self.transformer, "reading_parameters", ())
         chosen = {name: (comparable(value), False) for name, value in self.explicit.items() if name not in passing}
         return chosen | {name: (comparable(value), True) for name, value in self.from_encoder.items()}
+
+
+def _shown(value):
+    """Return how to write a parameter in a message: a tokenizer, whose `repr` is long, by its sort and size."""
+    return comparable(value) if isinstance(value, Tokenizer) else repr(value)
 
 
 def find_mismatch(spec, encoder, defaults):

@@ -4,8 +4,10 @@ from numbers import Number
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from tokenizers import Tokenizer
 
 from sklearn_mm.utils._fingerprint import digest
+from sklearn_mm.utils._tokenizers import content_of, find_tokenizer
 
 __all__ = ["comparable", "equivalent", "is_auto", "same_parameters"]
 
@@ -22,6 +24,8 @@ def same_parameters(first, second):
             return False
         others = second.get_params(deep=False)
         return all(same_parameters(value, others[name]) for name, value in first.get_params(deep=False).items())
+    if isinstance(first, Tokenizer) or isinstance(second, Tokenizer):
+        return first is second or comparable(first) == comparable(second)
     return first is second or np.array_equal(first, second)
 
 
@@ -29,8 +33,11 @@ def comparable(value):
     """Return a parameter's value in a form that can be compared and pickled.
 
     Plain values and sequences of these stay as they are; of functions and objects it is their name and a hash of what
-    they hold and do.
+    they hold and do, of tokenizers also where the value is the path of one.
     """
+    tokenizer = find_tokenizer(value)
+    if tokenizer is not None:
+        return str(content_of(tokenizer))
     if value is None or isinstance(value, str | Number):
         return value
     if isinstance(value, list | tuple | np.ndarray):

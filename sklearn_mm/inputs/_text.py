@@ -21,8 +21,8 @@ class TextInput(Input):
     columns : "auto", str, int or list of these, default="auto"
         Names or positions of the columns; "auto" finds all columns of text.
     transformer : "auto" or TextTransformer, default="auto"
-        How strings become token ids. "auto" reads as the encoder asks: words, or n-grams for a bag of embeddings.
-        Each column gets a clone.
+        How strings become token ids. "auto" reads as the encoder asks: words, n-grams for a bag of embeddings, or what
+        a pretrained model was trained with. Each column gets a clone.
     encoder : str or Encoder, default="auto"
         What encodes the token ids: a registered name ("bag", "gru", "lstm", "rnn", "textcnn", "transformer") or an
         instance. "auto" leaves it to the estimator.
@@ -31,7 +31,8 @@ class TextInput(Input):
         texts of the same sort, such as question and answer. Needs fewer rows.
     pool : {"auto", "mean", "max", "attention"}, default="auto"
         For columns whose cells are lists of texts (such as several reviews of one thing): how the vectors that the
-        encoder makes of the texts of a row become one vector, as of `ImageInput`.
+        encoder makes of the texts of a row become one vector, as of `ImageInput`. The same for the windows of long
+        texts that are chunked.
 
     Examples
     --------

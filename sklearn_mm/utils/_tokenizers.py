@@ -3,13 +3,14 @@
 import json
 from functools import cached_property, lru_cache
 from hashlib import blake2b
+from os import PathLike
 from pathlib import Path
 from weakref import WeakValueDictionary
 
 import numpy as np
 from tokenizers import Tokenizer
 
-__all__ = ["HeldTokenizer", "TokenizerContent", "content_of", "model_ids", "read_tokenizer"]
+__all__ = ["HeldTokenizer", "TokenizerContent", "content_of", "find_tokenizer", "model_ids", "read_tokenizer"]
 
 _contents = WeakValueDictionary()  # by hash
 
@@ -129,6 +130,18 @@ def read_tokenizer(path):
         raise FileNotFoundError(f"TextTransformer cannot find the tokenizer file {str(path)!r}.")
     stat = path.stat()
     return _read(str(path.absolute()), stat.st_size, stat.st_mtime_ns)
+
+
+def find_tokenizer(value):
+    """Return the tokenizer that a parameter is, or the path of whose file; None where it is neither."""
+    if isinstance(value, Tokenizer):
+        return value
+    if not isinstance(value, PathLike) and not (isinstance(value, str) and value.endswith(".json")):
+        return None
+    try:
+        return read_tokenizer(value)
+    except (OSError, ValueError):  # whoever is to read it will say so
+        return None
 
 
 @lru_cache(maxsize=8)

@@ -78,7 +78,8 @@ def _max_length(folder, sentence):
     config = config.get("text_config") or config
     positions = config.get("max_position_embeddings") or config.get("n_positions") or _NO_BOUND
     if config.get("model_type") in _PADDED_POSITIONS:
-        positions -= config.get("pad_token_id", 1) + 1
+        padding = config.get("pad_token_id")
+        positions -= 2 if padding is None else padding + 1
     own = _read_json(folder / "tokenizer_config.json").get("model_max_length") or _NO_BOUND
     bounds = [bound for bound in (sentence.get("max_seq_length"), own, positions) if bound and 0 < bound < _NO_BOUND]
     return int(min(bounds, default=_LONGEST))

@@ -11,9 +11,9 @@ __all__ = ["TextBasis"]
 class TextBasis(BasisExpansion):
     """Distinct token ids, weighted by how few training rows have them (binary TF-IDF).
 
-    Repeats do not count: that a word is there says nearly all (Wang, Manning: Baselines and Bigrams. ACL 2012). A row
-    has length one, to which words and parts of words, where ids are of both, contribute alike: there are many more
-    parts.
+    Repeats do not count: that a word is there says nearly all (Wang, Manning: Baselines and Bigrams. ACL 2012). Nor do
+    special tokens, which all rows have. A row has length one, to which words and parts of words, where ids are of both,
+    contribute alike: there are many more parts.
 
     Parameters
     ----------
@@ -27,6 +27,7 @@ class TextBasis(BasisExpansion):
         super().__init__()
         self.n_terms = min(spec.vocab_size, max_terms)
         self.n_word_ids = spec.n_word_ids
+        self.special_ids = list(spec.special_ids)
         self.register_buffer("idf", torch.zeros(spec.vocab_size))  # 0 for ids that are not looked at
         self.register_buffer("term", torch.zeros(spec.vocab_size, dtype=torch.int64))
 
@@ -37,6 +38,7 @@ class TextBasis(BasisExpansion):
             ids, first = _sorted_distinct(ids)
             n_rows += len(ids)
             document_frequency += torch.bincount(ids[first], minlength=len(self.idf))
+        document_frequency[self.special_ids] = 0
         frequent = document_frequency.argsort(descending=True, stable=True)[: self.n_terms].sort().values
         self.term[frequent] = torch.arange(len(frequent))
         frequent = frequent[document_frequency[frequent] > 0]

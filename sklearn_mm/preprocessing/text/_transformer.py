@@ -16,9 +16,7 @@ from sklearn_mm.blocks._ragged import Ragged
 from sklearn_mm.blocks._specs import TextSpec
 from sklearn_mm.preprocessing._base import BlockTransformer
 from sklearn_mm.preprocessing.cells._items import explode, explode_as_fitted
-from sklearn_mm.preprocessing.cells._missing import missing_rows
 from sklearn_mm.preprocessing.containers._columns import as_cells
-from sklearn_mm.preprocessing.containers._tables import check_not_empty
 from sklearn_mm.preprocessing.text._callable_splitter import CallableSplitter, copyable
 from sklearn_mm.preprocessing.text._list_tokenizer import ListTokenizer
 from sklearn_mm.preprocessing.text._ngrams import NGramTokenizer, check_ngram_range
@@ -27,6 +25,7 @@ from sklearn_mm.preprocessing.text._padding import NO_FRAME, auto_length
 from sklearn_mm.preprocessing.text._part_of_speech import PosTagger, join_tags
 from sklearn_mm.preprocessing.text._ready_tokenizer import ReadyTokenizer
 from sklearn_mm.preprocessing.text._stop_words import find_stop_words
+from sklearn_mm.preprocessing.text._text_cells import check_texts
 from sklearn_mm.preprocessing.text._tokenizer_kinds import (
     NAMES,
     READY_MADE,
@@ -38,7 +37,7 @@ from sklearn_mm.preprocessing.text._trained_tokenizers import train
 from sklearn_mm.preprocessing.text._truncation import count_cut_texts, warn_of_cut_texts
 from sklearn_mm.preprocessing.text._vocabulary import PADDING
 from sklearn_mm.preprocessing.text._windows import Windows
-from sklearn_mm.utils._messages import abbreviated_repr, of_column
+from sklearn_mm.utils._messages import of_column
 from sklearn_mm.utils._object_arrays import object_array
 from sklearn_mm.utils._tokenizers import HeldTokenizer, read_tokenizer
 from sklearn_mm.utils._validation import Interval, StrOptions, _fit_context
@@ -234,7 +233,7 @@ class TextTransformer(BlockTransformer):
         cells, column = as_cells(X, type(self).__name__)
         chunk = self.long_texts == "chunk"
         items = explode(cells, column, self.lists is not False if chunk else self.lists)
-        present = _check_texts(items)
+        present = check_texts(items)
         if not present.any():
             raise ValueError(
                 f"TextTransformer needs at least one text to learn from, but all {len(cells)} "
@@ -248,7 +247,6 @@ class TextTransformer(BlockTransformer):
         stop_words = self._set_normalizer(kind)
         texts = self._normalize(items.cells[present])
         self._token_ids = self._make_token_ids(kind, texts, stop_words)
-        self.vocabulary_ = self._token_ids.vocabulary
         if self._token_ids.n_ids <= 2:
             raise ValueError(
                 f"TextTransformer found no token{of_column(column)} to put into the vocabulary: perhaps the texts are "
@@ -266,6 +264,7 @@ class TextTransformer(BlockTransformer):
             vocab_size=self._token_ids.n_ids,
             tokenizer=kind if kind in NAMES else "custom",
             n_word_ids=self._token_ids.n_word_ids if kind == "ngram" else None,
+            special_ids=tuple(np.unique(np.concatenate(frame)).tolist()),
             pool="mean" if items.are_lists or chunk else None,
         )
         return self._windows.rows(flat, lengths, items, present)
@@ -291,7 +290,7 @@ class TextTransformer(BlockTransformer):
             items = explode(cells, column, self.lists is not False)
         else:
             items = explode_as_fitted(cells, column, self.lists, self.spec_, type(self).__name__)
-        present = _check_texts(items)
+        present = check_texts(items)
         flat, lengths = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int64)
         if present.any():
             flat, lengths = self._token_ids.encode(self._normalize(items.cells[present]))
@@ -334,6 +333,10 @@ class TextTransformer(BlockTransformer):
                 f"{ids.max()}."
             )
         return object_array(self._token_ids.decode([row[row != PADDING].tolist() for row in ids]))
+
+    @property
+    def vocabulary_(self) -> dict[str, int]:
+        return self._token_ids.vocabulary
 
     def _warn_of_fit(self):
         if self._cut_texts:
@@ -392,19 +395,3 @@ class TextTransformer(BlockTransformer):
         else:
             return train(kind, texts, self.vocab_size, self.min_frequency)
         return tokenizer.fit(texts, self.vocab_size, self.min_frequency)
-
-
-def _check_texts(items):
-    """Return where there are texts; raise where there is anything but texts and missing cells."""
-    check_not_empty((items.n_rows,), "TextTransformer")
-    present = ~missing_rows(items.cells)
-    bad = [item for item in np.flatnonzero(present) if not isinstance(items.cells[item], str)]
-    if bad:
-        first = items.cells[bad[0]]
-        raise TypeError(
-            f"TextTransformer reads strings, but {len(bad)} of {len(present)} {items.noun} are something else "
-            f"({items.which_rows(bad)}). First, {items.where(bad[0])}: {abbreviated_repr(first)} of type "
-            f"{type(first).__name__}. Turn them into strings, for example with X[column].astype('string'), which "
-            f"leaves missing cells missing."
-        )
-    return present

@@ -53,7 +53,8 @@ class Windows:
         """
         texts, firsts = self._spans(lengths)
         spans = (np.cumsum(lengths) - lengths)[texts] + firsts, np.minimum(lengths, self.room)[texts]
-        length = self.max_length if self.full else self.max_length - self.room + spans[1].max(initial=1)
+        longest = max(1, self.max_length - self.room + spans[1].max(initial=0))
+        length = self.max_length if self.full else longest
         if not self.chunk:
             ids = pad(flat, *spans, np.flatnonzero(present), (len(present), length), self.frame)
             return items.gather(ids, present)

@@ -46,3 +46,13 @@ def test_words_and_parts_of_words_count_alike():
     row = dense(*basis(torch.tensor([[2, 4, 5, 6, 7, 0], [3, 2, 0, 0, 0, 0]])), 9)
     torch.testing.assert_close(row[0], torch.tensor([0, 0, 1, 0, 0.5, 0.5, 0.5, 0.5, 0]) * 0.5**0.5)
     torch.testing.assert_close(row[1], torch.tensor([0, 0, 0.5, 0.5, 0, 0, 0, 0, 0]))
+
+
+def test_special_tokens_do_not_count():
+    plain = TextBasis(TextSpec(shape=(4,), vocab_size=9, tokenizer="custom"), max_terms=100)
+    framed = TextBasis(TextSpec(shape=(6,), vocab_size=9, tokenizer="custom", special_ids=(2, 3)), max_terms=100)
+    texts, rest = torch.tensor([[4, 5, 6, 4], [4, 7, 0, 0]]), torch.tensor([[3, 0], [0, 0]])
+    plain.fit([texts])
+    framed.fit([torch.cat([torch.tensor([[2], [2]]), texts, rest], 1)])  # the second is cut before its end
+    bare, between = torch.tensor([[4, 7, 8, 0]]), torch.tensor([[2, 4, 7, 8, 3, 0]])
+    torch.testing.assert_close(dense(*framed(between), 9), dense(*plain(bare), 9))
