@@ -36,8 +36,8 @@ def check_reads_cells(who, transformer, encoder, is_named):
     function = name_function(encoder.embed_cells)
     if not makes_vectors:
         raise ValueError(
-            f"{who}: {name} lets {function} read the cells as they are, and the {type(transformer).__name__} would read "
-            f"them otherwise: {transformer!r}. Leave one of them out."
+            f"{who}: {name} lets {function} read the cells, and the {type(transformer).__name__} would read them "
+            f"otherwise: {transformer!r}. Leave one of them out."
         )
     if mark_function(transformer.function) != mark_function(encoder.embed_cells):
         raise ValueError(

@@ -64,4 +64,5 @@ class TextInput(Input):
 
     def make_spec(self, spec: BlockSpec, name: str, block: str, columns: tuple[str, ...]) -> BlockSpec:
         spec = super().make_spec(spec, name, block, columns)
-        return replace(spec, tokenizer_is_auto=True) if isinstance(spec, TextSpec) and is_auto(self.transformer) else spec
+        chosen = is_auto(self.transformer) and isinstance(spec, TextSpec)
+        return replace(spec, tokenizer_is_auto=True) if chosen else spec

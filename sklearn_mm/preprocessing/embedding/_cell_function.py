@@ -40,7 +40,7 @@ class CellFunction:
         items = self.chosen[places]
         starts = range(0, len(items), self.batch_size)
         parts = [self._embed(items[start : start + self.batch_size]) for start in starts]
-        return np.concatenate(parts) if parts else np.zeros((0, self.width), dtype=np.float32)
+        return np.concatenate(parts) if parts else np.zeros((0, self.width or 0), dtype=np.float32)
 
     def _embed(self, items):
         try:

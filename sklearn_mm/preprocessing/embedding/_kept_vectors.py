@@ -18,7 +18,7 @@ _of_process = WeakKeyDictionary()  # vectors by key, by functions, and owners of
 
 
 def hash_texts_or_files(kind, cells):
-    """Return one key per cell, V16 (n,): strings of kind "text" are texts; of others they are paths, and files count."""
+    """Return one key per cell, V16 (n,): strings of kind "text" are texts; of others paths, whose files count."""
     keys = np.empty(len(cells), dtype="V16")
     is_text = np.array([kind == "text" and isinstance(cell, str) for cell in cells], dtype=bool)
     keys[is_text] = hash_contents((b"text\0", cell.encode(errors="surrogatepass")) for cell in cells[is_text])
@@ -50,6 +50,8 @@ def fetch_from_process(keys, embed):
     except TypeError:  # nothing weak can refer to it
         known = {}
     names = [(getattr(embed.function, "__name__", ""), key) for key in keys.tolist()]
+    widths = {len(known[name]) for name in names if name in known}
+    embed.width = widths.pop() if widths else embed.width
 
     def embed_unknown(places):
         lacking = [place for place in places if names[place] not in known]
