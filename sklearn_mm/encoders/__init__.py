@@ -9,6 +9,7 @@ from sklearn_mm.encoders._text import BagEncoder, RNNEncoder
 from sklearn_mm.encoders._text_cnn import TextCNNEncoder
 from sklearn_mm.encoders._vector import VectorEncoder
 from sklearn_mm.encoders._vit import ViTEncoder
+from sklearn_mm.encoders.pretrained._encoder import PretrainedEncoder
 
 __all__ = [
     "BagEncoder",
@@ -18,6 +19,7 @@ __all__ = [
     "ImageEncoder",
     "MLPEncoder",
     "ModuleEncoder",
+    "PretrainedEncoder",
     "RNNEncoder",
     "ResNetEncoder",
     "SelfAttentionEncoder",

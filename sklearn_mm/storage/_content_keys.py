@@ -34,13 +34,13 @@ def hash_rows(array):
     Returns
     -------
     keys : numpy.ndarray of shape (n,), dtype V16
-        BLAKE2b of the bytes of each row.
+        BLAKE2b of the bytes of each row but for zeros at its end, which arrays of padded rows have more or less of.
     """
     if not isinstance(getattr(array, "dtype", None), np.dtype):
         array = np.asarray(array)
     if array.dtype.hasobject:
         raise TypeError(f"hash_rows needs an array of numbers or records, got dtype {array.dtype}. Use hash_cells.")
-    return hash_contents((np.asarray(row).tobytes(),) for row in array)
+    return hash_contents((np.asarray(row).tobytes().rstrip(b"\0"),) for row in array)
 
 
 def mix_keys(keys, settings):

@@ -97,7 +97,14 @@ class BlockDataset(Dataset):
         if name in self.trim:
             used = np.flatnonzero((rows != 0).any(axis=0))
             rows = rows[:, : used[-1] + 1 if len(used) else 1]
+        elif self._is_short(name, rows):
+            rows = np.pad(rows, ((0, 0), (0, self.blocks.specs[name].shape[0] - rows.shape[1])))
         return _tensor(rows)
+
+    def _is_short(self, name, rows):
+        """Return whether rows of a block hold less than its spec says, as padded ones do where all of them are."""
+        spec = self.blocks.specs.get(name)
+        return spec is not None and spec.padded and rows.ndim == 2 and rows.shape[1] < spec.shape[0]
 
 
 def _tensor(rows):

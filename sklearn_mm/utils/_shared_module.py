@@ -8,7 +8,7 @@ import torch
 from sklearn_mm.utils._fingerprint import copy_module, fingerprint
 from sklearn_mm.utils._tensors import module_tensors
 
-__all__ = ["convert", "find_shared", "intern", "is_shared", "key_of", "share"]
+__all__ = ["adopt", "convert", "find_shared", "intern", "is_shared", "key_of", "share"]
 
 _copies = WeakValueDictionary()  # by key: fingerprint, and device and dtype of each tensor
 _keys = WeakKeyDictionary()  # of the copies
@@ -29,6 +29,14 @@ def share(module):
     """
     key = _key(module, anew=True)
     return _find(key, module) or _keep(key, copy_module(module).eval())
+
+
+def adopt(module):
+    """Return a module that is the same and shared: this one, as it is, if nobody has such a one yet.
+
+    It is for modules that whoever made them hands out as they are, and that nobody trains or changes.
+    """
+    return module if is_shared(module) else intern(_key(module), module)
 
 
 def find_shared(module):

@@ -69,13 +69,14 @@ class FittedFraming:
     def _warn_of_cut_pictures(self, present):
         framing = self.reader.decoder.framing
         kept = kept_by_crop(log_proportions(self.headers[:, :2], framing.crop, framing.rotate), framing.size)
-        cut = np.flatnonzero(present & (kept < LEAST_KEPT))
+        cut = np.flatnonzero(present & (kept < LEAST_KEPT))  # whatever crop_fraction is, which was meant
         if len(cut):
             height, width = framing.size
+            lost = 1 - np.median(kept[cut]) * framing.crop_fraction**2
             _warn(
                 f'{self.reader.who}: resize="crop" to {height} x {width} pixels cuts off more than half of {len(cut)} '
                 f"of {present.sum()} {self.items.noun} ({self.items.which_rows(cut)}), at the median "
-                f'{1 - np.median(kept[cut]):.0%} of their area. Pass resize="auto" or "pad", which keep them whole, or '
+                f'{lost:.0%} of their area. Pass resize="auto" or "pad", which keep them whole, or '
                 f'size="auto", which takes on the proportions of the column.'
             )
 

@@ -9,10 +9,6 @@ from sklearn_mm.preprocessing.media._unreadable import UnreadableError
 
 __all__ = ["INTERPOLATIONS", "Framing", "frame", "needed_scale", "turned_size"]
 
-# Pictures are first reduced, cheaply, to no less than this multiple of the result, then filtered: the value that
-# Pillow's own `thumbnail` takes.
-_REDUCING_GAP = 2.0
-
 INTERPOLATIONS = {resampling.name.lower() for resampling in Image.Resampling}
 
 
@@ -36,6 +32,11 @@ class Framing:
         The red, green and blue, 0 to 255, below transparent pixels and in padding.
     interpolation : str, default="bicubic"
         Name of the filter that pixels are scaled by, of Pillow's.
+    crop_fraction : float, default=1.0
+        Share of the sides of the resized picture that the result shows, from its centre, unless it is padded.
+    reducing_gap : float or None, default=2.0
+        Pictures are first reduced, cheaply, to no less than this multiple of the result. None scales each as a whole,
+        to a size in whole pixels, and cuts after that.
     least_kept : float, default=0.0
         Pictures of which "crop" would keep less than this share of the area are padded all the same.
     integers, floats : tuple of two numbers, or None, default=None
@@ -49,6 +50,8 @@ class Framing:
     color: str
     background: tuple
     interpolation: str = "bicubic"
+    crop_fraction: float = 1.0
+    reducing_gap: float | None = 2.0
     least_kept: float = 0.0
     integers: tuple | None = None
     floats: tuple | None = None
@@ -72,14 +75,16 @@ def turned_size(width, height, degrees):
 
 def needed_scale(size, framing):
     """Return to what scale a picture of this size (width, height) may be reduced before it is framed."""
-    return _REDUCING_GAP * _scale(_size_of_part(size, framing), framing, _resize_of(size, framing))
+    if framing.reducing_gap is None:
+        return 1.0
+    return framing.reducing_gap * _scale(_size_of_part(size, framing), framing, _resize_of(size, framing))
 
 
 def _scale(size, framing, resize):
     """Return how many pixels of the result one pixel of a part of this size becomes."""
     width, height = turned_size(*size, framing.rotate)
     ratios = framing.size[1] / width, framing.size[0] / height
-    return min(ratios) if resize == "pad" else max(ratios)
+    return min(ratios) if resize == "pad" else max(ratios) / framing.crop_fraction
 
 
 def _resize_of(size, framing):
@@ -127,28 +132,48 @@ def _cut(image, full_size, framing):
 
 
 def _rotate(image, framing, resize):
-    shrink = 1 / (_REDUCING_GAP * _scale(image.size, framing, resize))
-    if shrink >= 2:
-        image = image.reduce(int(shrink))
+    if framing.reducing_gap is not None:
+        shrink = 1 / (framing.reducing_gap * _scale(image.size, framing, resize))
+        if shrink >= 2:
+            image = image.reduce(int(shrink))
     turns = (Image.Resampling.NEAREST, Image.Resampling.BILINEAR, Image.Resampling.BICUBIC)
     resample = framing.filter if framing.filter in turns else Image.Resampling.BICUBIC
     return image.rotate(framing.rotate, resample, expand=True, fillcolor=framing.fill)
 
 
 def _resize(image, framing, resize):
+    if resize == "pad":
+        return _pad(image, framing)
     height, width = framing.size
-    ratios = width / image.width, height / image.height
-    size, box = (width, height), (0, 0, *image.size)
+    if framing.reducing_gap is None:
+        image = image.resize(_whole_size(image.size, framing, resize), framing.filter)
+        left, upper = (image.width - width) // 2, (image.height - height) // 2
+        return image.crop((left, upper, left + width, upper + height))
+    shown_width, shown_height = (length * framing.crop_fraction for length in image.size)
     if resize == "crop":
-        left = max(0, (image.width - width / max(ratios)) / 2)
-        upper = max(0, (image.height - height / max(ratios)) / 2)
-        box = (left, upper, image.width - left, image.height - upper)
-    elif resize == "pad":
-        size = tuple(
-            min(max(1, round(part * min(ratios))), whole) for part, whole in zip(image.size, size, strict=True)
-        )
-    image = image.resize(size, framing.filter, box=box, reducing_gap=_REDUCING_GAP)
-    if size == (width, height):
+        ratio = max(width / shown_width, height / shown_height)
+        shown_width, shown_height = width / ratio, height / ratio
+    left, upper = max(0, (image.width - shown_width) / 2), max(0, (image.height - shown_height) / 2)
+    box = (left, upper, image.width - left, image.height - upper)
+    return image.resize((width, height), framing.filter, box=box, reducing_gap=framing.reducing_gap)
+
+
+def _whole_size(size, framing, resize):
+    """Return width and height to which the whole of a picture of this size is scaled before its centre is cut out."""
+    needed = [round(length / framing.crop_fraction) for length in framing.size[::-1]]
+    if resize == "crop":
+        # Rounded down, as transformers and torchvision do: weights were trained with these pixels.
+        tight = max((0, 1), key=lambda axis: needed[axis] / size[axis])
+        needed[1 - tight] = max(needed[1 - tight], int(needed[tight] * size[1 - tight] / size[tight]))
+    return tuple(needed)
+
+
+def _pad(image, framing):
+    height, width = framing.size
+    ratio = min(width / image.width, height / image.height)
+    size = [min(max(1, round(part * ratio)), whole) for part, whole in zip(image.size, (width, height), strict=True)]
+    image = image.resize(size, framing.filter, reducing_gap=framing.reducing_gap)
+    if image.size == (width, height):
         return image
     padded = Image.new(framing.color, (width, height), framing.fill)
     padded.paste(image, ((width - size[0]) // 2, (height - size[1]) // 2))

@@ -58,9 +58,19 @@ class ImageTransformer(MediaTransformer):
         keeps the whole picture and distorts it. ``"auto"`` crops where nine of ten pictures of `fit` keep about two
         thirds of their area or more, and pads otherwise; a picture that would lose more than half is padded in any
         case.
+    crop_fraction : float, default=1.0
+        Share of the sides of the resized picture that a centre crop keeps, in (0, 1]; timm's crop_pct. 224 / 256 is
+        what many networks for 224 pixels were trained with: pictures are scaled until their shorter side has 256, or
+        with ``resize="stretch"`` to 256 × 256, and of these the inner 224 × 224 are read. Where pictures are padded
+        it does nothing, as these are kept whole.
     interpolation : {"nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"}, default="bicubic"
         Filter of Pillow's by which pixels are scaled. What a pretrained encoder was trained with suits it best.
         Pictures are turned by it too, where Pillow can, and else bicubically.
+    reducing_gap : float or None, default=2.0
+        How many times the size of the result large pictures keep, at least, when they are first reduced in the cheap
+        ways of Pillow (its ``draft`` and ``reducing_gap``), at least 1. With None nothing is reduced: each picture is
+        decoded in full, scaled as a whole and then cropped to whole pixels, so that pixels are those of the image
+        processors of transformers, at several times the cost for large photographs.
     crop : tuple of four ints (left, upper, right, lower), default=None
         Part to read, in pixels of the upright picture as it is in the file, before ``rotate`` and ``resize``. By
         default the whole picture. A picture that the box does not fit into is unreadable.
@@ -126,9 +136,9 @@ class ImageTransformer(MediaTransformer):
 
     Notes
     -----
-    JPEG files are decoded at the smallest of the scales 1/1, 1/2, 1/4 and 1/8 that is at least twice the result's, and
-    other pictures are first reduced by whole factors (Pillow's ``draft`` and ``reducing_gap``), so that the time
-    depends little on the size of photographs. What remains is scaled with the filter ``interpolation``.
+    JPEG files are decoded at the smallest of the scales 1/1, 1/2, 1/4 and 1/8 that is at least ``reducing_gap`` times
+    the result's, and other pictures are first reduced by whole factors, so that the time depends little on the size of
+    photographs. What remains is scaled with the filter ``interpolation``.
 
     The attribute ``MAX_IMAGE_PIXELS`` of `PIL.Image` limits the size of pictures that are opened, and with
     ``LOAD_TRUNCATED_IMAGES`` of `PIL.ImageFile` those that are cut off are read as far as they go. Both also hold in
@@ -155,7 +165,9 @@ class ImageTransformer(MediaTransformer):
         **MediaTransformer._parameter_constraints,
         "size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left"), tuple, list],
         "resize": [StrOptions({"auto", "crop", "pad", "stretch"})],
+        "crop_fraction": [Interval(Real, 0, 1, closed="right")],
         "interpolation": [StrOptions(INTERPOLATIONS)],
+        "reducing_gap": [Interval(Real, 1, None, closed="left"), None],
         "crop": [tuple, list, None],
         "rotate": [Interval(Real, None, None, closed="neither")],
         "color": [StrOptions({"RGB", "L"})],
@@ -170,7 +182,9 @@ class ImageTransformer(MediaTransformer):
         size: str | int | tuple[int, int] = "auto",
         *,
         resize: str = "auto",
+        crop_fraction: float = 1.0,
         interpolation: str = "bicubic",
+        reducing_gap: float | None = 2.0,
         crop: tuple[int, int, int, int] | None = None,
         rotate: float = 0,
         color: str = "RGB",
@@ -187,7 +201,9 @@ class ImageTransformer(MediaTransformer):
     ):
         self.size = size
         self.resize = resize
+        self.crop_fraction = crop_fraction
         self.interpolation = interpolation
+        self.reducing_gap = reducing_gap
         self.crop = crop
         self.rotate = rotate
         self.color = color
@@ -258,6 +274,8 @@ class ImageTransformer(MediaTransformer):
             size=self._check_size(),
             resize=self.resize,
             interpolation=self.interpolation,
+            crop_fraction=float(self.crop_fraction),
+            reducing_gap=None if self.reducing_gap is None else float(self.reducing_gap),
             crop=self._check_crop(),
             rotate=float(self.rotate),
             color=self.color,

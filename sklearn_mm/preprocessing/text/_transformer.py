@@ -21,24 +21,29 @@ from sklearn_mm.preprocessing.containers._columns import as_cells
 from sklearn_mm.preprocessing.containers._tables import check_not_empty
 from sklearn_mm.preprocessing.text._callable_splitter import CallableSplitter, copyable
 from sklearn_mm.preprocessing.text._list_tokenizer import ListTokenizer
-from sklearn_mm.preprocessing.text._model_tokenizer import ModelTokenizer
 from sklearn_mm.preprocessing.text._ngrams import NGramTokenizer, check_ngram_range
 from sklearn_mm.preprocessing.text._normalizer import Normalizer
-from sklearn_mm.preprocessing.text._padding import auto_length, pad
+from sklearn_mm.preprocessing.text._padding import NO_FRAME, auto_length
 from sklearn_mm.preprocessing.text._part_of_speech import PosTagger, join_tags
+from sklearn_mm.preprocessing.text._ready_tokenizer import ReadyTokenizer
 from sklearn_mm.preprocessing.text._stop_words import find_stop_words
-from sklearn_mm.preprocessing.text._trained_tokenizers import TRAINED, train
+from sklearn_mm.preprocessing.text._tokenizer_kinds import (
+    NAMES,
+    READY_MADE,
+    check_pos_tags,
+    check_special_tokens,
+    kind_of,
+)
+from sklearn_mm.preprocessing.text._trained_tokenizers import train
 from sklearn_mm.preprocessing.text._truncation import count_cut_texts, warn_of_cut_texts
 from sklearn_mm.preprocessing.text._vocabulary import PADDING
+from sklearn_mm.preprocessing.text._windows import Windows
 from sklearn_mm.utils._messages import abbreviated_repr, of_column
 from sklearn_mm.utils._object_arrays import object_array
-from sklearn_mm.utils._registry import did_you_mean
+from sklearn_mm.utils._tokenizers import HeldTokenizer, read_tokenizer
 from sklearn_mm.utils._validation import Interval, StrOptions, _fit_context
 
 __all__ = ["TextTransformer"]
-
-_NAMES = sorted([*TRAINED, "ngram"])
-_OF_WORDS = ("word", "ngram")  # the tokenizers whose words can be those of a part-of-speech tagger
 
 
 class TextTransformer(BlockTransformer):
@@ -74,7 +79,7 @@ class TextTransformer(BlockTransformer):
         applied beforehand (a tokenizer that tells capitals apart wants ``lowercase=False``): a path that ends in
         ``.json``, of a file that `tokenizers.Tokenizer.save` wrote (each ``tokenizer.json`` on the Hugging Face hub
         is one), or a `tokenizers.Tokenizer`. Its unknown token gets id 1 and all others, in the order of their ids,
-        the ids from 2 on. It adds no special tokens.
+        the ids from 2 on. Its own padding and truncation do not act.
 
         Or a callable from a str to a list of str (for example ``jieba.lcut``), whose strings are the words of a
         vocabulary that is learnt in `fit`. A transformer with a lambda cannot be pickled.
@@ -110,10 +115,10 @@ class TextTransformer(BlockTransformer):
         id 1 does not occur in the texts of `fit` and encoders learn nothing about it. Not used with a ready-made
         tokenizer.
     max_length : int or "auto", default="auto"
-        Number of ids per row. The rest of a longer text is cut off, of which `fit` warns once, with the share of the
-        rows concerned; `transform` cuts silently. Longer rows cost time and memory. "auto" takes the longest text of
-        `fit`, or, where this is more than twice as long as 99 % of the texts are, the length of these, but no more
-        than 512 ("char": 2048, "ngram": 4096).
+        Number of ids per row. The rest of a longer text is cut off (unless ``long_texts="chunk"``), of which `fit`
+        warns once, with the share of the rows concerned; `transform` cuts silently. Longer rows cost time and memory.
+        "auto" takes the longest text of `fit`, or, where this is more than twice as long as 99 % of the texts are, the
+        length of these, but no more than 512 ("char": 2048, "ngram": 4096).
     char_ngram_range : tuple (shortest, longest) or None, default=(3, 6)
         Lengths of the character n-grams of "ngram", in characters, with "<" before and ">" after a word as two of
         them; in scripts that are written without spaces they are one shorter. Longer ones are more specific and more
@@ -121,8 +126,17 @@ class TextTransformer(BlockTransformer):
     word_ngram_range : tuple (shortest, longest) or None, default=(1, 2)
         Lengths of the word n-grams of "ngram", in words. (1, 1) gives words alone, None leaves them out too.
     lists : bool or "auto", default="auto"
-        Whether cells are lists of texts. "auto" says yes if there is a list in `fit`; else a list of more than one is
-        an error later. With False any list is an error.
+        Whether cells are lists of texts. "auto" says yes if there is a list in `fit`, or if long texts are chunked;
+        else a list of more than one is an error later. With False any list is an error.
+    special_tokens : bool, default=False
+        Whether each text stands between the special tokens that a ready-made tokenizer was made to add (its
+        post-processor), such as [CLS] and [SEP], or <s> and </s>: what a pretrained model wants. They count for
+        ``max_length``, and stay where a text is cut. Arrays are then only as long as their longest row.
+    long_texts : {"truncate", "chunk"}, default="truncate"
+        What becomes of texts longer than ``max_length``. "truncate" cuts off the rest. "chunk" reads all of them in
+        windows of ``max_length`` tokens, each of which shares a quarter of its tokens with the next (a sliding window
+        with a stride; the last one ends with the text and may share more). Then the result is a `Ragged`, whose
+        items are windows, as if they were texts of a list; an estimator averages their vectors.
 
     Attributes
     ----------
@@ -164,6 +178,8 @@ class TextTransformer(BlockTransformer):
         "char_ngram_range": [tuple, None],
         "word_ngram_range": [tuple, None],
         "lists": ["boolean", StrOptions({"auto"})],
+        "special_tokens": ["boolean"],
+        "long_texts": [StrOptions({"truncate", "chunk"})],
     }
 
     def __init__(
@@ -180,6 +196,8 @@ class TextTransformer(BlockTransformer):
         char_ngram_range: tuple[int, int] | None = (3, 6),
         word_ngram_range: tuple[int, int] | None = (1, 2),
         lists: bool | str = "auto",
+        special_tokens: bool = False,
+        long_texts: str = "truncate",
     ):
         self.tokenizer = tokenizer
         self.lowercase = lowercase
@@ -192,6 +210,8 @@ class TextTransformer(BlockTransformer):
         self.char_ngram_range = char_ngram_range
         self.word_ngram_range = word_ngram_range
         self.lists = lists
+        self.special_tokens = special_tokens
+        self.long_texts = long_texts
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit_read(self, X: Any, y: Any = None) -> tuple[Any, np.ndarray]:
@@ -212,14 +232,19 @@ class TextTransformer(BlockTransformer):
             False for missing cells.
         """
         cells, column = as_cells(X, type(self).__name__)
-        items = explode(cells, column, self.lists)
+        chunk = self.long_texts == "chunk"
+        items = explode(cells, column, self.lists is not False if chunk else self.lists)
         present = _check_texts(items)
         if not present.any():
             raise ValueError(
                 f"TextTransformer needs at least one text to learn from, but all {len(cells)} "
                 f"cells{of_column(column)} are missing or blank."
             )
-        kind = self._check_tokenizer()
+        for name in ("char_ngram_range", "word_ngram_range"):
+            check_ngram_range(getattr(self, name), name)
+        kind = kind_of(self.tokenizer)
+        if self.special_tokens:
+            check_special_tokens(kind)
         stop_words = self._set_normalizer(kind)
         texts = self._normalize(items.cells[present])
         self._token_ids = self._make_token_ids(kind, texts, stop_words)
@@ -230,17 +255,20 @@ class TextTransformer(BlockTransformer):
                 f"made of stop words only, or min_frequency={self.min_frequency} is too high."
             )
         flat, lengths = self._token_ids.encode(texts)
-        max_length = auto_length(lengths, kind) if self.max_length == "auto" else int(self.max_length)
-        self._cut_texts = count_cut_texts(lengths, max_length, column)
+        frame = self._token_ids.frame if self.special_tokens else NO_FRAME
+        framed_lengths = lengths + sum(map(len, frame))
+        max_length = auto_length(framed_lengths, kind) if self.max_length == "auto" else int(self.max_length)
+        self._windows = Windows(max_length, frame, chunk, full=not self.special_tokens)
+        self._cut_texts = None if chunk else count_cut_texts(framed_lengths, max_length, column, self.special_tokens)
         self.spec_ = TextSpec(
             name="" if column is None else str(column),
             shape=(max_length,),
             vocab_size=self._token_ids.n_ids,
-            tokenizer=kind if kind in _NAMES else "custom",
+            tokenizer=kind if kind in NAMES else "custom",
             n_word_ids=self._token_ids.n_word_ids if kind == "ngram" else None,
-            pool="mean" if items.are_lists else None,
+            pool="mean" if items.are_lists or chunk else None,
         )
-        return items.gather(pad(flat, lengths, present, max_length), present)
+        return self._windows.rows(flat, lengths, items, present)
 
     def read(self, X: Any) -> tuple[Any, np.ndarray]:
         """Return the ids and which cells are there.
@@ -259,12 +287,15 @@ class TextTransformer(BlockTransformer):
         """
         check_is_fitted(self)
         cells, column = as_cells(X, type(self).__name__)
-        items = explode_as_fitted(cells, column, self.lists, self.spec_, type(self).__name__)
+        if self._windows.chunk:
+            items = explode(cells, column, self.lists is not False)
+        else:
+            items = explode_as_fitted(cells, column, self.lists, self.spec_, type(self).__name__)
         present = _check_texts(items)
         flat, lengths = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int64)
         if present.any():
             flat, lengths = self._token_ids.encode(self._normalize(items.cells[present]))
-        return items.gather(pad(flat, lengths, present, self.spec_.shape[0]), present)
+        return self._windows.rows(flat, lengths, items, present)
 
     def inverse_transform(self, X: ArrayLike | Ragged) -> np.ndarray:
         """Return the strings that rows of ids stand for, as far as the tokenizer keeps them.
@@ -272,7 +303,8 @@ class TextTransformer(BlockTransformer):
         "word" and callables give the tokens joined by spaces, "char" the characters, "bpe", "wordpiece", "unigram" and
         ready-made tokenizers what the decoder of the `tokenizers` library makes of them, and "ngram" the words that
         the vocabulary knows, in order. Words keep the part-of-speech tags that they were joined by. Capitals, accents,
-        stop words and what was cut off do not come back.
+        stop words and what was cut off do not come back, and special tokens around a text are taken off. Of texts that
+        were chunked each window comes back, with what it shares with the next.
 
         Parameters
         ----------
@@ -307,29 +339,19 @@ class TextTransformer(BlockTransformer):
         if self._cut_texts:
             warn_of_cut_texts([self._cut_texts], type(self).__name__)
 
+    def __copy__(self):
+        other = type(self).__new__(type(self))
+        vars(other).update(vars(self))
+        return other
+
     def __getstate__(self):
-        return {**super().__getstate__(), "tokenizer": copyable(self.tokenizer)}
+        return {**super().__getstate__(), "tokenizer": self._copyable_tokenizer()}
 
     def __sklearn_clone__(self):
-        return type(self)(**copy.deepcopy({**self.get_params(deep=False), "tokenizer": copyable(self.tokenizer)}))
+        return type(self)(**copy.deepcopy({**self.get_params(deep=False), "tokenizer": self._copyable_tokenizer()}))
 
-    def _check_tokenizer(self):
-        """Return the name of a tokenizer that is trained here, or "file", "object" or "callable"."""
-        for name in ("char_ngram_range", "word_ngram_range"):
-            check_ngram_range(getattr(self, name), name)
-        if isinstance(self.tokenizer, Tokenizer):
-            return "object"
-        if isinstance(self.tokenizer, os.PathLike) or str(self.tokenizer).endswith(".json"):
-            return "file"
-        if not isinstance(self.tokenizer, str):
-            return "callable"
-        if self.tokenizer not in _NAMES:
-            raise ValueError(
-                f"TextTransformer got the unknown tokenizer {self.tokenizer!r}."
-                f"{did_you_mean(self.tokenizer, _NAMES)} It must be one of {_NAMES}, a path that ends in .json, a "
-                "tokenizers.Tokenizer or a callable."
-            )
-        return self.tokenizer
+    def _copyable_tokenizer(self):
+        return HeldTokenizer(self.tokenizer) if isinstance(self.tokenizer, Tokenizer) else copyable(self.tokenizer)
 
     def _set_normalizer(self, kind):
         """Make what brings texts into form, and return the stop words that are left to the tokenizer."""
@@ -337,12 +359,12 @@ class TextTransformer(BlockTransformer):
         settings = {
             "lowercase": self.lowercase,
             "strip_accents": self.strip_accents,
-            "unify": kind not in ("file", "object"),
+            "unify": kind not in READY_MADE,
         }
         plain = Normalizer(**settings)
         self._tagger = None
         if self.pos_tags is not None:
-            self._check_words(kind)
+            check_pos_tags(kind)
             self._tagger = PosTagger(self.pos_tags, plain.spell, stop_words)
             self._normalizer = Normalizer(lowercase=False, strip_accents=False)  # a tagger reads capitals too
             return frozenset()
@@ -352,24 +374,15 @@ class TextTransformer(BlockTransformer):
         self._normalizer = Normalizer(**settings, stop_words=stop_words)
         return frozenset()
 
-    def _check_words(self, kind):
-        if kind not in _OF_WORDS:
-            what = f"tokenizer={kind!r}" if kind in _NAMES else "a tokenizer of one's own"
-            raise ValueError(
-                f"TextTransformer cannot join pos_tags with {what}, because it is the tagger that says what a word "
-                f"is. Take tokenizer='word' or 'ngram', or pos_tags=None."
-            )
-
     def _normalize(self, texts):
         """Return texts as the tokenizer wants them: strings in one spelling, or lists of tagged words."""
         texts = [self._normalizer(text) for text in texts]
         return texts if self._tagger is None else self._tagger(texts)
 
     def _make_token_ids(self, kind, texts, stop_words):
-        if kind == "file":
-            return ModelTokenizer.from_file(self.tokenizer)
-        if kind == "object":
-            return ModelTokenizer.wrap(self.tokenizer)
+        if kind in READY_MADE:
+            tokenizer = read_tokenizer(self.tokenizer) if kind == "file" else self.tokenizer
+            return ReadyTokenizer.wrap(tokenizer, self.special_tokens)
         if kind == "callable":
             tokenizer = ListTokenizer(CallableSplitter(self.tokenizer, stop_words))
         elif kind == "ngram":

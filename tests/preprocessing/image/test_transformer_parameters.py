@@ -1,5 +1,7 @@
 """The parameters of ImageTransformer: what they do, and which values are refused."""
 
+import io
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -177,3 +179,93 @@ def test_stored_pictures_are_found_by_their_filter(tmp_path):
         for name in ("bicubic", "nearest")
     )
     assert (first != second).any()
+
+
+class TestCropFraction:
+    def framed_by_hand(self, picture, resize):
+        """Scale to a shorter side of 16, or to a square of it, and cut out the inner 12 x 12."""
+        scaled = picture.resize((24, 16) if resize == "crop" else (16, 16), Image.Resampling.BICUBIC)
+        left = (scaled.width - 12) // 2
+        return np.asarray(scaled.crop((left, 2, left + 12, 14)))
+
+    @pytest.mark.parametrize("reducing_gap", [2.0, None])
+    @pytest.mark.parametrize("resize", ["crop", "stretch"])
+    def test_the_centre_is_kept(self, resize, reducing_gap):
+        picture = Image.fromarray(np.random.default_rng(0).integers(256, size=(30, 45, 3), dtype=np.uint8))
+        transformer = ImageTransformer(12, resize=resize, crop_fraction=0.75, reducing_gap=reducing_gap)
+        (got,) = transformer.fit_transform([picture])
+        np.testing.assert_allclose(got.astype(int), self.framed_by_hand(picture, resize), atol=1)
+
+    def test_padded_pictures_are_kept_whole(self):
+        picture = np.random.default_rng(0).integers(256, size=(30, 45, 3), dtype=np.uint8)
+        whole, inner = (
+            ImageTransformer(12, resize="pad", crop_fraction=share).fit_transform([picture]) for share in (1.0, 0.5)
+        )
+        np.testing.assert_array_equal(whole, inner)
+
+    def test_it_also_acts_where_auto_crops(self):
+        square = np.random.default_rng(0).integers(256, size=(32, 32, 3), dtype=np.uint8)
+        (inner,) = ImageTransformer(16, crop_fraction=0.5).fit_transform([square])
+        np.testing.assert_array_equal(inner, square[8:24, 8:24])
+
+    def test_pictures_are_not_reduced_to_less_than_is_cut_out_of(self):
+        """A large JPEG is decoded at a scale that suits the whole, and not the part that is shown."""
+        file = io.BytesIO()
+        yy, xx = np.mgrid[:512, :512]
+        Image.fromarray((((yy // 2 + xx // 2) % 2) * 255).astype(np.uint8)).save(file, "jpeg", quality=100)
+        (inner,) = ImageTransformer(64, color="L", crop_fraction=0.125).fit_transform([file.getvalue()])
+        assert inner.std() > 120
+
+    @pytest.mark.parametrize("share", [0, -0.5, 1.01, "all", None])
+    def test_refused(self, share):
+        with pytest.raises(ValueError, match="'crop_fraction' parameter of ImageTransformer must be a float in"):
+            ImageTransformer(crop_fraction=share).fit(make_images(2))
+
+    def test_stored_pictures_are_found_by_it(self, tmp_path):
+        picture = np.random.default_rng(0).integers(256, size=(20, 20, 3), dtype=np.uint8)
+        first, second = (
+            np.asarray(ImageTransformer(13, crop_fraction=share, memory=tmp_path).fit_transform([picture]))
+            for share in (1, 0.5)
+        )
+        assert (first != second).any()
+
+    def test_the_warning_of_cut_pictures_counts_it(self):
+        wide = np.zeros((10, 40, 3), dtype=np.uint8)
+        with pytest.warns(UserWarning, match="at the median 94% of their area"):
+            ImageTransformer(8, resize="crop", crop_fraction=0.5).fit([wide])
+
+
+class TestReducingGap:
+    def jpeg(self):
+        file = io.BytesIO()
+        rng = np.random.default_rng(0)
+        Image.fromarray(rng.integers(256, size=(300, 451, 3), dtype=np.uint8)).save(file, "jpeg")
+        return file
+
+    @pytest.mark.parametrize(("resize", "size"), [("crop", (45, 30)), ("stretch", (30, 30)), ("pad", (30, 20))])
+    def test_none_decodes_in_full_and_scales_once(self, resize, size):
+        file = self.jpeg()
+        (got,) = ImageTransformer(30, resize=resize, reducing_gap=None).fit_transform([file.getvalue()])
+        scaled = np.asarray(Image.open(file).resize(size, Image.Resampling.BICUBIC))
+        shown = got[5:25] if resize == "pad" else got
+        left = (scaled.shape[1] - 30) // 2
+        np.testing.assert_array_equal(shown, scaled[:, left : left + 30])
+
+    def test_turned_pictures_are_not_reduced_either(self):
+        file = self.jpeg()
+        (got,) = ImageTransformer(30, resize="stretch", rotate=90, reducing_gap=None).fit_transform([file.getvalue()])
+        turned = Image.open(file).rotate(90, Image.Resampling.BICUBIC, expand=True)
+        np.testing.assert_array_equal(got, np.asarray(turned.resize((30, 30), Image.Resampling.BICUBIC)))
+
+    def test_larger_is_nearer_to_none(self):
+        content = self.jpeg().getvalue()
+        small, large, none = (
+            ImageTransformer(30, resize="stretch", reducing_gap=gap).fit_transform([content]).astype(int)
+            for gap in (1, 4.0, None)
+        )
+        assert 0 < abs(large - none).mean() < abs(small - none).mean()
+
+    @pytest.mark.parametrize("gap", [0.5, 0, "none"])
+    def test_refused(self, gap):
+        with pytest.raises(ValueError, match="'reducing_gap' parameter of ImageTransformer must be a float in"):
+            ImageTransformer(reducing_gap=gap).fit(make_images(2))

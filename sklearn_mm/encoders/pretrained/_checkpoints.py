@@ -1,0 +1,113 @@
+"""A folder with a pretrained network: which modalities it reads, how, and the towers that read them (dual encoders)."""
+
+from weakref import WeakKeyDictionary
+
+from sklearn_mm.encoders.pretrained._folders import CheckpointError, model_folder, read_object
+from sklearn_mm.encoders.pretrained._hub import find_folder
+from sklearn_mm.encoders.pretrained._image_reading import image_reading
+from sklearn_mm.encoders.pretrained._layer_stack import sharing_copy
+from sklearn_mm.encoders.pretrained._loading import load_model
+from sklearn_mm.encoders.pretrained._sentence_pooling import read_sentence_pooling
+from sklearn_mm.encoders.pretrained._spectra import make_spectra
+from sklearn_mm.encoders.pretrained._text_reading import pads_to_full_length, text_reading
+from sklearn_mm.encoders.pretrained._towers import AudioArguments, ImageArguments, TextArguments, Tower
+from sklearn_mm.utils._shared_module import adopt
+from sklearn_mm.utils._tokenizers import model_ids
+
+__all__ = ["Checkpoint"]
+
+_MAIN_INPUTS = {"text": ("input_ids",), "image": ("pixel_values",), "audio": ("input_features", "input_values")}
+_OTHERS = {"text": ("vision", "visual", "image", "audio"), "image": ("text",), "audio": ("text",)}
+_towers = WeakKeyDictionary()  # by model: its towers by kind
+
+
+class Checkpoint:
+    """A pretrained network in a folder.
+
+    Parameters
+    ----------
+    model : str or path
+        What `find_folder` takes.
+    revision : str, default=None
+        Of a hub name.
+    trust_remote_code : bool, default=False
+        Whether to run code that comes with the network.
+    """
+
+    def __init__(self, model, revision=None, trust_remote_code=False):
+        self.folder = find_folder(model, revision=revision)
+        self.trust_remote_code = trust_remote_code
+        self.config = read_object(model_folder(self.folder) / "config.json")
+
+    def reading(self, kind, long_texts):
+        """Return how a block of a kind is read for it: parameters of a transformer."""
+        if kind == "text":
+            return text_reading(self.folder, long_texts=long_texts)
+        if kind == "image":
+            return image_reading(self.folder)
+        if kind == "audio":
+            return {"rate": read_object(self.folder / "preprocessor_config.json").get("sampling_rate", 16_000)}
+        return {}
+
+    def fixed(self, kind):
+        """Return the names of those parameters without which the network computes nonsense, or nothing."""
+        if kind == "text":
+            return ("tokenizer", "special_tokens")
+        if kind == "image":
+            has_places = "patch_size" in self.config.get("vision_config", self.config)
+            return ("size", "color") if has_places else ("color",)
+        return ()
+
+    def load(self, kind):
+        """Return the network that reads a kind, shared by all who ask, and its `Tower`."""
+        model = adopt(load_model(self.folder, trust_remote_code=self.trust_remote_code))
+        method = f"get_{kind}_features"
+        if hasattr(model, method):
+            towers = _towers.setdefault(model, {})
+            if kind not in towers:
+                towers[kind] = adopt(_half(model, kind))
+            return towers[kind], Tower(method, "pooler_output")
+        if getattr(model, "main_input_name", None) not in _MAIN_INPUTS.get(kind, ()):
+            reads = [name for name in _MAIN_INPUTS if _reads(model, name)]
+            raise CheckpointError(
+                self.folder,
+                f"its {type(model).__name__} reads {' and '.join(reads) or 'nothing of that sort'}, and the block is of "
+                f"kind {kind!r}.",
+                f"Give a model for {kind}, or name the encoder of another block.",
+            )
+        if kind != "image":
+            return model, Tower()
+        # A dense layer over the first token is of another task's training, or of none.
+        return model, Tower(own="first" if hasattr(getattr(model, "pooler", None), "dense") else "pooler_output")
+
+    def arguments(self, spec, reading):
+        """Return what makes the arguments of the network of prepared tensors of a block."""
+        if spec.kind == "image":
+            return ImageArguments(spec)
+        if spec.kind == "audio":
+            settings = read_object(self.folder / "preprocessor_config.json")
+            name = "input_features" if "feature_size" in settings and settings["feature_size"] > 1 else "input_values"
+            return AudioArguments(name, make_spectra(settings))
+        config = self.config.get("text_config") or self.config
+        return TextArguments(
+            model_ids(reading["tokenizer"]),
+            config.get("pad_token_id") or 0,
+            config.get("max_position_embeddings", 64) if pads_to_full_length(self.folder) else None,
+        )
+
+    def pooling(self, kind):
+        """Return the module that makes vectors of tokens, of a sentence-transformers folder; else None."""
+        return read_sentence_pooling(self.folder) if kind == "text" else None
+
+
+def _reads(model, kind):
+    return hasattr(model, f"get_{kind}_features") or getattr(model, "main_input_name", None) in _MAIN_INPUTS[kind]
+
+
+def _half(model, kind):
+    """Return the part of a dual encoder that reads a kind, with the same tensors."""
+    half = sharing_copy(model)
+    for name in list(half._modules):
+        if name.startswith(_OTHERS[kind]):
+            half._modules[name] = None
+    return half

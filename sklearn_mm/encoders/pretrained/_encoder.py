@@ -1,0 +1,390 @@
+"""Pretrained networks as encoders: frozen, fine-tuned in their last layers, by adapters (LoRA), or as a whole."""
+
+from collections.abc import Callable, Sequence
+from numbers import Integral, Real
+from os import PathLike
+from typing import Any, Self
+
+import torch
+import torch.nn as nn
+
+from sklearn_mm.blocks import BlockSpec
+from sklearn_mm.encoders._base import Encoder, Features, base_encoder
+from sklearn_mm.encoders.pretrained._checkpoints import Checkpoint
+from sklearn_mm.encoders.pretrained._layer_groups import layer_groups
+from sklearn_mm.encoders.pretrained._layer_stack import cut_once, find_stack, tapped_once
+from sklearn_mm.encoders.pretrained._lora import with_adapters
+from sklearn_mm.encoders.pretrained._parts import Backbone, PartAbove, PartBelow, WholeBelow, encoded_of
+from sklearn_mm.encoders.pretrained._token_pooling import TokenPooling
+from sklearn_mm.encoders.pretrained._towers import ModuleArguments, Tower
+from sklearn_mm.utils._fingerprint import copy_module
+from sklearn_mm.utils._held_module import HeldModule, hold
+from sklearn_mm.utils._shared_module import share
+from sklearn_mm.utils._tensors import as_tensors
+from sklearn_mm.utils._validation import Interval, StrOptions
+
+__all__ = ["PretrainedEncoder"]
+
+# Of the last layer; found on texts and pictures, docs/decisions/0030.
+_LEARNING_RATES = {"last": 2e-4, "lora": 1e-3, "all": 1e-4}
+
+
+class PretrainedEncoder(Encoder):
+    """Let a network that was trained elsewhere (a foundation model) read a block: texts, pictures, sound or vectors.
+
+    It brings its own way of reading: the tokenizer with special tokens and the longest text, or size, crop, filter,
+    mean and standard deviation of pictures, from the files of the checkpoint. A transformer of one's own wins, where
+    the network can do with it.
+
+    Parameters
+    ----------
+    model : str, path, torch.nn.Module or callable
+        The network:
+
+        - a folder as transformers or sentence-transformers save it, or the name of a repository on the Hugging Face
+          hub, which is fetched once; of dual encoders (CLIP, SigLIP) the tower of the block's kind is taken;
+        - a short name of a usual choice, such as "minilm", "clip" or "dinov2";
+        - a folder of timm or open_clip, where these are installed;
+        - a `torch.nn.Module`, which gets what `ModuleEncoder` tells of;
+        - a callable from a list of cells to an array (n_cells, width), or an object with such a method ``encode``, for
+          embedders that are no torch modules. It gets what is in the table. It cannot be trained.
+    trainable : {"none", "last", "lora", "all"}, default="none"
+        What is trained with the rest of the network. "none" leaves all as it is: what it says of a row is computed
+        once, equal texts and pictures once. "last" trains the last ``n_layers`` layers; what lies below is computed
+        once. "lora" adds small matrices to each linear map, which alone are trained (needs peft). "all" trains
+        everything. More fits better, and needs more rows and time.
+    n_layers : int, default=2
+        For "last": how many layers are trained.
+    layers : int or sequence of int, default=-1
+        Whose outputs are the tokens: -1 is the last layer, 1 the first, 0 what goes into it; of several the mean. For
+        speech those in the middle say more.
+    pooling : {"own", "mean", "first", "max", "attention"}, default="own"
+        How tokens become one vector. "own" is as the network was trained: the steps that a sentence-transformers folder
+        names, the projection of dual encoders, the first token or pooling layer of vision models, else the mean.
+        "attention" is learnt.
+    long_texts : {"truncate", "chunk"}, default="truncate"
+        What becomes of texts that are longer than the network reads: cut off, with a warning, or read in windows that
+        overlap, whose vectors are averaged.
+    lr : "auto" or float, default="auto"
+        Learning rate of the last layer: "auto" is 2e-4 for "last", 1e-3 for "lora", 1e-4 for "all". The estimator's
+        ``lr`` is for what is not pretrained.
+    layer_decay : float, default=0.9
+        Factor of the learning rate from each layer to the one below: lower ones know what is common to most tasks.
+    lora_rank : int, default=8
+        Rank of the matrices of "lora". Larger fits more.
+    gradient_checkpointing : bool, default=False
+        Whether to compute the layers again for gradients rather than hold all that they made: less memory, a third more
+        time. For networks of transformers.
+    weights : {"embed", "reference"}, default="embed"
+        Whether pickles hold the frozen weights, once, or where they came from and their hash. Then whoever loads one
+        needs them at the same place, and is told what is missing.
+    revision : str, default=None
+        Commit, tag or branch of a repository on the hub.
+    trust_remote_code : bool, default=False
+        Whether to run code that a checkpoint brings. It may do anything.
+
+    Attributes
+    ----------
+    out_features : int
+        Width of ``pooled``, set by `build`.
+    token_features : int
+        Width of ``tokens``.
+    frozen : bool
+        Whether nothing of it is trained.
+
+    See Also
+    --------
+    ModuleEncoder : For modules, with a cut at a child of a sequence.
+
+    References
+    ----------
+    Hu et al.: LoRA: Low-Rank Adaptation of Large Language Models. ICLR 2022.
+
+    Howard, Ruder: Universal Language Model Fine-tuning for Text Classification. ACL 2018.
+
+    Examples
+    --------
+    Any function of a list of cells:
+
+    >>> import numpy as np
+    >>> from sklearn_mm import TextInput
+    >>> from sklearn_mm.encoders import PretrainedEncoder
+    >>> def letters(texts):
+    ...     return np.array([[text.count("a"), len(text)] for text in texts], dtype=float)
+    >>> TextInput("title", encoder=PretrainedEncoder(letters)).encoder.frozen
+    True
+    """
+
+    _parameter_constraints = {
+        "model": [str, PathLike, nn.Module, callable],
+        "trainable": [StrOptions({"none", "last", "lora", "all"})],
+        "n_layers": [Interval(Integral, 1, None, closed="left")],
+        "layers": [Integral, "array-like"],
+        "pooling": [StrOptions({"own", "mean", "first", "max", "attention"})],
+        "long_texts": [StrOptions({"truncate", "chunk"})],
+        "lr": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
+        "layer_decay": [Interval(Real, 0, 1, closed="right")],
+        "lora_rank": [Interval(Integral, 1, None, closed="left")],
+        "gradient_checkpointing": ["boolean"],
+        "weights": [StrOptions({"embed", "reference"})],
+        "revision": [str, None],
+        "trust_remote_code": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        model: str | PathLike | nn.Module | Callable,
+        *,
+        trainable: str = "none",
+        n_layers: int = 2,
+        layers: int | Sequence[int] = -1,
+        pooling: str = "own",
+        long_texts: str = "truncate",
+        lr: str | float = "auto",
+        layer_decay: float = 0.9,
+        lora_rank: int = 8,
+        gradient_checkpointing: bool = False,
+        weights: str = "embed",
+        revision: str | None = None,
+        trust_remote_code: bool = False,
+    ):
+        self.model = model
+        self.trainable = trainable
+        self.n_layers = n_layers
+        self.layers = layers
+        self.pooling = pooling
+        self.long_texts = long_texts
+        self.lr = lr
+        self.layer_decay = layer_decay
+        self.lora_rank = lora_rank
+        self.gradient_checkpointing = gradient_checkpointing
+        self.weights = weights
+        self.revision = revision
+        self.trust_remote_code = trust_remote_code
+
+    def for_kind(self, kind: str) -> Self:
+        """Return an encoder that knows of what kind its block is, and so how it is read."""
+        other = type(self)(**self.get_params(deep=False))
+        other.kind = kind
+        return other
+
+    def __sklearn_clone__(self):
+        """Return an encoder with the same model: it may be large, searches clone often, and `build` copies it."""
+        return type(self)(**self.get_params(deep=False))
+
+    @property
+    def embed_cells(self) -> Callable | None:
+        """The function that maps a list of cells to vectors, if the model is one."""
+        if isinstance(self.model, str | PathLike):
+            return None
+        encode = getattr(self.model, "encode", None)
+        if callable(encode):
+            return encode
+        return None if isinstance(self.model, nn.Module) else self.model
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """How the network was trained to read, by the files of its checkpoint."""
+        return self._checkpoint.reading(self.kind, self.long_texts) if self._is_checkpoint and self.kind else {}
+
+    @property
+    def required_reading(self) -> tuple[str, ...]:
+        """What of it may not be otherwise."""
+        return self._checkpoint.fixed(self.kind) if self._is_checkpoint and self.kind else ()
+
+    @property
+    def frozen(self) -> bool:
+        """Whether nothing is trained, so that its features are computed once."""
+        return self.trainable == "none" and (self.pooling != "attention" or self.embed_cells is not None)
+
+    @property
+    def frozen_part(self) -> nn.Module | None:
+        """What training leaves as it is: the whole, the layers below those that are trained, or all but the pooling."""
+        return self if self.frozen else self._modules.get("below")
+
+    def build(self, spec: BlockSpec) -> Self:
+        self.kind = spec.kind
+        self._check_together()
+        if self.embed_cells is not None:
+            self.out_features = self.token_features = spec.shape[0]
+            return self
+        model, tower, arguments, own = self._open(spec)
+        example = self.prepare(_example_rows(spec))
+        states = self._states(model)
+        layers = model if states is None else tapped_once(model)
+        backbone = Backbone(layers, tower, arguments, states).eval()
+        encoded = self._try(backbone, example, spec)
+        self.token_features = encoded.tokens.shape[2]
+        self.pool = TokenPooling(self.pooling, self.token_features, own)
+        with torch.no_grad():
+            self.out_features = self.pool(encoded).shape[1]
+        if self.trainable == "last":
+            self._build_parts(backbone, example, spec, encoded)
+        elif self.trainable == "none" and self.pooling == "attention":
+            self.below = WholeBelow(backbone, padded=spec.padded)
+        else:
+            self.whole = backbone
+            if self.trainable != "none":
+                copied = with_adapters(layers, self.lora_rank) if self.trainable == "lora" else copy_module(layers)
+                backbone.layers = self._trained(copied)
+        if self.frozen:
+            self.requires_grad_(False)
+        return self.train(self.training)
+
+    def _build_parts(self, backbone, example, spec, encoded):
+        """Make the part below the layers that are trained, and these, and check that they do what the whole does."""
+        model, tower = backbone.layers, backbone.tower
+        _, n_layers = find_stack(model)
+        if not self.n_layers < n_layers:
+            raise ValueError(
+                f'PretrainedEncoder(trainable="last", n_layers={self.n_layers}): {self._name} has {n_layers} layers. '
+                f'Train fewer of them, or trainable="all".'
+            )
+        arguments, _ = backbone.arguments(example)
+        try:
+            below, above = cut_once(model, self.n_layers, lambda part: tower.run(part, arguments), spec.padded)
+            self.below = PartBelow(below, tower, backbone.arguments, spec.padded)
+            self.above = PartAbove(above, tower, backbone.arguments, example)
+            with torch.no_grad():
+                again = self.above.eval()(self.below(example))
+        except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
+            raise ValueError(self._not_cut(f"{type(error).__name__}: {error}")) from error
+        if not torch.allclose(again.tokens, encoded.tokens, rtol=1e-3, atol=1e-4):
+            raise ValueError(self._not_cut("its upper layers need more of the lower ones than their output"))
+        self._trained(above)
+
+    def _not_cut(self, why):
+        return (
+            f'PretrainedEncoder(trainable="last"): the layers of {self._name} cannot be parted ({why}). Train all of '
+            'them (trainable="all") or adapters ("lora").'
+        )
+
+    def _trained(self, layers):
+        layers.requires_grad_(True) if self.trainable != "lora" else None
+        if self.gradient_checkpointing:
+            if not hasattr(layers, "gradient_checkpointing_enable"):
+                raise ValueError(
+                    f"PretrainedEncoder(gradient_checkpointing=True): {self._name} cannot do it; models of transformers "
+                    "can. Pass False."
+                )
+            layers.gradient_checkpointing_enable({"use_reentrant": False})
+        return layers
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode; what is not trained stays in ``eval`` mode."""
+        if not self.frozen:
+            return super().train(mode)
+        self.training = mode
+        for child in self.children():
+            if child.training:
+                child.eval()
+        return self
+
+    def prepare(self, x: Any) -> Any:
+        """Turn the block's tensor as stored into what encoders of its kind take."""
+        return x if self.embed_cells is not None else base_encoder(self.kind).prepare(self, x)
+
+    def forward(self, x: Any) -> Features:
+        if self.embed_cells is not None:
+            return Features(x, x.unsqueeze(1), x.new_ones(len(x), 1, dtype=torch.bool))
+        if "below" in self._modules:
+            return self.rest(self.below(x))
+        if not self.frozen:
+            return self._features(self.whole(x))
+        with torch.no_grad():
+            return self._features(self.whole(x))
+
+    def rest(self, tensors: dict[str, torch.Tensor]) -> Features:
+        """Return the `Features` that follow from what the part that is not trained makes of rows."""
+        return self._features(self.above(tensors) if "above" in self._modules else encoded_of(tensors))
+
+    def _features(self, encoded):
+        return Features(self.pool(encoded), encoded.tokens, encoded.mask)
+
+    def parameter_groups(self) -> list[dict]:
+        """Return the weights that are trained, with learning rates that fall layer by layer."""
+        layers = self.above.layers if "above" in self._modules else self.whole.layers if self._trains_whole else None
+        if layers is None:
+            return []
+        lr = _LEARNING_RATES[self.trainable] if self.lr == "auto" else self.lr
+        return layer_groups(layers, lr, 1.0 if self.trainable == "lora" else self.layer_decay)
+
+    @property
+    def _trains_whole(self):
+        return self.trainable in ("lora", "all") and "whole" in self._modules
+
+    def _open(self, spec):
+        """Return the network, its `Tower`, what makes its arguments, and what makes its own vector or None."""
+        if not self._is_checkpoint:
+            return share(self.model), Tower(), ModuleArguments(spec), None
+        checkpoint = self._checkpoint
+        model, tower = checkpoint.load(spec.kind)
+        return model, tower, checkpoint.arguments(spec, self.for_kind(spec.kind).reading), checkpoint.pooling(spec.kind)
+
+    def _states(self, model):
+        """Return the numbers of the states that are averaged, counted from what goes into the first layer; or None."""
+        numbers = [self.layers] if isinstance(self.layers, Integral) else list(self.layers)
+        if numbers == [-1]:
+            return None
+        _, n_layers = find_stack(model)
+        wrong = [number for number in numbers if not -n_layers - 1 <= number <= n_layers]
+        if wrong or not numbers:
+            raise ValueError(
+                f"PretrainedEncoder(layers={self.layers!r}): {self._name} has {n_layers} layers. Give numbers from 0 "
+                f"(what goes into the first one) to {n_layers}, or from -{n_layers + 1} to -1."
+            )
+        if self.trainable == "last":
+            raise ValueError(
+                f'PretrainedEncoder(layers={self.layers!r}, trainable="last"): outputs of layers that are not trained '
+                "are not there. Leave layers=-1, or choose another `trainable`."
+            )
+        return tuple(number % (n_layers + 1) for number in numbers)
+
+    def _try(self, backbone, example, spec):
+        """Return what the network says of an example, or raise an error that names it and the block."""
+        try:
+            with torch.no_grad():
+                return backbone(example)
+        except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"PretrainedEncoder: {self._name} cannot read block {spec.name!r} ({spec.kind}, one row of shape "
+                f"{spec.shape}): {type(error).__name__}: {error}. Give a model for this kind of block, or read it in "
+                "the form that it needs."
+            ) from error
+
+    def _check_together(self):
+        if self.embed_cells is not None and self.trainable != "none":
+            raise ValueError(
+                f"PretrainedEncoder(trainable={self.trainable!r}): a function of cells cannot be trained. Leave "
+                'trainable="none", or give the torch module or folder behind it.'
+            )
+
+    @property
+    def model(self) -> str | PathLike | nn.Module | Callable:
+        return self._held.module if isinstance(self._held, HeldModule) else self._held
+
+    @model.setter
+    def model(self, model):
+        self._held = hold(model)
+
+    @property
+    def held_parameters(self):
+        """Holders of those parameters that are copied when they are asked for, by name."""
+        return {"model": self._held}
+
+    @property
+    def _is_checkpoint(self):
+        return isinstance(self._held, str | PathLike)
+
+    @property
+    def _checkpoint(self):
+        return Checkpoint(self.model, self.revision, self.trust_remote_code)
+
+    @property
+    def _name(self):
+        return repr(str(self.model)) if self._is_checkpoint else type(self.model).__name__
+
+
+def _example_rows(spec):
+    rows = spec.example_rows(2)
+    return torch.zeros(2, *spec.shape) if rows is None else as_tensors(rows)

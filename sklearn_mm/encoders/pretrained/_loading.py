@@ -1,0 +1,218 @@
+"""Models of transformers, from local folders: memory-mapped, float32, shared, and nothing in them is run."""
+
+import contextlib
+import pickle
+import re
+import threading
+from collections import OrderedDict
+
+import torch
+
+from sklearn_mm.encoders.pretrained._folders import (
+    CheckpointError,
+    file_stamps,
+    model_folder,
+    read_object,
+    weight_files,
+)
+from sklearn_mm.utils._optional import import_extra
+from sklearn_mm.utils._registry import did_you_mean
+
+__all__ = ["load_model"]
+
+_N_KEPT = 4  # models that stay loaded: the towers of a few columns
+_loaded = OrderedDict()  # models by what they were loaded from, those used last at the end
+_turn = threading.Lock()
+
+_ONLY_TRAINED_WITH = ("masked_spec_embed", "mask_token")  # stand in for what pretraining hides
+# What reading a broken or hostile file ends in, besides the errors of transformers' dependencies.
+_FAILURES = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    pickle.UnpicklingError,
+)
+
+
+def load_model(folder, *, trust_remote_code=False):
+    """Return the model of transformers in a local folder, in ``eval`` mode and float32; an encoder-decoder's encoder.
+
+    Weights are memory-mapped: processes that load the same safetensors share the pages (half precision is converted,
+    into each process's own memory). No request is made, and no code of the folder is run.
+
+    Parameters
+    ----------
+    folder : path-like
+        A folder as `find_folder` returns it.
+    trust_remote_code : bool, default=False
+        Whether to run the code in the folder that its ``config.json`` names in ``auto_map``.
+
+    Returns
+    -------
+    model : torch.nn.Module
+        The same object for all calls, as long as the files do not change: copy it before training it. Its ``pooler``
+        is None where the checkpoint has no weights for it.
+    """
+    folder = model_folder(folder).resolve()
+    config = _checked_config(folder, trust_remote_code)
+    files = weight_files(folder)
+    key = file_stamps([folder / "config.json", *files]), trust_remote_code
+    with _turn:
+        if key not in _loaded:
+            _loaded[key] = _load(folder, files, config, trust_remote_code)
+            while len(_loaded) > _N_KEPT:
+                _loaded.popitem(last=False)
+        _loaded.move_to_end(key)
+        return _loaded[key]
+
+
+def _checked_config(folder, trust_remote_code):
+    """Return the configuration as it is in the file; what would lead out of the folder is refused."""
+    if (folder / "adapter_config.json").is_file():
+        raise CheckpointError(
+            folder,
+            "adapter_config.json says that it is, or has, an adapter of peft, to be put into another model.",
+            "Merge it and save the whole: model.merge_and_unload().save_pretrained(folder).",
+        )
+    config = read_object(folder / "config.json")
+    kind, custom = config.get("model_type"), "auto_map" in config
+    known = import_extra("transformers", "pretrained", "A pretrained model").CONFIG_MAPPING
+    if not (trust_remote_code and custom) and kind not in known:
+        found = (
+            f"config.json has the model_type {kind!r}, which transformers does not have."
+            if kind
+            else ("config.json has no model_type.")
+        )
+        if custom:
+            raise CheckpointError(
+                folder,
+                f"{found} The folder brings code of its own (auto_map), which is not run unless you say so.",
+                "Read that code, and pass trust_remote_code=True if you trust it.",
+            )
+        raise CheckpointError(folder, found + did_you_mean(kind, known))
+    for key, value in _entries(config):
+        if key == "quantization_config" and value:
+            raise CheckpointError(folder, "its weights are quantised (quantization_config).", "Save it dequantised.")
+        if key == "transformers_weights" or (key.endswith("_implementation") and "/" in str(value)):
+            raise CheckpointError(folder, f"config.json points elsewhere with {key}={value!r}.", "Remove that entry.")
+    return config
+
+
+def _entries(config):
+    for key, value in config.items():
+        yield key, value
+        if isinstance(value, dict):
+            yield from _entries(value)
+
+
+def _load(folder, files, config, trust_remote_code):
+    is_safe = files[0].suffix == ".safetensors"
+    if is_safe:
+        _check_headers(folder, files)
+    from huggingface_hub.errors import StrictDataclassError
+    from transformers import AutoModel
+
+    try:
+        # Weights that are missing are drawn before one hears of them.
+        with _quiet(), torch.random.fork_rng(devices=[]):
+            model, report = AutoModel.from_pretrained(
+                folder,
+                dtype=torch.float32,
+                ignore_mismatched_sizes=True,  # reported below, with their shapes
+                local_files_only=True,
+                output_loading_info=True,
+                trust_remote_code=trust_remote_code,
+                use_safetensors=is_safe,
+                weights_only=True,
+            )
+    except (*_FAILURES, StrictDataclassError) as error:
+        raise CheckpointError(folder, f"{_first_line(error)}") from error
+    encoder = model.get_encoder() if getattr(model.config, "is_encoder_decoder", False) else model
+    _check_report(folder, config, model, encoder, report)
+    return encoder.eval()
+
+
+def _check_headers(folder, files):
+    from safetensors import SafetensorError, safe_open
+
+    for file in files:
+        try:
+            with safe_open(file, framework="pt"):
+                pass
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError(folder, f"{file.name} is damaged or no safetensors file ({error}).") from error
+
+
+def _check_report(folder, config, model, encoder, report):
+    """Raise unless all weights of the encoder are those of the files."""
+    kind = config.get("model_type")
+    prefix = next(f"{name}." if name else "" for name, module in model.named_modules() if module is encoder)
+    mismatched = [entry for entry in report["mismatched_keys"] if entry[0].startswith(prefix)]
+    if mismatched:
+        shapes = [f"{name} {tuple(found)} for {tuple(wanted)}" for name, found, wanted in sorted(mismatched)]
+        raise CheckpointError(
+            folder, f"{len(shapes)} weights have other shapes than config.json ({kind}) asks for: {_some(shapes)}."
+        )
+    missing = {name.removeprefix(prefix) for name in report["missing_keys"] if name.startswith(prefix)}
+    missing -= _do_without(encoder, missing)
+    if missing:
+        n_weights = len(encoder.state_dict())
+        raise CheckpointError(
+            folder,
+            f"{len(missing)} of the {n_weights} weights of a {kind} encoder are missing: {_some(sorted(missing))}.",
+        )
+    layers = {_pattern(name) for name in model.state_dict()}
+    names = {name: name.removeprefix(f"{model.base_model_prefix}.") for name in report["unexpected_keys"]}
+    surplus = sorted(name for name, own in names.items() if own.startswith(prefix) and _pattern(own) in layers)
+    if surplus:
+        raise CheckpointError(
+            folder, f"{len(surplus)} weights are of layers that config.json ({kind}) does not have: {_some(surplus)}."
+        )
+
+
+def _do_without(encoder, missing):
+    """Take out of an encoder what it can do without, where its weights are missing; return their names.
+
+    These are the pooler, an extra layer over the first token that many checkpoints lack, and vectors that stand in for
+    what pretraining hides.
+    """
+    pooler = {name for name in missing if name.startswith("pooler.")}
+    if pooler:
+        encoder.pooler = None
+    hidden = {name for name in missing if name.rpartition(".")[2] in _ONLY_TRAINED_WITH}
+    for name in hidden:
+        encoder.get_parameter(name).data.zero_()
+    return pooler | hidden
+
+
+def _pattern(name):
+    return re.sub(r"\.\d+\.", ".#.", name)
+
+
+def _some(names, most=3):
+    return ", ".join(names[:most]) + (" …" if len(names) > most else "")
+
+
+def _first_line(error):
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0].rstrip('.')}."
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Keep transformers from showing bars and reports: what is wrong is raised."""
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity(logging.CRITICAL)
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
