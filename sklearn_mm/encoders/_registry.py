@@ -56,7 +56,7 @@ def pretrained_encoder(model):
     """Return an encoder as it is, and of any other model a `PretrainedEncoder`."""
     if isinstance(model, Encoder):
         return model
-    from sklearn_mm.encoders.pretrained import PretrainedEncoder  # which stands on this module
+    from sklearn_mm.encoders.pretrained._encoder import PretrainedEncoder  # which stands on this module
 
     return PretrainedEncoder(model)
 

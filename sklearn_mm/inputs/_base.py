@@ -76,10 +76,9 @@ class Input(BaseEstimator):
         reading = self._reading
         if is_auto(reading.transformer) and self._open_transformer(reading.encoder) is None:
             raise ValueError(f"{name} has no default transformer. Hand one in: {name}(transformer=...).")
-        check_reads_cells(name, reading.transformer, reading.encoder, is_named=not is_auto(self.encoder))
-        reading.check(
-            name, self._open_transformer(reading.encoder) if is_auto(reading.transformer) else reading.transformer
-        )
+        check_reads_cells(name, reading.transformer, reading.encoder)
+        is_open = is_auto(reading.transformer)
+        reading.check(name, self._open_transformer(reading.encoder) if is_open else reading.transformer)
 
     def recognise(self, cells: np.ndarray) -> str | None:
         """Return why some cells are of this modality.
@@ -264,15 +263,17 @@ class Input(BaseEstimator):
     def _resolve(self, encoder):
         """Return the encoder instance that a value of ``encoder`` stands for; None for "auto" where nothing does."""
         if is_auto(encoder):
-            encoder = self._stand_in(isinstance(self.transformer, EmbeddingTransformer))
+            encoder = self._stand_in()
         if encoder is not None:
             return resolve_encoder(encoder, self.kind)
         return auto_encoder(self.kind) if has_auto_encoder(self.kind) else None
 
-    def _stand_in(self, of_vectors):
+    def _stand_in(self, of_vectors=False):
         """Return the encoder that "auto" stands for in this Input; None where that is left to the estimator."""
+        if isinstance(self.transformer, EmbeddingTransformer):
+            return VectorEncoder()
         encoder = None if self.default_encoder is None else self.default_encoder()
-        return VectorEncoder() if of_vectors and not (encoder is not None and encoder.reads_vectors) else encoder
+        return VectorEncoder() if of_vectors and not getattr(encoder, "reads_vectors", False) else encoder
 
     def set_params(self, **params: Any) -> Self:
         """Set parameters of this Input, or below its transformer and encoder (``encoder__cell``).

@@ -9,7 +9,7 @@ from sklearn_mm.utils._messages import name_function
 __all__ = ["check_reads_cells", "check_vectors"]
 
 
-def check_reads_cells(who, transformer, encoder, is_named):
+def check_reads_cells(who, transformer, encoder):
     """Raise ValueError where the transformer of an Input makes what its encoder does not take.
 
     Parameters
@@ -20,14 +20,12 @@ def check_reads_cells(who, transformer, encoder, is_named):
         What the user chose; "auto" is open.
     encoder : Encoder or None
         What reads the block, if that is known.
-    is_named : bool
-        Whether the user named it.
     """
     if encoder is None or is_auto(transformer):
         return
     makes_vectors, name = isinstance(transformer, EmbeddingTransformer), type(encoder).__name__
     if encoder.embed_cells is None:
-        if makes_vectors and is_named and not encoder.reads_vectors:
+        if makes_vectors and not encoder.reads_vectors:
             raise ValueError(
                 f"{who}: {name} cannot read the vectors that the EmbeddingTransformer makes. Leave one of them out, or "
                 f"take VectorEncoder()."

@@ -1,11 +1,13 @@
 """What everything with Inputs shares: one parameter per modality, or ``inputs`` instead of them (composition)."""
 
+from copy import copy
 from functools import partial
 from numbers import Integral
 from typing import Any, Self
 
 from sklearn.base import clone
 
+from sklearn_mm.encoders import Encoder
 from sklearn_mm.encoders._registry import pretrained_encoder
 from sklearn_mm.inputs._base import Input
 from sklearn_mm.inputs._modalities import MODALITIES
@@ -85,6 +87,17 @@ class InputsMixin(_BaseComposition):
                     f"Input: {name}={self.modalities[name].__name__}({columns})."
                 )
         return self._set_params("inputs", **params)
+
+    def __sklearn_clone__(self):
+        if not isinstance(self.pretrained, dict):
+            return super().__sklearn_clone__()
+        other = copy(self)
+        other.pretrained = None  # functions and modules by kind may be large, or be such that cannot be copied
+        other = super(InputsMixin, other).__sklearn_clone__()
+        other.pretrained = {
+            kind: clone(model) if isinstance(model, Encoder) else model for kind, model in self.pretrained.items()
+        }
+        return other
 
     def _validate_params(self):
         validate_parameter_constraints(self._parameter_constraints, self.get_params(deep=False), type(self).__name__)

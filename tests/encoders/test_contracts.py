@@ -7,6 +7,7 @@ from sklearn_mm.encoders import (
     CNNEncoder,
     MLPEncoder,
     ModuleEncoder,
+    PretrainedEncoder,
     ResNetEncoder,
     RNNEncoder,
     SelfAttentionEncoder,
@@ -18,7 +19,12 @@ from sklearn_mm.encoders._registry import ENCODERS
 from sklearn_mm.preprocessing import BlockSpec, ImageSpec, TabularSpec, VectorSpec
 from sklearn_mm.testing._component_checks import example_spec, yield_encoder_checks
 
-REGISTERED = [(f"{kind}-{name}", make(), None) for kind, names in ENCODERS.items() for name, make in names.items()]
+REGISTERED = [
+    (f"{kind}-{name}", encoder, None)
+    for kind, names in ENCODERS.items()
+    for name, encoder in ((name, make()) for name, make in names.items())
+    if not isinstance(encoder, PretrainedEncoder)  # whose models would be fetched
+]
 GREY = ImageSpec(shape=(9, 9, 1), mean=(0.5,), std=(0.5,))
 VARIANTS = [
     ("cnn-keras", CNNEncoder(channels=(4, 8), padding="valid", norm=None, pool="flatten", dropout=0.1), None),
