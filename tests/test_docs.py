@@ -43,9 +43,10 @@ SURFACE = {
     "sklearn_mm.preprocessing": [
         *["BlockStore", "Blocks", "ImageTransformer", "Ragged", "StoredRows", "TabularTransformer", "TextTransformer"],
         *["BlockSpec", "BlockTransformer", "MediaDecoder", "MediaTransformer", "UnreadableError"],
+        *["EmbeddingTransformer", "VectorSpec"],
     ],
     "sklearn_mm.encoders": [
-        *["CNNEncoder", "ResNetEncoder", "ViTEncoder", "MLPEncoder", "ModuleEncoder"],
+        *["CNNEncoder", "ResNetEncoder", "ViTEncoder", "MLPEncoder", "ModuleEncoder", "VectorEncoder"],
         *["BagEncoder", "RNNEncoder", "SelfAttentionEncoder", "TextCNNEncoder"],
         *["Encoder", "ImageEncoder", "TextEncoder", "TabularEncoder", "Features"],
     ],

@@ -39,11 +39,12 @@ MAY_IMPORT_IN_PREPROCESSING = {
     "cells": set(),
     "containers": set(),
     "media": {"_base", "cells", "containers"},
+    "embedding": {"_base", "cells", "containers", "media"},
     "image": {"_base", "cells", "containers", "media"},
     "text": {"_base", "cells", "containers"},
     "tabular": {"_base", "cells", "containers"},
     "_base.py": set(),
-    "__init__.py": {"_base", "image", "media", "tabular", "text"},
+    "__init__.py": {"_base", "embedding", "image", "media", "tabular", "text"},
 }
 LOOK_FROM_OUTSIDE = {"estimator_checks.py"}  # the public door to `testing`
 

@@ -5,7 +5,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-__all__ = ["BlockSpec", "ImageSpec", "TabularSpec", "TextSpec"]
+__all__ = ["BlockSpec", "ImageSpec", "TabularSpec", "TextSpec", "VectorSpec"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +42,9 @@ class BlockSpec:
         Whether rows are ids that end in zeros, so that a batch may be cut to its longest row.
     large : bool
         Whether rows are so large that some of them are better chosen by a view than by a copy.
-    linear_terms : {"ids", "columns", "pixels"} or None
-        As what a linear model may see the block: token ids, the fields of a table, or pixels. None hides it.
+    linear_terms : {"ids", "columns", "pixels", "vectors"} or None
+        As what a linear model may see the block: token ids, the fields of a table, pixels, or vectors that were
+        computed elsewhere. None hides it.
     """
 
     padded: ClassVar[bool] = False
@@ -204,3 +205,22 @@ class TabularSpec(BlockSpec):
         rows["numbers"] = rng.normal(size=(n_rows, self.n_numbers))
         rows["codes"] = rng.integers(np.array(self.cardinalities, dtype=np.int64), size=(n_rows, n_codes))
         return rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class VectorSpec(BlockSpec):
+    """A block of vectors (embeddings), float32 (n, width), that were made of the cells of a column of any kind.
+
+    Parameters
+    ----------
+    function : str, default=""
+        What made them: name and fingerprint of a function. Vectors of different functions do not mix.
+    """
+
+    linear_terms: ClassVar[str | None] = "vectors"
+
+    function: str = ""
+
+    def example_rows(self, n_rows: int) -> np.ndarray | None:
+        """Return normal numbers."""
+        return np.random.default_rng(0).normal(size=(n_rows, *self.shape)).astype(np.float32)

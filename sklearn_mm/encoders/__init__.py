@@ -7,6 +7,7 @@ from sklearn_mm.encoders._self_attention import SelfAttentionEncoder
 from sklearn_mm.encoders._tabular import MLPEncoder
 from sklearn_mm.encoders._text import BagEncoder, RNNEncoder
 from sklearn_mm.encoders._text_cnn import TextCNNEncoder
+from sklearn_mm.encoders._vector import VectorEncoder
 from sklearn_mm.encoders._vit import ViTEncoder
 from sklearn_mm.encoders.pretrained._encoder import PretrainedEncoder
 
@@ -25,5 +26,6 @@ __all__ = [
     "TabularEncoder",
     "TextCNNEncoder",
     "TextEncoder",
+    "VectorEncoder",
     "ViTEncoder",
 ]

@@ -57,12 +57,16 @@ class Encoder(Component):
     completes_reading : bool
         Whether ``reading`` is also added to a transformer that stands in place of "auto", where that is as by default.
         Else such a transformer was chosen as a whole.
+    embed_cells : callable or None
+        What maps a list of cells of the block's column to their vectors (n_cells, width), where that is all the
+        encoder does. The block is then read by a `sklearn_mm.preprocessing.EmbeddingTransformer`.
     """
 
     frozen = False
     reading = {}
     required_reading = ()
     completes_reading = False
+    embed_cells = None
     kind = None  # the modality that the encoder reads; None: any
     fixed_length = False  # whether the layers depend on the length of a row, so that padding must not be trimmed
     predicts_in_float64 = False  # whether it is so small that a network of its like alone may
@@ -76,6 +80,15 @@ class Encoder(Component):
     def partly_frozen(self) -> bool:
         """Whether there is a frozen part and more."""
         return self.frozen_part is not None and not self.frozen
+
+    @property
+    def reads_vectors(self) -> bool:
+        """Whether it takes blocks of vectors that were made of cells, whose spec is a `VectorSpec`."""
+        return self.embed_cells is not None
+
+    def reads_kind(self, kind: str) -> bool:
+        """Return whether it is known to read blocks of a kind, so that it may stand in where no encoder is named."""
+        return self.kind == kind
 
     def for_kind(self, kind: str) -> Self:
         """Return the encoder as it reads blocks of a kind: for those that read several, each in another way."""

@@ -1,11 +1,21 @@
 """Short names of encoders, by the kind of block that they read."""
 
+import os
+
 import torch.nn as nn
 
 from sklearn_mm.encoders._base import Encoder
+from sklearn_mm.utils._messages import name_function
 from sklearn_mm.utils._registry import Registry
 
-__all__ = ["ENCODERS", "auto_encoder", "has_auto_encoder", "register_encoder", "resolve_encoder"]
+__all__ = [
+    "ENCODERS",
+    "auto_encoder",
+    "has_auto_encoder",
+    "pretrained_encoder",
+    "register_encoder",
+    "resolve_encoder",
+]
 
 ENCODERS = {}  # by kind, filled by the files of the encoders
 
@@ -42,15 +52,33 @@ def auto_encoder(kind):
     return _factories(_AUTO, kind)()
 
 
+def pretrained_encoder(model):
+    """Return an encoder as it is, and of any other model a `PretrainedEncoder`."""
+    if isinstance(model, Encoder):
+        return model
+    from sklearn_mm.encoders.pretrained._encoder import PretrainedEncoder  # which stands on this module
+
+    return PretrainedEncoder(model)
+
+
 def resolve_encoder(encoder, kind):
-    """Return the encoder instance for a block of a kind: for "auto", for a registered name, or as handed in."""
+    """Return the encoder instance for a block of a kind: for "auto", a registered name, a folder, or as handed in."""
+    if isinstance(encoder, str) and encoder == "auto":
+        return auto_encoder(kind)
+    if _is_place(encoder, kind):
+        encoder = pretrained_encoder(encoder)
     if isinstance(encoder, str):
-        return auto_encoder(kind) if encoder == "auto" else _factories(ENCODERS, kind).resolve(encoder)
+        return _factories(ENCODERS, kind).resolve(encoder).for_kind(kind)
     if isinstance(encoder, nn.Module) and not isinstance(encoder, Encoder):
         name = type(encoder).__name__
         raise TypeError(
             f"The {kind} encoder must be an instance of Encoder, got the torch module {name}. "
-            f"Wrap it: ModuleEncoder({name}(...))."
+            f"Wrap it: ModuleEncoder({name}(...)), or PretrainedEncoder({name}(...)) where it brings its own reading."
+        )
+    if callable(encoder) and not isinstance(encoder, type | Encoder):
+        raise TypeError(
+            f"The {kind} encoder must be an instance of Encoder, got the function {name_function(encoder)}. If it maps "
+            f"a list of cells to an array, wrap it: PretrainedEncoder({name_function(encoder)})."
         )
     encoder = ENCODERS.get(kind, _ANY).resolve(encoder)
     if encoder.kind not in (None, kind):
@@ -59,6 +87,15 @@ def resolve_encoder(encoder, kind):
             "Give an encoder for that kind."
         )
     return encoder.for_kind(kind)
+
+
+def _is_place(encoder, kind):
+    """Return whether an encoder is given as where a model is: a folder, or a name of the hub, which have separators."""
+    if isinstance(encoder, os.PathLike):
+        return True
+    if not isinstance(encoder, str) or (kind in ENCODERS and encoder in ENCODERS[kind].names):
+        return False
+    return "/" in encoder or os.sep in encoder or os.path.isdir(encoder)
 
 
 def _factories(mapping, kind):

@@ -70,7 +70,8 @@ class BaseMultimodal(
         "scorer": "r2",
         "losses": "",
     }
-    _network_parameters = ("inputs",)  # which can no longer act where training goes on, beside those of modalities
+    # which can no longer act where training goes on, beside those of modalities
+    _network_parameters = ("inputs", "pretrained")
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(
@@ -285,7 +286,8 @@ class BaseMultimodal(
 
     @property
     def _reader(self):
-        parameters = {name: getattr(self, name) for name in (*self.modalities, "inputs", "memory", "verbose")}
+        names = (*self.modalities, "inputs", "pretrained", "memory", "verbose")
+        parameters = {name: getattr(self, name) for name in names}
         fitted = getattr(self, "transformer_", None), getattr(self, "specs_", None)
         return Reader(parameters, self.modalities, type(self).__name__, *fitted)
 

@@ -24,7 +24,10 @@ def parameters_of_network(estimator):
 def _nested(key, value):
     """Return a parameter and, by longer keys, those that it has itself."""
     params = {key: hold(value)}
-    if isinstance(value, list):  # such as pairs of names and Inputs
+    if isinstance(value, dict):  # such as models by kind; a copy of it, because it may be written to
+        params[key] = dict(value)
+        own = list(value.items())
+    elif isinstance(value, list):  # such as pairs of names and Inputs
         own = [pair for pair in value if isinstance(pair, tuple | list) and len(pair) == 2]
     elif isinstance(value, type) or not hasattr(value, "get_params"):
         return params
@@ -65,6 +68,8 @@ def _same(first, second):
     """Return whether two values are equal; what is below estimators has keys of its own."""
     if isinstance(first, BaseEstimator):
         return type(first) is type(second)
+    if isinstance(first, dict) and isinstance(second, dict):
+        return first.keys() == second.keys()
     if isinstance(first, list | tuple):  # such as pairs of names and Inputs
         return type(first) is type(second) and len(first) == len(second) and all(map(_same, first, second))
     return same_parameters(first, second)

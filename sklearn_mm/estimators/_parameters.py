@@ -8,8 +8,10 @@ import torch
 from joblib import Memory
 from numpy.random import RandomState
 
+from sklearn_mm.encoders import Encoder
 from sklearn_mm.fusion import Fusion
 from sklearn_mm.inputs import Input
+from sklearn_mm.inputs._pretrained import PRETRAINED
 from sklearn_mm.networks import Head, WideLinear
 from sklearn_mm.networks._tops import BALANCING
 from sklearn_mm.storage import BlockStore
@@ -40,6 +42,16 @@ class InputParameters:
         doc="""list of (str, Input)
         The long way, as in scikit-learn's ColumnTransformer: named Inputs, several of one modality or of one's own.
         Then only these are used.""",
+    )
+    pretrained: str | PathLike | Encoder | dict | None = parameter(
+        default=None,
+        constraints=PRETRAINED,
+        doc="""str, path, Encoder, dict or None
+        From scratch to pretrained in one line: models that encode the blocks whose Inputs name no encoder. A dict has a
+        model for each kind, as in ``{"text": "models/minilm", "image": "models/siglip"}``: a folder or whatever else
+        `sklearn_mm.encoders.PretrainedEncoder` takes, or an encoder; None leaves a kind as it is. One model alone, such
+        as CLIP, is for all kinds that it reads. Blocks are read as the models ask. Of `Blocks`, it encodes those that
+        were read without an encoder's name, as their model asks. With None, encoders begin from scratch.""",
     )
     memory: str | PathLike | Memory | BlockStore | None = parameter(
         default=None,

@@ -10,11 +10,13 @@ import pandas as pd
 import torch.nn as nn
 from sklearn.base import BaseEstimator, clone
 
-from sklearn_mm.blocks import BlockSpec
+from sklearn_mm.blocks import BlockSpec, VectorSpec
+from sklearn_mm.encoders import VectorEncoder
 from sklearn_mm.encoders._registry import auto_encoder, has_auto_encoder, resolve_encoder
+from sklearn_mm.inputs._cell_functions import check_reads_cells, check_vectors
 from sklearn_mm.inputs._encoder_reading import Reading, find_mismatch
 from sklearn_mm.inputs._same_parameters import is_auto, same_parameters
-from sklearn_mm.preprocessing import BlockTransformer
+from sklearn_mm.preprocessing import BlockTransformer, EmbeddingTransformer
 from sklearn_mm.utils._validation import StrOptions, validate_parameter_constraints
 
 __all__ = ["Input", "own"]
@@ -71,9 +73,12 @@ class Input(BaseEstimator):
         """Raise where a parameter is invalid, or the encoder is one for blocks of another kind, or read otherwise."""
         name = type(self).__name__
         validate_parameter_constraints(self._parameter_constraints, self.get_params(deep=False), name)
-        if is_auto(self.transformer) and self.auto_transformer() is None:
+        reading = self._reading
+        if is_auto(reading.transformer) and self._open_transformer(reading.encoder) is None:
             raise ValueError(f"{name} has no default transformer. Hand one in: {name}(transformer=...).")
-        self._reading.check(name, self.auto_transformer() if is_auto(self.transformer) else self.transformer)
+        check_reads_cells(name, reading.transformer, reading.encoder)
+        is_open = is_auto(reading.transformer)
+        reading.check(name, self._open_transformer(reading.encoder) if is_open else reading.transformer)
 
     def recognise(self, cells: np.ndarray) -> str | None:
         """Return why some cells are of this modality.
@@ -141,8 +146,12 @@ class Input(BaseEstimator):
         transformer : BlockTransformer
             A new one. It is handed a Series, or a DataFrame if ``together``.
         """
-        transformer = self.auto_transformer() if is_auto(self.transformer) else clone(self.transformer)
-        transformer.set_params(**self._reading.from_encoder)
+        reading = self._reading
+        is_open = is_auto(reading.transformer)
+        transformer = self._open_transformer(reading.encoder) if is_open else clone(reading.transformer)
+        transformer.set_params(**reading.from_encoder)
+        if isinstance(transformer, EmbeddingTransformer):
+            transformer.set_params(kind=self.kind)
         if self.pool != "auto" and getattr(transformer, "lists", None) == "auto":
             transformer.set_params(lists=True)  # whoever says how to pool has lists, even if there are none in `fit`
         return transformer
@@ -171,7 +180,9 @@ class Input(BaseEstimator):
                 f"`{name}` has pool={self.pool!r}, but its transformer reads column {block!r} as single cells. Let it "
                 f"read lists (lists=True), or leave pool='auto'."
             )
-        encoder = self.encoder if self.default_encoder is None or not is_auto(self.encoder) else self.default_encoder()
+        encoder = self.encoder
+        if is_auto(encoder):
+            encoder = self._stand_in(isinstance(spec, VectorSpec)) or encoder
         group = name if self.shared else None
         spec = replace(
             spec,
@@ -213,37 +224,58 @@ class Input(BaseEstimator):
             Whose encoder it is, for error messages.
         """
         encoder, default = self._resolve(spec.encoder), self.auto_transformer()
+        if encoder is not None:
+            check_vectors(spec, encoder, who, self._written(spec))
         defaults = {} if default is None else default.get_params(deep=False)
         mismatch = None if encoder is None else find_mismatch(spec, encoder, defaults)
         if mismatch is not None:
             name, wanted, used, origin = mismatch
             chosen = {"user": "", "encoder": " for another encoder", "default": ", the default"}[origin]
-            written = f"{type(self).__name__}(encoder={spec.encoder!r})"
-            # Modalities of the package have an encoder by default, and ModalityTransformer a parameter for each.
-            short, listed = f"{self.kind}={written}", f"inputs=[({spec.name!r}, {written}), ...]"
             raise ValueError(
                 f"{who} cannot use {type(encoder).__name__} for block {spec.name!r}: it reads {name}={wanted!r}, and "
                 f"the block was read with {name}={used!r}{chosen}. Name the encoder where the block is read: "
-                f"ModalityTransformer({short if has_auto_encoder(self.kind) else listed})."
+                f"{self._written(spec)}."
             )
+
+    def _written(self, spec):
+        """Return how the encoder of a block is named where the block is read."""
+        written = f"{type(self).__name__}(encoder={spec.encoder!r})"
+        # Modalities of the package have an encoder by default, and ModalityTransformer a parameter for each.
+        short, listed = f"{self.kind}={written}", f"inputs=[({spec.name!r}, {written}), ...]"
+        return f"ModalityTransformer({short if has_auto_encoder(self.kind) else listed})"
 
     @property
     def _reading(self):
-        encoder, default = self._resolve(self.encoder), self._signature_default()
-        if is_auto(default) and encoder is not None and encoder.completes_reading:
+        encoder, transformer, default = self._resolve(self.encoder), self.transformer, self._signature_default()
+        if encoder is not None and encoder.embed_cells is not None and same_parameters(transformer, default):
+            transformer = default = "auto"
+        elif is_auto(default) and encoder is not None and encoder.completes_reading:
             default = self.auto_transformer()
-        return Reading(self.transformer, default, encoder)
+        return Reading(transformer, default, encoder)
+
+    def _open_transformer(self, encoder):
+        """Return the transformer that reads where none was chosen; None if there is none."""
+        if encoder is not None and encoder.embed_cells is not None:
+            return EmbeddingTransformer(encoder.embed_cells)
+        return self.auto_transformer()
 
     def _signature_default(self):
         return inspect.signature(type(self)).parameters["transformer"].default
 
     def _resolve(self, encoder):
         """Return the encoder instance that a value of ``encoder`` stands for; None for "auto" where nothing does."""
-        if not is_auto(encoder):
+        if is_auto(encoder):
+            encoder = self._stand_in()
+        if encoder is not None:
             return resolve_encoder(encoder, self.kind)
-        if self.default_encoder is not None:
-            return self.default_encoder()
         return auto_encoder(self.kind) if has_auto_encoder(self.kind) else None
+
+    def _stand_in(self, of_vectors=False):
+        """Return the encoder that "auto" stands for in this Input; None where that is left to the estimator."""
+        if isinstance(self.transformer, EmbeddingTransformer):
+            return VectorEncoder()
+        encoder = None if self.default_encoder is None else self.default_encoder()
+        return VectorEncoder() if of_vectors and not getattr(encoder, "reads_vectors", False) else encoder
 
     def set_params(self, **params: Any) -> Self:
         """Set parameters of this Input, or below its transformer and encoder (``encoder__cell``).

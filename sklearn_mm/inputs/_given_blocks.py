@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from sklearn_mm.blocks import Blocks
+from sklearn_mm.blocks import Blocks, VectorSpec
 from sklearn_mm.inputs._base import Input
 from sklearn_mm.inputs._column_assignment import as_list, looks
 from sklearn_mm.inputs._modalities import MODALITIES
@@ -18,7 +18,8 @@ def respecify(
     """Return the `Blocks` that an estimator's Inputs select, with the encoders and augmentations that they name.
 
     Columns of Inputs are read as names of blocks; "auto" stands for all blocks of the Input's kind. "auto" as encoder,
-    augmentation or pooling leaves what was named when the blocks were read.
+    augmentation or pooling leaves what was named when the blocks were read. Where no encoder was, the one acts that an
+    Input has for "auto", as that of the estimator's ``pretrained``.
 
     Parameters
     ----------
@@ -102,6 +103,8 @@ def _respecified(spec, name, input_, owner, modalities):
     changes = {
         what: params[what] for what in ("encoder", "augment", "pool") if what in params and not is_auto(params[what])
     }
+    if "encoder" not in changes and is_auto(spec.encoder):
+        changes["encoder"] = input_._stand_in(isinstance(spec, VectorSpec)) or spec.encoder
     if "pool" in changes and spec.pool is None:
         raise ValueError(
             f"{owner}: `{name}` has pool={input_.pool!r}, but block {spec.name!r} was read as single cells. Name it "

@@ -32,8 +32,10 @@ class ImageInput(Input):
         How pictures are read: size, colour, what happens to unreadable ones. Each column gets a clone. What is as by
         default, an encoder that asks for something else sets.
     encoder : str or Encoder, default="auto"
-        What encodes the pictures: a registered name ("cnn", "resnet", "vit") or an instance. "auto" leaves it to the
-        estimator.
+        What encodes the pictures: a name ("cnn", "resnet", "vit"; pretrained: "dinov2", "vit-base", and the towers for
+        pictures of "clip" and "siglip"), the folder of a pretrained model, or an instance, such as a
+        `sklearn_mm.encoders.PretrainedEncoder`. That of a function gets the cells as they are in the column, paths and
+        PIL images alike, and leaves nothing to the transformer. "auto" leaves it to the estimator.
     augment : "auto", "light", "strong", None or torch.nn.Module, default="auto"
         How pictures are varied in training, batch by batch. Stronger needs more epochs and keeps the network from
         knowing pictures by heart. "auto" is "light", and None before a frozen encoder. For settings of one's own, such

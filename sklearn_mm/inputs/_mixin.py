@@ -1,12 +1,17 @@
 """What everything with Inputs shares: one parameter per modality, or ``inputs`` instead of them (composition)."""
 
+from copy import copy
+from functools import partial
 from numbers import Integral
 from typing import Any, Self
 
 from sklearn.base import clone
 
+from sklearn_mm.encoders import Encoder
+from sklearn_mm.encoders._registry import pretrained_encoder
 from sklearn_mm.inputs._base import Input
 from sklearn_mm.inputs._modalities import MODALITIES
+from sklearn_mm.inputs._pretrained import encoders_by_kind
 from sklearn_mm.inputs._same_parameters import is_auto
 from sklearn_mm.utils._pillow_settings import send_with_settings
 from sklearn_mm.utils._validation import (
@@ -32,6 +37,7 @@ class InputsMixin(_BaseComposition):
     """
 
     modalities = MODALITIES
+    pretrained = None  # in classes without that parameter
     _owner = None  # name of the estimator that this one works for, and whose name errors carry
 
     def __init_subclass__(cls, **kwargs):
@@ -82,6 +88,17 @@ class InputsMixin(_BaseComposition):
                 )
         return self._set_params("inputs", **params)
 
+    def __sklearn_clone__(self):
+        if not isinstance(self.pretrained, dict):
+            return super().__sklearn_clone__()
+        other = copy(self)
+        other.pretrained = None  # functions and modules by kind may be large, or be such that cannot be copied
+        other = super(InputsMixin, other).__sklearn_clone__()
+        other.pretrained = {
+            kind: clone(model) if isinstance(model, Encoder) else model for kind, model in self.pretrained.items()
+        }
+        return other
+
     def _validate_params(self):
         validate_parameter_constraints(self._parameter_constraints, self.get_params(deep=False), type(self).__name__)
         self._check_modalities()
@@ -131,9 +148,13 @@ class InputsMixin(_BaseComposition):
             inputs = {name: self._short(name, getattr(self, name)) for name in self.modalities}
         else:
             inputs = self._long()
-        for input_ in inputs.values():
-            if input_ is not None:
-                input_.check()
+        inputs_there = [input_ for input_ in inputs.values() if input_ is not None]
+        kinds = [input_.kind for input_ in (*self.modalities.values(), *inputs_there)]
+        encoders = encoders_by_kind(self.pretrained, list(dict.fromkeys(kinds)), self._who)
+        for input_ in inputs_there:
+            if input_.kind in encoders:
+                input_.default_encoder = partial(pretrained_encoder, encoders[input_.kind])
+            input_.check()
         return inputs
 
     def _short(self, name, value):

@@ -13,11 +13,13 @@ from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mm.blocks import Blocks
+from sklearn_mm.encoders import Encoder
 from sklearn_mm.inputs._base import Input
 from sklearn_mm.inputs._column_assignment import claim_columns
 from sklearn_mm.inputs._explanation import blocks_of, explain
 from sklearn_mm.inputs._ignored import warn_of_ignored
 from sklearn_mm.inputs._mixin import InputsMixin
+from sklearn_mm.inputs._pretrained import PRETRAINED
 from sklearn_mm.inputs._same_parameters import same_parameters
 from sklearn_mm.preprocessing._base import check_has_spec
 from sklearn_mm.preprocessing.containers._frame import as_frame
@@ -52,6 +54,10 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
     inputs : list of (str, Input), default=None
         The long way, as in scikit-learn's ColumnTransformer: named Inputs, several of one modality or of one's own.
         Then only these are used, and the three others must be "auto" or None.
+    pretrained : str, path, Encoder, dict or None, default=None
+        Pretrained models that encode the blocks whose Inputs name no encoder, as of `MultimodalClassifier`: a dict by
+        kind, or one model for all kinds that it reads. Blocks are read as they ask, and the estimator that comes after
+        encodes with them.
     memory : str, path, joblib.Memory, BlockStore or None, default=None
         Folder that keeps decoded pictures, so that each is decoded once for all folds, searches and processes that name
         it. Blocks of pictures are then `StoredRows`, which lie in files and not in memory. A transformer that has a
@@ -100,7 +106,7 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
     array([ True,  True, False])
     """
 
-    _parameter_constraints = {"memory": MEMORY, "verbose": ["verbose"]}
+    _parameter_constraints = {"pretrained": PRETRAINED, "memory": MEMORY, "verbose": ["verbose"]}
 
     def __init__(
         self,
@@ -109,6 +115,7 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
         tabular: str | int | list | Input | None = "auto",
         *,
         inputs: list[tuple[str, Input]] | None = None,
+        pretrained: str | PathLike | Encoder | dict | None = None,
         memory: str | PathLike | Memory | BlockStore | None = None,
         verbose: int = 0,
     ):
@@ -116,6 +123,7 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
         self.text = text
         self.tabular = tabular
         self.inputs = inputs
+        self.pretrained = pretrained
         self.memory = memory
         self.verbose = verbose
 
@@ -290,8 +298,9 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
 
         An estimator that reads a table for itself may not need them, and they take longer than to read stored pictures.
         """
-        frozen = any(getattr(input_.encoder, "frozen", False) for input_ in self.inputs_.values())
-        return self._owner is None or (frozen and self.memory is not None)
+        if self._owner is None or self.memory is None:
+            return self._owner is None
+        return any(input_._reading.encoder.frozen for input_ in self.inputs_.values() if input_._reading.encoder)
 
     def _content_keys(self, transformer, cells):
         """Return what cells hold, None if only what is read of them tells, or nobody asks.

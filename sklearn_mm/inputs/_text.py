@@ -24,8 +24,10 @@ class TextInput(Input):
         How strings become token ids. "auto" reads as the encoder asks: words, n-grams for a bag of embeddings, or what
         a pretrained model was trained with. Each column gets a clone.
     encoder : str or Encoder, default="auto"
-        What encodes the token ids: a registered name ("bag", "gru", "lstm", "rnn", "textcnn", "transformer") or an
-        instance. "auto" leaves it to the estimator.
+        What encodes the token ids: a name ("bag", "gru", "lstm", "rnn", "textcnn", "transformer"; pretrained: "minilm",
+        "mpnet", "multilingual-minilm", and the towers for texts of "clip" and "siglip"), the folder of a pretrained
+        model, or an instance, such as a `sklearn_mm.encoders.PretrainedEncoder`. That of a function gets the strings as
+        they are, and leaves nothing to the transformer. "auto" leaves it to the estimator.
     shared : bool, default=False
         Whether all columns have one vocabulary, learnt from all of them, and are encoded with the same weights: for
         texts of the same sort, such as question and answer. Needs fewer rows.
@@ -40,6 +42,19 @@ class TextInput(Input):
     >>> from sklearn_mm.encoders import RNNEncoder
     >>> TextInput("title", encoder=RNNEncoder()).set_params(encoder__cell="gru").encoder
     RNNEncoder(cell='gru')
+
+    A function of one's own, which gets each of equal strings once:
+
+    >>> import pandas as pd
+    >>> from sklearn_mm import ModalityTransformer
+    >>> from sklearn_mm.encoders import PretrainedEncoder
+    >>> def embed(texts):
+    ...     return [[len(text), text.count(" ")] for text in texts]
+    >>> X = pd.DataFrame({"title": ["a dark night", "white snow"]})
+    >>> text = TextInput("title", encoder=PretrainedEncoder(embed))
+    >>> ModalityTransformer(text=text).fit_transform(X)["title"]
+    array([[12.,  2.],
+           [10.,  1.]], dtype=float32)
     """
 
     kind = "text"
@@ -65,4 +80,5 @@ class TextInput(Input):
 
     def make_spec(self, spec: BlockSpec, name: str, block: str, columns: tuple[str, ...]) -> BlockSpec:
         spec = super().make_spec(spec, name, block, columns)
-        return replace(spec, tokenizer_is_auto=True) if is_auto(self.transformer) else spec
+        chosen = is_auto(self.transformer) and isinstance(spec, TextSpec)
+        return replace(spec, tokenizer_is_auto=True) if chosen else spec

@@ -1,7 +1,8 @@
 """Cells to arrays: transformers for columns of images, texts and tables."""
 
-from sklearn_mm.blocks import Blocks, BlockSpec, ImageSpec, Ragged, TabularSpec, TextSpec
+from sklearn_mm.blocks import Blocks, BlockSpec, ImageSpec, Ragged, TabularSpec, TextSpec, VectorSpec
 from sklearn_mm.preprocessing._base import BlockTransformer
+from sklearn_mm.preprocessing.embedding._transformer import EmbeddingTransformer
 from sklearn_mm.preprocessing.image._transformer import ImageTransformer
 from sklearn_mm.preprocessing.media import MediaDecoder, MediaTransformer, UnreadableError
 from sklearn_mm.preprocessing.tabular._transformer import TabularTransformer
@@ -13,6 +14,7 @@ __all__ = [
     "BlockStore",
     "BlockTransformer",
     "Blocks",
+    "EmbeddingTransformer",
     "ImageSpec",
     "ImageTransformer",
     "MediaDecoder",
@@ -24,4 +26,5 @@ __all__ = [
     "TextSpec",
     "TextTransformer",
     "UnreadableError",
+    "VectorSpec",
 ]

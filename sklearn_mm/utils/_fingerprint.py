@@ -1,4 +1,4 @@
-"""What tells one torch module from another that may compute something else."""
+"""What tells one torch module, or function, from another that may compute something else."""
 
 import copy
 import operator
@@ -13,11 +13,13 @@ from torch.nn.modules import module as _global
 
 from sklearn_mm.utils._code import code_of_class, code_of_function, code_of_module
 from sklearn_mm.utils._component import Component
+from sklearn_mm.utils._messages import name_function
 from sklearn_mm.utils._tensors import module_tensors
 
-__all__ = ["copy_module", "digest", "fingerprint"]
+__all__ = ["copy_module", "digest", "fingerprint", "fingerprint_function", "mark_function"]
 
 _known = WeakKeyDictionary()  # of modules that were asked for before: tensors, their versions, and the tensors' hashes
+_owners = WeakKeyDictionary()  # of functions, as they were when they were first seen: tensors' hashes, fingerprint
 _SAYS_NOTHING = {"training", "_modules", "_parameters", "_buffers"}
 _OF_ALL = {name for name, value in vars(nn.Module()).items() if isinstance(value, dict | set)}  # hooks and the like
 
@@ -55,6 +57,37 @@ def fingerprint(module, anew=False):
     if _global._global_forward_hooks or _global._global_forward_pre_hooks:
         return None
     return digest((_hashes(module, anew), [_state(part) for part in module.modules()]))
+
+
+def fingerprint_function(function):
+    """Return a string that is the same for functions that compute the same, in any process; None where none can be.
+
+    What a function is, and the object that a method belongs to, is looked at when it is first seen: many load weights
+    when they are called, after which less or something else can be said. Of modules, other weights are noticed.
+    """
+    owner = getattr(function, "__self__", None)
+    if owner is None or isinstance(owner, types.ModuleType):  # as functions in C have
+        return _fingerprint_once(function)
+    marks = _fingerprint_once(owner), digest(getattr(function, "__func__", function.__name__))
+    return None if None in marks else digest(marks)
+
+
+def mark_function(function):
+    """Return the name of a function and its fingerprint, if it has one, to tell functions apart."""
+    return f"{name_function(function)} {fingerprint_function(function) or ''}".rstrip()
+
+
+def _fingerprint_once(thing):
+    """Return the fingerprint of a function or of an object that has some, as it was when it was first seen."""
+    hashes = _hashes(thing) if isinstance(thing, nn.Module) else None
+    try:
+        if thing in _owners and _owners[thing][0] == hashes:
+            return _owners[thing][1]
+        mark = digest(thing) if hashes is None else fingerprint(thing)
+        _owners[thing] = hashes, mark
+    except TypeError:  # nothing weak can refer to it
+        mark = digest(thing)
+    return mark
 
 
 def copy_module(module):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-__all__ = ["abbreviate", "abbreviated_repr", "first_few", "name_column", "name_rows", "of_column"]
+__all__ = ["abbreviate", "abbreviated_repr", "first_few", "name_column", "name_function", "name_rows", "of_column"]
 
 
 def abbreviate(text, length=60):
@@ -41,6 +41,11 @@ def name_rows(rows, most=5):
 def name_column(name):
     """Return how to call a column: "column 'price'", or "the column" where it has no name."""
     return "the column" if name is None else f"column {name!r}"
+
+
+def name_function(function):
+    """Return how to call a function: as it is called where it is defined, or as the class of an object."""
+    return getattr(function, "__qualname__", type(function).__name__)
 
 
 def of_column(name):

@@ -7,17 +7,24 @@ from sklearn_mm.encoders import (
     CNNEncoder,
     MLPEncoder,
     ModuleEncoder,
+    PretrainedEncoder,
     ResNetEncoder,
     RNNEncoder,
     SelfAttentionEncoder,
     TextCNNEncoder,
+    VectorEncoder,
     ViTEncoder,
 )
 from sklearn_mm.encoders._registry import ENCODERS
-from sklearn_mm.preprocessing import BlockSpec, ImageSpec, TabularSpec
+from sklearn_mm.preprocessing import BlockSpec, ImageSpec, TabularSpec, VectorSpec
 from sklearn_mm.testing._component_checks import example_spec, yield_encoder_checks
 
-REGISTERED = [(f"{kind}-{name}", make(), None) for kind, names in ENCODERS.items() for name, make in names.items()]
+REGISTERED = [
+    (f"{kind}-{name}", encoder, None)
+    for kind, names in ENCODERS.items()
+    for name, encoder in ((name, make()) for name, make in names.items())
+    if not isinstance(encoder, PretrainedEncoder)  # whose models would be fetched
+]
 GREY = ImageSpec(shape=(9, 9, 1), mean=(0.5,), std=(0.5,))
 VARIANTS = [
     ("cnn-keras", CNNEncoder(channels=(4, 8), padding="valid", norm=None, pool="flatten", dropout=0.1), None),
@@ -46,6 +53,9 @@ VARIANTS = [
     ("module-text", ModuleEncoder(nn.Embedding(30, 6), trainable="all"), example_spec("text")),
     ("module-numbers", ModuleEncoder(nn.Linear(4, 6), trainable="all"), TabularSpec(shape=(), n_numbers=4)),
     ("module-other", ModuleEncoder(nn.Linear(5, 6), trainable="all", width=6), BlockSpec(kind="scent", shape=(7, 5))),
+    ("vector-text", VectorEncoder(), VectorSpec(kind="text", shape=(6,))),
+    ("vector-scent", VectorEncoder(), VectorSpec(kind="scent", shape=(4,))),
+    ("vector-numbers", VectorEncoder(), TabularSpec(shape=(3,), n_numbers=3)),
 ]
 
 

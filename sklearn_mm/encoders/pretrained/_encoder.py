@@ -1,6 +1,8 @@
 """Pretrained networks as encoders: frozen, fine-tuned in their last layers, by adapters (LoRA), or as a whole."""
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
+from functools import partial
 from numbers import Integral, Real
 from os import PathLike
 from typing import Any, Self
@@ -10,7 +12,9 @@ import torch.nn as nn
 
 from sklearn_mm.blocks import BlockSpec
 from sklearn_mm.encoders._base import Encoder, Features, base_encoder
+from sklearn_mm.encoders._registry import register_encoder
 from sklearn_mm.encoders.pretrained._checkpoints import Checkpoint
+from sklearn_mm.encoders.pretrained._hub import SHORT_NAMES
 from sklearn_mm.encoders.pretrained._layer_groups import layer_groups
 from sklearn_mm.encoders.pretrained._layer_stack import cut_once, find_stack, tapped_once
 from sklearn_mm.encoders.pretrained._lora import with_adapters
@@ -172,6 +176,14 @@ class PretrainedEncoder(Encoder):
         """Return an encoder with the same model: it may be large, searches clone often, and `build` copies it."""
         return type(self)(**self.get_params(deep=False))
 
+    def __deepcopy__(self, memo) -> Self:
+        """Return a copy that has the same function of cells, which may hold large weights or a connection."""
+        if self.embed_cells is not None:
+            memo[id(self._held)] = self._held
+        memo[id(self)] = other = type(self).__new__(type(self))
+        vars(other).update(deepcopy(vars(self), memo))
+        return other
+
     @property
     def embed_cells(self) -> Callable | None:
         """The function that maps a list of cells to vectors, if the model is one."""
@@ -181,6 +193,10 @@ class PretrainedEncoder(Encoder):
         if callable(encode):
             return encode
         return None if isinstance(self.model, nn.Module) else self.model
+
+    def reads_kind(self, kind: str) -> bool:
+        """Return whether the checkpoint's network reads blocks of a kind; of modules and functions nothing is known."""
+        return self._is_checkpoint and self._checkpoint.reads(kind)
 
     @property
     def reading(self) -> dict[str, Any]:
@@ -398,6 +414,11 @@ class PretrainedEncoder(Encoder):
     @property
     def _name(self):
         return repr(str(self.model)) if self._is_checkpoint else type(self.model).__name__
+
+
+for _name, _short in SHORT_NAMES.items():  # only a name is looked up here; a model is fetched where one is used
+    for _kind in _short.kinds:
+        register_encoder(_kind, _name, partial(PretrainedEncoder, _name))
 
 
 def _example_rows(spec):

@@ -27,7 +27,7 @@ SHORT_NAMES = {
     "mpnet": ShortName("sentence-transformers/all-mpnet-base-v2", ("text",)),
     "multilingual-minilm": ShortName("sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2", ("text",)),
     "siglip": ShortName("google/siglip-base-patch16-224", ("image", "text")),
-    "vit": ShortName("google/vit-base-patch16-224-in21k", ("image",)),
+    "vit-base": ShortName("google/vit-base-patch16-224-in21k", ("image",)),
     "wav2vec2": ShortName("facebook/wav2vec2-base", ("audio",)),
     "whisper": ShortName("openai/whisper-base", ("audio",)),
 }

@@ -1,0 +1,1 @@
+"""Cells to vectors by a function of a user's own (embeddings); stands on `cells`, `containers` and `media`."""
