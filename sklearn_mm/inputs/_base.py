@@ -228,6 +228,12 @@ class Input(BaseEstimator):
             )
 
     @property
+    def encodes_once(self) -> bool:
+        """Whether the encoder is frozen, so that it reads each row once."""
+        encoder = self._resolve(self.encoder)
+        return encoder is not None and encoder.frozen
+
+    @property
     def _reading(self):
         return Reading(self.transformer, self._signature_default(), self._resolve(self.encoder))
 
