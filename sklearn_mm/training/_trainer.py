@@ -96,7 +96,8 @@ class Trainer:
             The net whose training goes on, in another one.
         """
         goes_on = before is not None
-        rows, validation = rows.in_memory(), None if validation is None else validation.in_memory()
+        rows = rows.in_memory(self.learner.specs_)
+        validation = None if validation is None else validation.in_memory(self.learner.specs_)
         if goes_on:
             self._history_before = self.learner.history_
             seed = (seed + len(self._history_before)) % 2**31  # or each call would go through the rows in one order

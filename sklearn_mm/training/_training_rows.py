@@ -55,9 +55,9 @@ class Rows:
         """Return the same rows, of which some can be taken without a copy of their pictures."""
         return replace(self, blocks=self.blocks.with_views())
 
-    def in_memory(self):
-        """Return the same rows, decoded by now but for the blocks that a frozen encoder reads once."""
-        trained = [name for name, spec in self.blocks.specs.items() if not _is_frozen(spec)]
+    def in_memory(self, specs):
+        """Return the same rows, decoded but for blocks that a frozen encoder, which ``specs`` name, reads once."""
+        trained = [name for name, spec in specs.items() if not _is_frozen(spec)]
         return replace(self, blocks=self.blocks.in_memory(trained))
 
     @property
