@@ -1,6 +1,6 @@
 """Blocks: what the transformers hand to the network, indexable by rows like one array."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn, Self
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from sklearn_mm.blocks._feature_cache import FeatureCache
 from sklearn_mm.blocks._ragged import Ragged
 from sklearn_mm.blocks._specs import BlockSpec
+from sklearn_mm.storage._lazy_rows import LazyRows
 from sklearn_mm.storage._stored_rows import StoredRows
 
 __all__ = ["Blocks"]
@@ -112,6 +113,11 @@ class Blocks(dict):
         views = {name: _view(array) if self.specs[name].large else array for name, array in self.items()}
         return Blocks(views, self.specs, self.present, self.content_keys, self.features, self.cache)
 
+    def in_memory(self, names: Iterable[str]) -> Self:
+        """Return `Blocks` of which those with some names are decoded now if they are `LazyRows`, once for all."""
+        arrays = {name: _in_memory(array) if name in names else array for name, array in self.items()}
+        return Blocks(arrays, self.specs, self.present, self.content_keys, self.features, self.cache)
+
     def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise TypeError("Blocks are read-only; make new ones with Blocks(arrays, specs).")
 
@@ -155,3 +161,9 @@ def _view(array):
     if isinstance(array, Ragged):
         return Ragged(_view(array.items), array.offsets)
     return StoredRows.of(array) if isinstance(array, np.ndarray) else array
+
+
+def _in_memory(array):
+    if isinstance(array, Ragged):
+        return Ragged(_in_memory(array.items), array.offsets)
+    return array.in_memory() if isinstance(array, LazyRows) else array

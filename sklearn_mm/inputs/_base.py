@@ -245,6 +245,12 @@ class Input(BaseEstimator):
         return f"ModalityTransformer({short if has_auto_encoder(self.kind) else listed})"
 
     @property
+    def encodes_once(self) -> bool:
+        """Whether the encoder is frozen, so that it reads each row once."""
+        encoder = self._resolve(self.encoder)
+        return encoder is not None and encoder.frozen
+
+    @property
     def _reading(self):
         encoder, transformer, default = self._resolve(self.encoder), self.transformer, self._signature_default()
         if encoder is not None and encoder.embed_cells is not None and same_parameters(transformer, default):

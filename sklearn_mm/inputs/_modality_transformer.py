@@ -61,7 +61,8 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
     memory : str, path, joblib.Memory, BlockStore or None, default=None
         Folder that keeps decoded pictures, so that each is decoded once for all folds, searches and processes that name
         it. Blocks of pictures are then `StoredRows`, which lie in files and not in memory. A transformer that has a
-        ``memory`` of its own keeps to that.
+        ``memory`` of its own keeps to that. Without it, those that an Input has a frozen encoder for are `LazyRows`
+        where their cells are paths or bytes: they are decoded when they are encoded, a batch at a time.
     verbose : int, default=0
         0 is silent, 1 prints in `fit` what each column was taken for, and why.
 
@@ -199,7 +200,7 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
             name, input_, labels = columns[block]
             cells, transformer = _cells_of(frame, labels, input_), self._as_it_reads_now(name, block)
             keys = self._content_keys(transformer, cells)
-            parts[block] = keys, *_with_memory(transformer, self.memory).read(cells)
+            parts[block] = keys, *_set_to_read(transformer, self.memory, input_).read(cells)
         return self._assemble(parts)
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
@@ -331,7 +332,7 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
             cells = np.concatenate([frame[label].to_numpy(dtype=object) for label in input_.columns])
             cells = pd.Series(cells, name=" + ".join(block for block, _ in blocks))
             keys = self._content_keys(transformer, cells)
-            transformer, array, present = _fit_read(transformer, self.memory, cells)
+            transformer, array, present = _fit_read(transformer, self.memory, input_, cells)
             keys = _settled(keys, transformer)
             for i, (block, labels) in enumerate(blocks):
                 rows = slice(i * len(frame), (i + 1) * len(frame))
@@ -341,7 +342,7 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
             transformer = input_.make_transformer(_take(frame, labels))
             cells = _cells_of(frame, labels, input_)
             keys = self._content_keys(transformer, cells)
-            transformer, *read = _fit_read(transformer, self.memory, cells, y)
+            transformer, *read = _fit_read(transformer, self.memory, input_, cells, y)
             yield block, labels, transformer, _settled(keys, transformer), *read
 
     def _check_labels(self, frame):
@@ -401,22 +402,28 @@ def _cells_of(frame, labels, input_):
     return _take(frame, labels) if input_.together else frame[labels[0]]
 
 
-def _with_memory(transformer, memory):
-    """Return the transformer, or a copy with this ``memory`` if it takes one and has none of its own."""
-    if memory is None or getattr(transformer, "memory", memory) is not None:
+def _set_to_read(transformer, memory, input_):
+    """Return the transformer, or a copy that has this ``memory`` if it takes one and has none, or reads later."""
+    changes = {}
+    if memory is not None and getattr(transformer, "memory", memory) is None:
+        changes["memory"] = memory
+    if hasattr(transformer, "reads_later") and input_.encodes_once:
+        changes["reads_later"] = True
+    if not changes:
         return transformer
     transformer = copy(transformer)
-    transformer.memory = memory
+    vars(transformer).update(changes)
     return transformer
 
 
-def _fit_read(transformer, memory, cells, y=None):
+def _fit_read(transformer, memory, input_, cells, y=None):
     """Return the fitted transformer, and the array and presence of the cells it was fitted on."""
-    reader = _with_memory(transformer, memory)
+    reader = _set_to_read(transformer, memory, input_)
     read = reader.fit_read(cells, y)
     check_has_spec(reader)
-    if reader is not transformer:
-        reader.memory = None  # a model that is taken elsewhere has the one of whoever asks it
+    if reader is not transformer:  # a model that is taken elsewhere has the memory of whoever asks it
+        asked = [name for name in ("memory", "reads_later") if hasattr(transformer, name)]
+        vars(reader).update({name: getattr(transformer, name) for name in asked})
     return reader, *read
 
 

@@ -7,7 +7,7 @@ from sklearn_mm.preprocessing.image._transformer import ImageTransformer
 from sklearn_mm.preprocessing.media import MediaDecoder, MediaTransformer, UnreadableError
 from sklearn_mm.preprocessing.tabular._transformer import TabularTransformer
 from sklearn_mm.preprocessing.text._transformer import TextTransformer
-from sklearn_mm.storage import BlockStore, StoredRows
+from sklearn_mm.storage import BlockStore, LazyRows, StoredRows
 
 __all__ = [
     "BlockSpec",
@@ -17,6 +17,7 @@ __all__ = [
     "EmbeddingTransformer",
     "ImageSpec",
     "ImageTransformer",
+    "LazyRows",
     "MediaDecoder",
     "MediaTransformer",
     "Ragged",

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import numpy as np
 
+from sklearn_mm.storage._lazy_rows import LazyRows
 from sklearn_mm.utils._fingerprint import digest
 
 __all__ = ["NO_CONTENT", "hash_contents", "hash_rows", "mix_keys"]
@@ -28,14 +29,17 @@ def hash_rows(array):
 
     Parameters
     ----------
-    array : numpy.ndarray of shape (n, ...), StoredRows or Ragged
+    array : numpy.ndarray of shape (n, ...), StoredRows, LazyRows or Ragged
         Numbers or records; not objects.
 
     Returns
     -------
     keys : numpy.ndarray of shape (n,), dtype V16
-        BLAKE2b of the bytes of each row but for zeros at its end, which arrays of padded rows have more or less of.
+        BLAKE2b of the bytes of each row but for zeros at its end, which arrays of padded rows have more or less of; of
+        `LazyRows`, which are not decoded for it, what their cells hold.
     """
+    if isinstance(array, LazyRows):
+        return array.content_keys()
     if not isinstance(getattr(array, "dtype", None), np.dtype):
         array = np.asarray(array)
     if array.dtype.hasobject:

@@ -96,6 +96,8 @@ class Trainer:
             The net whose training goes on, in another one.
         """
         goes_on = before is not None
+        rows = rows.in_memory(self.learner.specs_)
+        validation = None if validation is None else validation.in_memory(self.learner.specs_)
         if goes_on:
             self._history_before = self.learner.history_
             seed = (seed + len(self._history_before)) % 2**31  # or each call would go through the rows in one order
@@ -173,7 +175,8 @@ class Trainer:
         """Return the data set with what frozen encoders make of it, which all epochs and scorers then share."""
         if dataset is None:
             return None
-        return replace(dataset, blocks=encode_frozen(dataset.blocks, self.net, resolve_store(self.learner.memory)))
+        blocks = encode_frozen(dataset.blocks, self.net, resolve_store(self.learner.memory))
+        return replace(dataset, blocks=blocks.in_memory(set(blocks) - set(blocks.features)))
 
     def _make_net(self, network, objective, n_rows, device):
         settings = self.learner

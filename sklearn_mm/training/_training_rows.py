@@ -8,6 +8,7 @@ import torch
 from sklearn.utils import _safe_indexing
 
 from sklearn_mm.blocks import Blocks, Ragged
+from sklearn_mm.encoders._registry import resolve_encoder
 from sklearn_mm.training._dataset import BlockDataset
 
 __all__ = ["Rows"]
@@ -54,6 +55,11 @@ class Rows:
         """Return the same rows, of which some can be taken without a copy of their pictures."""
         return replace(self, blocks=self.blocks.with_views())
 
+    def in_memory(self, specs):
+        """Return the same rows, decoded but for blocks that a frozen encoder, which ``specs`` name, reads once."""
+        trained = [name for name, spec in specs.items() if not _is_frozen(spec)]
+        return replace(self, blocks=self.blocks.in_memory(trained))
+
     @property
     def sample_weight(self):
         """The weights, or None if the user gave none."""
@@ -76,6 +82,11 @@ class Rows:
             encoded = torch.from_numpy(encoded)
         mean = weight.mean() or 1.0  # a call of partial_fit may have rows of classes without weight alone
         return BlockDataset(self.blocks, encoded, torch.from_numpy((weight / mean).astype(np.float32)))
+
+
+def _is_frozen(spec):
+    is_auto = isinstance(spec.encoder, str) and spec.encoder == "auto"
+    return not is_auto and resolve_encoder(spec.encoder, spec.kind).frozen
 
 
 def _with_axes(array, n_axes):

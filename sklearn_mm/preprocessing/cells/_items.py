@@ -1,6 +1,6 @@
 """Columns whose cells may be lists, flattened (exploded) into items that are read one by one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
@@ -58,6 +58,12 @@ class Items:
     def which_rows(self, items):
         """Return the rows of some items in words: "row 4", or "rows 1, 2, 3, 5, 8, ..."."""
         return name_rows(sorted({self.row_of(item) for item in items}))
+
+    def only(self, items):
+        """Return the same items, of which all but some are missing."""
+        cells = np.full(len(self.cells), None, dtype=object)
+        cells[items] = self.cells[items]
+        return replace(self, cells=cells)
 
     def gather(self, array, present):
         """Return what was read of each item as one array with a row per row, and which rows have something.

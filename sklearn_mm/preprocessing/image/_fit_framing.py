@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sklearn_mm.preprocessing.cells._items import Items
-from sklearn_mm.preprocessing.image._bit_depth import FEW_LEVELS, FLOAT, INTEGER, count_levels, learn_range
+from sklearn_mm.preprocessing.cells._missing import missing_rows
+from sklearn_mm.preprocessing.image._bit_depth import FEW_LEVELS, FLOAT, INTEGER, SHALLOW, count_levels, learn_range
 from sklearn_mm.preprocessing.image._framing import Framing
 from sklearn_mm.preprocessing.image._proportions import LEAST_KEPT, kept_by_crop, learn_size, log_proportions
 from sklearn_mm.preprocessing.media._reader import MediaReader
@@ -47,6 +48,12 @@ class FittedFraming:
         if (kinds == FLOAT).any():
             ranges["float"] = framing.floats or (0.0, 1.0)
         return ranges
+
+    @property
+    def can_wait(self):
+        """Whether pictures need not be decoded now: all seem readable, and of none are the levels to be counted."""
+        filled = ~missing_rows(self.items.cells)
+        return bool((self.headers[filled, 0] > 0).all() and (self.headers[filled, 2] == SHALLOW).all())
 
     def warn(self, pictures, present):
         """Warn where much of the pictures was lost to what the user asked for.

@@ -239,7 +239,8 @@ class ImageTransformer(MediaTransformer):
         decoder = self.make_decoder(items)
         statistics = {what: self._check_statistic(what) for what in ("mean", "std")}
         fitted = fit_framing(self.make_reader(decoder), items)
-        pictures, present = self.read_to_fit(fitted.reader, items)
+        later = fitted.can_wait and "dataset" not in statistics.values()
+        pictures, present = self.read_to_fit(fitted.reader, items, later)
         fitted.warn(pictures, present)
         if "dataset" in statistics.values():
             if not present.any():

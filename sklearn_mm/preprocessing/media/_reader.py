@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_mm.preprocessing.cells._missing import is_missing, missing_rows
+from sklearn_mm.preprocessing.cells._missing import held_by_record, is_missing, is_record, missing_rows
 from sklearn_mm.preprocessing.media._cell_keys import hash_cells
 from sklearn_mm.preprocessing.media._decoder import MediaDecoder
 from sklearn_mm.preprocessing.media._threads import decoding_threads
+from sklearn_mm.preprocessing.media._unread_column import UnreadColumn
 from sklearn_mm.preprocessing.media._unreadable import UnreadableError
 from sklearn_mm.storage._fetch import fetch
+from sklearn_mm.storage._lazy_rows import LazyRows
 from sklearn_mm.storage._store import BlockStore
 from sklearn_mm.storage._stored_rows import StoredRows
 from sklearn_mm.utils._messages import abbreviate, abbreviated_repr, name_column
@@ -75,6 +77,34 @@ class MediaReader:
             else:
                 rows, failures = self._read_stored(run, items, present, filled)
         return rows, present, failures
+
+    def can_wait(self, items):
+        """Return whether a column may be read later: it holds paths and bytes, which do not change as arrays may.
+
+        What a loader brings, or a store is to keep, is read at once.
+        """
+        filled = items.cells[~missing_rows(items.cells)]
+        return (
+            self.loader is None
+            and self.store is None
+            and all(isinstance(_held(cell), (str, os.PathLike, bytes)) for cell in filled)
+        )
+
+    def read_later(self, items):
+        """Return the rows of a column as `LazyRows`, and of which items there is something."""
+        present, _ = self._filled(items)
+        return LazyRows(UnreadColumn(self, items), np.where(present, np.arange(len(present)), -1)), present
+
+    def decode_into(self, items, chosen, rows, places):
+        """Decode some items into places of an array; return (item, cause) of those that cannot be read."""
+        present = np.ones(len(items.cells), dtype=bool)
+        with self._threads(len(chosen)) as run:
+            return run(partial(self._decode_into, items, present, rows), chosen, places)
+
+    def failures(self, items):
+        """Return (item, cause) of all that cannot be read of a column."""
+        _, filled = self._filled(items)
+        return self.decode_into(items, filled, self._zeros(1), np.zeros_like(filled))
 
     def sample(self, items):
         """Return the items that stand for a column before it is read in full: all that are not missing.
@@ -281,6 +311,10 @@ class MediaReader:
         with suppress(UnreadableError):
             cell = self.decoder.plain(cell)
         return isinstance(cell, (str, os.PathLike))
+
+
+def _held(cell):
+    return held_by_record(cell) if is_record(cell) else cell
 
 
 def _line_of_loader(error):

@@ -15,6 +15,7 @@ from sklearn_mm.preprocessing.containers._columns import as_cells
 from sklearn_mm.preprocessing.media._cell_keys import hash_cells
 from sklearn_mm.preprocessing.media._decoder import MediaDecoder
 from sklearn_mm.preprocessing.media._reader import MediaReader
+from sklearn_mm.preprocessing.media._unreadable import unreadable_error, unreadable_report
 from sklearn_mm.storage._content_keys import mix_keys
 from sklearn_mm.storage._store import MEMORY, resolve_store
 from sklearn_mm.utils._validation import StrOptions, validate_parameter_constraints
@@ -46,6 +47,9 @@ class MediaTransformer(BlockTransformer):
     ----------
     decoder_type : type
         Class of the decoders.
+    reads_later : bool
+        Whether rows are decoded when they are used, as `LazyRows`: a `ModalityTransformer` asks for it where a frozen
+        encoder reads them, each once.
     unreadable_rows_ : ndarray of shape (n_unreadable,), dtype int
         Positions of the rows where something could not be read in `fit`; empty under ``on_error="raise"``.
 
@@ -121,6 +125,7 @@ class MediaTransformer(BlockTransformer):
     """
 
     decoder_type = MediaDecoder
+    reads_later = False
     root = None
     loader = None
     lists = "auto"
@@ -192,7 +197,7 @@ class MediaTransformer(BlockTransformer):
         self._check_decoder(decoder)
         return MediaReader(type(self).__name__, decoder, self.loader, self.n_jobs, resolve_store(self.memory))
 
-    def read_to_fit(self, reader: MediaReader, items: Any) -> tuple[Any, np.ndarray]:
+    def read_to_fit(self, reader: MediaReader, items: Any, later: bool = False) -> tuple[Any, np.ndarray]:
         """Read a column with what was learnt of it, and take note of that; for ``fit_read`` of subclasses.
 
         Parameters
@@ -201,15 +206,17 @@ class MediaTransformer(BlockTransformer):
             What `make_reader` returned.
         items : Items
             What `items_to_fit` returned.
+        later : bool, default=False
+            Whether the rows need not be decoded before they are used, if ``reads_later``.
 
         Returns
         -------
-        rows : ndarray of shape (n_items, ...) or StoredRows
+        rows : ndarray of shape (n_items, ...), StoredRows or LazyRows
             What was read of each item; zeros where there is nothing.
         present : ndarray of shape (n_items,), dtype bool
             Where there is something.
         """
-        rows, present, failures = reader.read(items)
+        rows, present, failures = self._read_later(reader, items) if later else reader.read(items)
         self._report(reader.decoder, failures, present, items, fitting=True)
         self._decoder = reader.decoder
         self.unreadable_rows_ = np.unique([items.row_of(item) for item, _ in failures]).astype(int)
@@ -225,7 +232,7 @@ class MediaTransformer(BlockTransformer):
 
         Returns
         -------
-        rows : ndarray of shape (n_rows, ...), StoredRows or Ragged
+        rows : ndarray of shape (n_rows, ...), StoredRows, LazyRows or Ragged
             What was read; zeros where there is nothing.
         present : ndarray of shape (n_rows,), dtype bool
             Where there is something.
@@ -235,7 +242,7 @@ class MediaTransformer(BlockTransformer):
         cells, name = as_cells(X, type(self).__name__)
         decoder = self._fitted_decoder
         items = explode_as_fitted(cells, name, self.lists, self.spec_, type(self).__name__, decoder.stack_ndim)
-        rows, present, failures = self.make_reader(decoder).read(items)
+        rows, present, failures = self._read_later(self.make_reader(decoder), items)
         self._report(decoder, failures, present, items, fitting=False)
         return items.gather(rows, present)
 
@@ -297,6 +304,12 @@ class MediaTransformer(BlockTransformer):
         if lacking:
             raise TypeError(f"{type(decoder).__name__} must have {', '.join(lacking)}: see MediaDecoder.")
 
+    def _read_later(self, reader, items):
+        """Return what `MediaReader.read` does, with `LazyRows` where ``reads_later`` and nothing is lost by it."""
+        if self.reads_later and self.on_error == "raise" and reader.can_wait(items):
+            return *reader.read_later(items), []
+        return reader.read(items)
+
     def _explode(self, cells, name):
         return explode(cells, name, self.lists, self.decoder_type.stack_ndim)
 
@@ -308,20 +321,14 @@ class MediaTransformer(BlockTransformer):
         """Raise or warn about what is unreadable; in `fit`, it must not be all that there is."""
         if not failures:
             return
-        found = f"{len(failures)} of {len(present)} {items.noun} ({items.which_rows(item for item, _ in failures)})"
-        lines = [
-            f"  {items.where(item)}: {decoder.describe(items.cells[item])}: {cause}" for item, cause in failures[:5]
-        ]
-        message = "\n".join([f"{type(self).__name__} cannot read {found}:", *lines, ""])
+        message = unreadable_report(type(self).__name__, decoder, failures, items)
         if fitting and not present.any():
             raise ValueError(
                 f"{message}These are all that are not missing, of which nothing can be learnt, whatever on_error is. "
                 f"Check the paths and root={self.root!r}."
             )
         if self.on_error == "raise":
-            raise ValueError(
-                f'{message}Fix these cells, drop these rows, or pass on_error="warn" to read them as missing.'
-            )
+            raise unreadable_error(type(self).__name__, decoder, failures, items)
         if self.on_error == "warn":
             all_of_them = "" if present.any() else f" These are all: check the paths and root={self.root!r}."
             warnings.warn(f"{message}They are read as missing.{all_of_them}", UserWarning, stacklevel=3 + fitting)
