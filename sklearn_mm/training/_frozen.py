@@ -15,14 +15,17 @@ from sklearn_mm.blocks._feature_cache import FeatureCache
 from sklearn_mm.encoders import Features
 from sklearn_mm.storage._content_keys import hash_rows
 from sklearn_mm.storage._fetch import fetch
-from sklearn_mm.training._dataset import BlockDataset
+from sklearn_mm.training._budget import batches_by_length, rows_at_once, size_of, used_lengths
+from sklearn_mm.training._dataset import BlockDataset, cuts, read_batches
 from sklearn_mm.training._token_rows import TokenRows, cut_tokens, lengths_of, n_pages, page_type
 from sklearn_mm.utils._fingerprint import digest, fingerprint
 
 __all__ = ["encode_frozen"]
 
 _IN_MEMORY = 2**30  # bytes of a block's features up to which they are held in memory where there is no store
-_AT_ONCE = 512  # rows that are encoded before they are written
+_HELD = 2**26  # bytes, about, of what is encoded before it is written
+_AT_ONCE = 512  # rows, at most, to which that also applies
+_SORTED = 2**13  # the same where they are sorted by length, of which the more there are the less is padding
 _dtypes = {}  # of features of a row, by their mark
 _unlike_others = WeakKeyDictionary()  # of encoders without fingerprint: what stands for it, and such dtypes
 
@@ -40,7 +43,8 @@ def encode_frozen(blocks, net, store=None, compute=True):
         Where features are looked for, and kept. Without one they are kept in the cache of the blocks, unless they are
         too large: then the network encodes each batch.
     compute : bool, default=True
-        Whether to encode where there is no store, even if no features of the same encoder are in the cache.
+        Whether to encode where there is no store, even if no features of the same encoder are in the cache. Without,
+        vectors of many rows are encoded all the same, because it is faster than batch by batch, but are not kept.
 
     Returns
     -------
@@ -50,12 +54,14 @@ def encode_frozen(blocks, net, store=None, compute=True):
     network, features = net.module_, {}
     network.eval()
     for name in blocks:
-        can_be_found = store is not None or name in blocks.features or len(blocks.cache)
-        if network.encoders[name].frozen_part is not None and (compute or can_be_found):
-            block = _FrozenBlock(blocks, name, net)
+        encoder = network.encoders[name]
+        can_be_found = compute or store is not None or name in blocks.features or len(blocks.cache)
+        in_passing = encoder.frozen and not network.reads_tokens(name) and len(blocks) > net.batch_size
+        if encoder.frozen_part is not None and (can_be_found or in_passing):
+            block = _FrozenBlock(blocks, name, net, not can_be_found)
             mark, encoded = blocks.features.get(name, (None, None))
             if mark != block.mark:
-                encoded = block.encode(store, compute)
+                encoded = block.encode(store, compute or not can_be_found)
             if encoded is not None:
                 features[name] = block.mark, encoded
     return blocks.with_features(features)
@@ -72,9 +78,11 @@ class _FrozenBlock:
         Which one.
     net : MultimodalNet
         Whose network encodes it.
+    in_passing : bool, default=False
+        Whether features are neither looked for nor kept, which spares the fingerprint of the encoder.
     """
 
-    def __init__(self, blocks, name, net):
+    def __init__(self, blocks, name, net, in_passing=False):
         self.array = blocks[name]
         self.items = self.array.items if isinstance(self.array, Ragged) else self.array
         self.spec = blocks.specs[name]
@@ -86,7 +94,7 @@ class _FrozenBlock:
             self.spec, name="", columns=(), encoder="auto", augment=None, group=None, pool=None, reading=None
         )
         self._spec = digest(spec)
-        self._fingerprint = None if self._spec is None else fingerprint(self.encoder.frozen_part)
+        self._fingerprint = None if in_passing or self._spec is None else fingerprint(self.encoder.frozen_part)
         self._cache = FeatureCache() if self._fingerprint is None else blocks.cache  # of others none is found again
         self._stand_in, self._dtypes = self._fingerprint, _dtypes
         if self._fingerprint is None:
@@ -121,7 +129,7 @@ class _FrozenBlock:
             if n_bytes > most:
                 return None
             self._cache.make_room(self.settings, n_bytes, most)
-        keep = self._keeper(store)
+        keep = self._keeper(store, self._at_once(dtype))
         keys = hash_rows(self.items)[filled] if are_lists or self._keys is None else self._keys[filled]
         if self._is_ragged:
             return self._fetch_tokens(keep, keys, filled, dtype)
@@ -132,17 +140,17 @@ class _FrozenBlock:
     def _is_ragged(self):
         return self.reads_tokens and self.spec.padded
 
-    def _keeper(self, store):
+    def _keeper(self, store, at_once):
         """Return a function of a dtype, keys and what makes rows, which returns these by their keys, and keeps them."""
         if store is None:
-            return partial(self._cache.fetch, self.settings, at_once=_AT_ONCE)
+            return partial(self._cache.fetch, self.settings, at_once=at_once)
 
         def keep(dtype, keys, make):
             def make_all(places):
                 every = np.ones(len(places), dtype=bool)
                 return make(places), every, every
 
-            return fetch(store, "features", self.settings, dtype, (), keys, make_all, at_once=_AT_ONCE)
+            return fetch(store, "features", self.settings, dtype, (), keys, make_all, at_once=at_once)
 
         return keep
 
@@ -150,9 +158,20 @@ class _FrozenBlock:
         """Return the dtype of what is made of a row, padding included: the first tells; None if there is no row."""
         if self.encoder.frozen and not self.reads_tokens:
             return np.dtype([("pooled", "<f4", (self.encoder.out_features,))])
+
+        def note(batch):
+            tensors = self._tensors(batch)
+            self._dtypes[self.mark] = np.dtype([(name, "<f4", tuple(t.shape[1:])) for name, t in tensors.items()])
+            return torch.empty(1)
+
         if self.mark not in self._dtypes and len(filled):
-            self._map(self.items[filled[:1]])
+            self.net.map(note, self._dataset(self.items[filled[:1]]))
         return self._dtypes.get(self.mark)
+
+    def _at_once(self, dtype):
+        """Return how many rows to encode before they are written."""
+        most = _SORTED if self._is_trimmed else _AT_ONCE
+        return int(np.clip(_HELD * len(self.items) // max(1, self._n_bytes(dtype)), 1, most))
 
     def _n_bytes(self, dtype):
         """Return about how many bytes the features of all rows take: tokens are as many as ids, or all."""
@@ -177,9 +196,13 @@ class _FrozenBlock:
         paged = page_type(self.encoder.token_features)
 
         def encode(places):
-            records = self._compute(filled[places], dtype)
-            lengths = lengths_of(records["mask"])
-            return _pooled_of(records), lengths, cut_tokens(records["tokens"], records["mask"], lengths, paged)
+            pooled, lengths = np.empty(len(places), dtype=[dtype.descr[0]]), np.empty(len(places), dtype=np.int32)
+            order, pages = [], []
+            for some, (vectors, tokens, mask) in self._encoded(filled[places]):
+                pooled["pooled"][some], lengths[some] = vectors, lengths_of(mask)
+                order.append(some)
+                pages.append(cut_tokens(tokens, mask, lengths[some], paged))
+            return pooled, lengths, Ragged.concatenate(pages)[np.argsort(np.concatenate(order))]
 
         def make(places):
             pooled, lengths, pages = encode(places)
@@ -205,24 +228,41 @@ class _FrozenBlock:
 
     def _compute(self, rows, dtype):
         """Return the features of some items, as records."""
-        numbers = np.empty((len(rows), dtype.itemsize // 4), dtype=np.float32)
-        for start in range(0, len(rows), _AT_ONCE):
-            numbers[start : start + _AT_ONCE] = self._map(self.items[rows[start : start + _AT_ONCE]])
-        return numbers.view(dtype)[:, 0]
+        records = np.zeros(len(rows), dtype=dtype)
+        for places, parts in self._encoded(rows):
+            for name, part in zip(dtype.names, parts, strict=True):
+                records[name][:, : part.shape[1]][places] = part  # beyond the longest of a batch there is nothing
+        return records
 
-    def _map(self, items):
-        return self.net.map(self._read, BlockDataset(Blocks({self.name: items}, {self.name: self.spec})))
+    def _encoded(self, rows):
+        """Yield places in ``rows`` that were computed together, and their features, as a tuple of arrays."""
+        device = torch.device(self.net.device)
+        if self._is_trimmed:
+            groups = batches_by_length(used_lengths(self.items[rows]), device)
+        else:
+            most = rows_at_once(size_of(self.items), device, are_tokens=self.spec.padded)
+            groups = [np.arange(len(rows))[span] for span in cuts(len(rows), most)]
+        are_read = not isinstance(self.items, np.ndarray)
+        dataset = self._dataset(self.items, trim=[self.name] if self._is_trimmed else ())
+        batches = read_batches(dataset, [rows[group] for group in groups], device, ahead=are_read)
+        mapped = self.net.map_each(lambda batch: tuple(self._tensors(batch).values()), batches)
+        return zip(groups, mapped, strict=True)
 
-    def _read(self, batch):
-        """Return the features of a batch side by side, (batch, n_numbers), and note their dtype."""
+    @property
+    def _is_trimmed(self):
+        """Whether rows are padded ids that may be cut to their length."""
+        return self.spec.padded and not self.encoder.fixed_length
+
+    def _dataset(self, items, trim=()):
+        return BlockDataset(Blocks({self.name: items}, {self.name: self.spec}), trim=trim)
+
+    def _tensors(self, batch):
+        """Return what the frozen part makes of a batch, by name."""
         x = self.encoder.prepare(batch["blocks"][self.name])
         if self.encoder.partly_frozen:
-            tensors = self.encoder.frozen_part(x)
-        else:
-            features = Features(*self.encoder(x))
-            tensors = features._asdict() if self.reads_tokens else {"pooled": features.pooled}
-        self._dtypes[self.mark] = np.dtype([(name, "<f4", tuple(part.shape[1:])) for name, part in tensors.items()])
-        return torch.cat([part.flatten(1).float() for part in tensors.values()], 1)
+            return self.encoder.frozen_part(x)
+        features = Features(*self.encoder(x))
+        return features._asdict() if self.reads_tokens else {"pooled": features.pooled}
 
 
 def _pooled_of(records):

@@ -52,6 +52,8 @@ class MultimodalNet(NeuralNet):
     step stays that of the whole batch. ``precision`` is a torch dtype, ``time_limit`` a `TimeLimit` or None.
     """
 
+    n_parts = 1  # of batches that are made for frozen encoders; more where a device's memory does not suffice
+
     def __init__(
         self,
         module,
@@ -174,17 +176,40 @@ class MultimodalNet(NeuralNet):
         self.module_.eval()
 
         def outputs(batch):
-            with autocast(self.precision, self.device):
-                return [
-                    _on_cpu(_at_least_float32(function(to_tensor(part.data, device=self.device))))
-                    for part in batch.parts(self.batch_size)
-                ]
+            return [self._mapped(function, part) for part in batch.parts(self.batch_size)]
 
-        with torch.inference_mode():
-            batches = BatchIterator(dataset, self.batch_size, device=self.device)
-            parts = [part for batch in batches for part in self._in_memory(outputs, batch)]
-        joined = parts[0] if len(parts) == 1 else _joined_rows(parts)
+        batches = BatchIterator(dataset, self.batch_size, device=self.device)
+        joined = _joined_rows([part for batch in batches for part in self._in_memory(outputs, batch)])
         return tuple(part.numpy() for part in joined) if isinstance(joined, tuple) else joined.numpy()
+
+    def map_each(self, function, batches):
+        """Yield ``function(batch)``, a tuple of tensors of as many rows, of batches of any size, as arrays.
+
+        Where memory does not suffice, this and all that follow are computed in twice as many parts.
+        """
+        self.module_.eval()
+        for batch in batches:
+            yield tuple(part.numpy() for part in self._mapped_in_parts(function, batch))
+
+    def _mapped_in_parts(self, function, batch):
+        while True:
+            size = -(-len(batch) // self.n_parts)
+            try:
+                return _joined_rows([self._mapped(function, part) for part in batch.parts(size)])
+            except torch.cuda.OutOfMemoryError:
+                if size == 1:
+                    raise
+            self.n_parts *= 2
+            torch.cuda.empty_cache()
+            warnings.warn(
+                f"The memory of {self.device} does not suffice for what a frozen encoder makes of {size} rows; going "
+                "on with half as many at once.",
+                stacklevel=2,
+            )
+
+    def _mapped(self, function, batch):
+        with torch.inference_mode(), autocast(self.precision, self.device):
+            return _on_cpu(_at_least_float32(function(to_tensor(batch.data, device=self.device))))
 
     def __getstate__(self):
         # skorch writes modules as bytes, which know nothing of what else is pickled; `module` is `module_` once more
@@ -399,6 +424,8 @@ def _joined(steps):
 
 
 def _joined_rows(parts):
+    if len(parts) == 1:
+        return parts[0]
     if isinstance(parts[0], tuple):
         return tuple(map(_joined_rows, zip(*parts, strict=True)))
     return torch.cat([part.detach() for part in parts])

@@ -1,4 +1,4 @@
-"""Batches on their way to a GPU."""
+"""Batches that are read while others are computed with."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -6,9 +6,10 @@ __all__ = ["prefetched"]
 
 
 def prefetched(read, rows_of_batches, device):
-    """Yield batches on a GPU; while it computes with one, a thread reads the next into page-locked memory.
+    """Yield batches; while one is computed with, a thread reads the next.
 
-    From there, a copy to the GPU is queued behind what it still has to do, and nobody waits for it.
+    On their way to a GPU they are read into page-locked memory. From there, a copy is queued behind what the GPU still
+    has to do, and nobody waits for it.
 
     Parameters
     ----------
@@ -17,20 +18,23 @@ def prefetched(read, rows_of_batches, device):
     rows_of_batches : list
         The rows of each batch.
     device : torch.device
-        A CUDA device.
+        A CUDA device, or the CPU.
     """
+    to_gpu = device.type == "cuda"
 
-    def read_locked(rows):
+    def read_one(rows):
         batch = read(rows)
-        batch.data = _each(batch.data, lambda tensor: tensor.pin_memory())
+        if to_gpu:
+            batch.data = _each(batch.data, lambda tensor: tensor.pin_memory())
         return batch
 
     with ThreadPoolExecutor(1) as thread:
-        coming = [thread.submit(read_locked, rows) for rows in rows_of_batches[:1]]
+        coming = [thread.submit(read_one, rows) for rows in rows_of_batches[:1]]
         for place in range(len(rows_of_batches)):
             batch = coming.pop().result()
-            coming += [thread.submit(read_locked, rows) for rows in rows_of_batches[place + 1 : place + 2]]
-            batch.data = _each(batch.data, lambda tensor: tensor.to(device, non_blocking=True))
+            coming += [thread.submit(read_one, rows) for rows in rows_of_batches[place + 1 : place + 2]]
+            if to_gpu:
+                batch.data = _each(batch.data, lambda tensor: tensor.to(device, non_blocking=True))
             yield batch
 
 

@@ -1,7 +1,6 @@
 """What tells one torch module, or function, from another that may compute something else."""
 
 import copy
-import operator
 import pickle
 import types
 from weakref import WeakKeyDictionary
@@ -10,6 +9,7 @@ import torch
 import torch.nn as nn
 from joblib.hashing import NumpyHasher
 from torch.nn.modules import module as _global
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from sklearn_mm.utils._code import code_of_class, code_of_function, code_of_module
 from sklearn_mm.utils._component import Component
@@ -18,7 +18,7 @@ from sklearn_mm.utils._tensors import module_tensors
 
 __all__ = ["copy_module", "digest", "fingerprint", "fingerprint_function", "mark_function"]
 
-_known = WeakKeyDictionary()  # of modules that were asked for before: tensors, their versions, and the tensors' hashes
+_known = WeakTensorKeyDictionary()  # of tensors: version and hash
 _owners = WeakKeyDictionary()  # of functions, as they were when they were first seen: tensors' hashes, fingerprint
 _SAYS_NOTHING = {"training", "_modules", "_parameters", "_buffers"}
 _OF_ALL = {name for name, value in vars(nn.Module()).items() if isinstance(value, dict | set)}  # hooks and the like
@@ -39,8 +39,8 @@ def fingerprint(module, anew=False):
     """Return a string that is the same for modules that compute the same in ``eval`` mode, in any process.
 
     All tensors count, all attributes, and code: of a library its version, and of what a user wrote each function that
-    the classes have and use, with what these close over. Tensors are looked at again when one has been replaced or
-    written to, all else each time.
+    the classes have and use, with what these close over. A tensor is looked at again when it has been written to,
+    whichever module has it by then, and all else each time.
 
     Parameters
     ----------
@@ -56,7 +56,9 @@ def fingerprint(module, anew=False):
     """
     if _global._global_forward_hooks or _global._global_forward_pre_hooks:
         return None
-    return digest((_hashes(module, anew), [_state(part) for part in module.modules()]))
+    named = [*module.named_parameters(), *module.named_buffers()]
+    hashes = [(name, _hash(tensor, anew)) for name, tensor in named]
+    return digest((hashes, [_state(part) for part in module.modules()]))
 
 
 def fingerprint_function(function):
@@ -79,7 +81,7 @@ def mark_function(function):
 
 def _fingerprint_once(thing):
     """Return the fingerprint of a function or of an object that has some, as it was when it was first seen."""
-    hashes = _hashes(thing) if isinstance(thing, nn.Module) else None
+    hashes = [*map(_hash, module_tensors(thing))] if isinstance(thing, nn.Module) else None
     try:
         if thing in _owners and _owners[thing][0] == hashes:
             return _owners[thing][1]
@@ -93,26 +95,20 @@ def _fingerprint_once(thing):
 def copy_module(module):
     """Return a deep copy, whose tensors' hashes are known if those of ``module`` are."""
     other = copy.deepcopy(module)
-    if module in _known:
-        tensors = module_tensors(other)
-        _known[other] = tensors, _versions(tensors), _hashes(module)
+    for tensor, of_copy in zip(module_tensors(module), module_tensors(other), strict=True):
+        version, tensor_hash = _known.get(tensor, (None, None))
+        if version is not None and version == _version(tensor):
+            _known[of_copy] = _version(of_copy), tensor_hash
     return other
 
 
-def _hashes(module, anew=False):
-    """Return the hashes of all tensors of a module, by name."""
-    tensors = module_tensors(module)
-    versions = _versions(tensors)
-    before, versions_before, hashes = _known.get(module, (None, None, None))
-    if anew or None in versions or versions != versions_before or any(map(operator.is_not, tensors, before)):
-        named = [*module.named_parameters(), *module.named_buffers()]
-        hashes = [(name, digest(tensor)) for name, tensor in named]
-        _known[module] = tensors, versions, hashes
-    return hashes
-
-
-def _versions(tensors):
-    return list(map(_version, tensors))
+def _hash(tensor, anew=False):
+    """Return the hash of a tensor, which is remembered for as long as nothing is written to it."""
+    version, tensor_hash = _known.get(tensor, (None, None))
+    if anew or version is None or version != _version(tensor):
+        tensor_hash = digest(tensor)
+        _known[tensor] = _version(tensor), tensor_hash
+    return tensor_hash
 
 
 def _version(tensor):

@@ -20,13 +20,16 @@ def share(module):
     Parameters
     ----------
     module : torch.nn.Module
-        The module; it stays as it is.
+        The module; it stays as it is. One that came from here, and was not written to, is returned as it is.
 
     Returns
     -------
     shared : torch.nn.Module
         A copy. Where the module has no fingerprint, nobody else gets it.
     """
+    found = find_shared(module)  # all values are compared, which is faster than to hash them
+    if found is not None:
+        return found
     key = _key(module, anew=True)
     return _find(key, module) or _keep(key, copy_module(module).eval())
 
