@@ -53,8 +53,8 @@ def rows_at_once(size, device, are_tokens):
 
 def used_lengths(ids):
     """Return up to where there are ids in each row of padded ones (n_rows, length), at least 1."""
-    ids = np.asarray(ids)
-    return np.maximum(1, ids.shape[1] - (ids[:, ::-1] != 0).argmax(1) * (ids != 0).any(1))
+    is_id = np.asarray(ids) != 0
+    return np.where(is_id.any(1), is_id.shape[1] - is_id[:, ::-1].argmax(1), 1)
 
 
 def size_of(rows):

@@ -16,7 +16,7 @@ from sklearn_mm.encoders import Features
 from sklearn_mm.storage._content_keys import hash_rows
 from sklearn_mm.storage._fetch import fetch
 from sklearn_mm.training._budget import batches_by_length, rows_at_once, size_of, used_lengths
-from sklearn_mm.training._dataset import BlockDataset, cuts, read_batches
+from sklearn_mm.training._dataset import BlockDataset, read_batches
 from sklearn_mm.training._token_rows import TokenRows, cut_tokens, lengths_of, n_pages, page_type
 from sklearn_mm.utils._fingerprint import digest, fingerprint
 
@@ -241,7 +241,7 @@ class _FrozenBlock:
             groups = batches_by_length(used_lengths(self.items[rows]), device)
         else:
             most = rows_at_once(size_of(self.items), device, are_tokens=self.spec.padded)
-            groups = [np.arange(len(rows))[span] for span in cuts(len(rows), most)]
+            groups = np.split(np.arange(len(rows)), range(most, len(rows), most))
         are_read = not isinstance(self.items, np.ndarray)
         dataset = self._dataset(self.items, trim=[self.name] if self._is_trimmed else ())
         batches = read_batches(dataset, [rows[group] for group in groups], device, ahead=are_read)

@@ -75,6 +75,23 @@ class Scaled(nn.Module):
         return x * self.factor
 
 
+def test_tensors_are_hashed_once_whichever_module_has_them(monkeypatch):
+    module = make()
+    fingerprint(module)
+    hashed = []
+    monkeypatch.setattr(
+        "sklearn_mm.utils._fingerprint.digest",
+        lambda thing: hashed.append(thing) if isinstance(thing, torch.Tensor) else digest(thing),
+    )
+    for other in (nn.Sequential(*module), nn.Sequential(module, nn.ReLU()), copy_module(module)):
+        fingerprint(other)
+    assert not hashed
+    with torch.no_grad():
+        module[0].weight.mul_(2)
+    fingerprint(nn.Sequential(*module))
+    assert [tensor is module[0].weight for tensor in hashed] == [True]
+
+
 def test_attributes_count_also_tensors_that_are_no_buffers():
     changed = Scaled(2)
     changed.held[1]["a"][0] = 1

@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn as nn
 
+from sklearn_mm.utils import _fingerprint
 from sklearn_mm.utils._held_module import HeldModule, hold
 from sklearn_mm.utils._shared_module import convert, find_shared, is_shared, share
 
@@ -69,6 +70,24 @@ def test_a_module_that_is_changed_has_another_copy(through):
     assert find_shared(module) is None
     assert share(module) is not shared
     assert torch.equal(share(module)(torch.ones(3)), module(torch.ones(3)))
+
+
+def test_what_is_shared_is_returned_as_it_is_and_hashed_once(monkeypatch):
+    module = Scale(seed=3)
+    shared, hashed = share(module), []
+    digest = _fingerprint.digest
+    monkeypatch.setattr(
+        _fingerprint,
+        "digest",
+        lambda thing: (hashed.append(thing) if isinstance(thing, torch.Tensor) else None, digest(thing))[1],
+    )
+    assert share(shared) is share(module) is shared
+    assert not hashed
+    with torch.no_grad():
+        shared.weight.mul_(2)
+    other = share(shared)
+    assert other is not shared
+    torch.testing.assert_close(other.weight, shared.weight)
 
 
 def test_nobody_else_gets_what_has_no_fingerprint():
