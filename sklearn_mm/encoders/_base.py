@@ -48,7 +48,8 @@ class Encoder(Component):
     frozen_part : torch.nn.Module or None
         What training leaves as it is, of an encoder that was built: the encoder if it is frozen. One that is partly
         frozen has a module here that maps prepared tensors to a dict of tensors, rows first, which are computed once
-        per row, and a method ``rest(tensors)`` that maps these to `Features`; ``forward`` is one after the other.
+        per row, and a method ``rest(tensors)`` that maps these to `Features`; ``forward`` is one after the other. Where
+        it says ``gives_tokens``, these are ``pooled``, ``tokens`` and ``mask`` of padded rows, kept without padding.
     reading : dict
         How it wants its block read (preprocessing): parameters of the transformer of its modality, such as
         ``{"size": 224, "mean": (0.5, 0.5, 0.5)}``. An Input sets them where the user has set nothing else.
@@ -75,6 +76,11 @@ class Encoder(Component):
     @property
     def frozen_part(self) -> nn.Module | None:
         return self if self.frozen else None
+
+    @property
+    def frozen_modules(self) -> list[nn.Module]:
+        """Modules that training leaves as they are, and that need be neither averaged nor copied."""
+        return [] if self.frozen_part is None else [self.frozen_part]
 
     @property
     def partly_frozen(self) -> bool:

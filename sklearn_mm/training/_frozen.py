@@ -90,6 +90,8 @@ class _FrozenBlock:
         self.net = net
         self.encoder = net.module_.encoders[name]
         self.reads_tokens = self.encoder.frozen and net.module_.reads_tokens(name)
+        gives_tokens = getattr(self.encoder.frozen_part, "gives_tokens", False) and self.items is self.array
+        self.keeps_tokens = self.reads_tokens or gives_tokens
         spec = replace(
             self.spec, name="", columns=(), encoder="auto", augment=None, group=None, pool=None, reading=None
         )
@@ -138,7 +140,7 @@ class _FrozenBlock:
 
     @property
     def _is_ragged(self):
-        return self.reads_tokens and self.spec.padded
+        return self.keeps_tokens and self.spec.padded
 
     def _keeper(self, store, at_once):
         """Return a function of a dtype, keys and what makes rows, which returns these by their keys, and keeps them."""
@@ -193,7 +195,7 @@ class _FrozenBlock:
 
     def _fetch_tokens(self, keep, keys, filled, dtype):
         """Return the features of all rows, as `TokenRows`."""
-        paged = page_type(self.encoder.token_features)
+        paged = page_type(dtype["tokens"].shape[-1])
 
         def encode(places):
             pooled, lengths = np.empty(len(places), dtype=[dtype.descr[0]]), np.empty(len(places), dtype=np.int32)

@@ -31,5 +31,4 @@ def trained_state(network):
 
 
 def _frozen_parts(network):
-    parts = {module.frozen_part for module in network.modules() if isinstance(module, Encoder)}
-    return parts - {None}
+    return {part for module in network.modules() if isinstance(module, Encoder) for part in module.frozen_modules}

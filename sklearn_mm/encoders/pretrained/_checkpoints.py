@@ -32,10 +32,13 @@ class Checkpoint:
         Of a hub name.
     trust_remote_code : bool, default=False
         Whether to run code that comes with the network.
+    fetch : bool, default=True
+        Whether a hub name may be fetched.
     """
 
-    def __init__(self, model, revision=None, trust_remote_code=False):
-        self.folder = find_folder(model, revision=revision)
+    def __init__(self, model, revision=None, trust_remote_code=False, fetch=True):
+        self.folder = find_folder(model, revision=revision, fetch=fetch)
+        self.revision = revision
         self.trust_remote_code = trust_remote_code
         self.config = read_object(model_folder(self.folder) / "config.json")
 

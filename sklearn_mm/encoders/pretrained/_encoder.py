@@ -19,6 +19,7 @@ from sklearn_mm.encoders.pretrained._layer_groups import layer_groups
 from sklearn_mm.encoders.pretrained._layer_stack import cut_once, find_stack, tapped_once
 from sklearn_mm.encoders.pretrained._lora import with_adapters
 from sklearn_mm.encoders.pretrained._parts import Backbone, PartAbove, PartBelow, WholeBelow, encoded_of
+from sklearn_mm.encoders.pretrained._references import Source
 from sklearn_mm.encoders.pretrained._token_pooling import TokenPooling
 from sklearn_mm.encoders.pretrained._towers import ModuleArguments, Tower
 from sklearn_mm.utils._fingerprint import copy_module
@@ -218,6 +219,13 @@ class PretrainedEncoder(Encoder):
         """What training leaves as it is: the whole, the layers below those that are trained, or all but the pooling."""
         return self if self.frozen else self._modules.get("below")
 
+    @property
+    def frozen_modules(self) -> list[nn.Module]:
+        """The parts that training leaves as they are, those beside adapters among them."""
+        if self.trainable != "lora" or "whole" not in self._modules:
+            return super().frozen_modules
+        return [module for module in self.whole.layers.modules() if _is_frozen_leaf(module)]
+
     def build(self, spec: BlockSpec) -> Self:
         self.kind = spec.kind
         self._check_together()
@@ -243,11 +251,25 @@ class PretrainedEncoder(Encoder):
             if self.trainable != "none":
                 copied = with_adapters(layers, self.lora_rank) if self.trainable == "lora" else copy_module(layers)
                 backbone.layers = self._trained(copied)
+        if self.weights == "reference":
+            self._refer()
         if self.frozen:
             self.requires_grad_(False)
         elif self.trainable in ("last", "all"):
             self._leave_out_unused(example)
         return self.train(self.training)
+
+    def _refer(self):
+        """Let pickles refer to the weights of the checkpoint."""
+        if not self._is_checkpoint:
+            raise ValueError(
+                f'PretrainedEncoder(weights="reference"): {self._name} came as a module, and from nowhere that a '
+                'pickle could refer to. Give the folder or name it was loaded from, or weights="embed".'
+            )
+        source = Source.of(self._checkpoint, self.model, self.kind)
+        for part in self.modules():
+            if isinstance(part, Backbone | PartBelow):
+                part.source = source
 
     def _leave_out_unused(self, example):
         """Do not train what says nothing of rows, such as what stands in for hidden tokens."""
@@ -419,6 +441,10 @@ class PretrainedEncoder(Encoder):
 for _name, _short in SHORT_NAMES.items():  # only a name is looked up here; a model is fetched where one is used
     for _kind in _short.kinds:
         register_encoder(_kind, _name, partial(PretrainedEncoder, _name))
+
+
+def _is_frozen_leaf(module):
+    return not any(module.children()) and not any(weight.requires_grad for weight in module.parameters())
 
 
 def _example_rows(spec):

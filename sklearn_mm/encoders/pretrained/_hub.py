@@ -39,7 +39,7 @@ _PICKLES = ["pytorch_model.bin", "pytorch_model-*.bin", "*/pytorch_model.bin"]
 _OTHER_FORMATS = ["onnx/*", "openvino/*", "coreml/*"]
 
 
-def find_folder(model: str | os.PathLike, *, revision: str | None = None) -> Path:
+def find_folder(model: str | os.PathLike, *, revision: str | None = None, fetch: bool = True) -> Path:
     """Return the local folder of a pretrained model: its own, or one in the cache of the Hugging Face hub.
 
     Nothing is requested for a folder that exists, nor for a model that the cache has. Else the hub's client downloads
@@ -51,6 +51,8 @@ def find_folder(model: str | os.PathLike, *, revision: str | None = None) -> Pat
         A folder; or a name on the hub, as "org/name"; or one of the short names in `SHORT_NAMES`.
     revision : str, default=None
         Branch, tag or commit on the hub; None is the main branch, as the cache has it.
+    fetch : bool, default=True
+        Whether to download what the cache does not have; else that is an error.
 
     Returns
     -------
@@ -70,13 +72,13 @@ def find_folder(model: str | os.PathLike, *, revision: str | None = None) -> Pat
             f"Face hub ('org/name'), or one of {', '.join(SHORT_NAMES)}."
         )
     if model in SHORT_NAMES:
-        return _snapshot(SHORT_NAMES[model].hub_name, revision)
+        return _snapshot(SHORT_NAMES[model].hub_name, revision, fetch)
     if "/" not in model and (hint := did_you_mean(model, SHORT_NAMES)):
         raise ValueError(
             f"{model!r} is neither a folder nor a short name.{hint} Short names: {', '.join(SHORT_NAMES)}. Any other "
             "model of the Hugging Face hub is called by its full name, 'org/name'."
         )
-    return _snapshot(model, revision)
+    return _snapshot(model, revision, fetch)
 
 
 def _nearest(path):
@@ -90,7 +92,7 @@ def _nearest(path):
     return f"{did_you_mean(wanted, names)} {str(there)!r} {folders}."
 
 
-def _snapshot(name, revision):
+def _snapshot(name, revision, fetch):
     """Return the folder in the hub's cache, downloading what it lacks."""
     import_extra("huggingface_hub", "pretrained", f"The pretrained model {name!r}, which is no local folder,")
     from huggingface_hub import constants
@@ -102,6 +104,8 @@ def _snapshot(name, revision):
             return folder
     except (OSError, ValueError):  # not in the cache, or not as a whole
         pass
+    if not fetch:
+        raise FileNotFoundError(f"the cache {constants.HF_HUB_CACHE!r} does not have {name!r}.")
     try:
         folder = _fetch(name, revision)
     except (OSError, ValueError, RuntimeError, HTTPError) as error:

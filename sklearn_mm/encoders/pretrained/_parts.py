@@ -7,12 +7,26 @@ import torch.nn.functional as F
 from sklearn_mm.encoders._places import places
 from sklearn_mm.encoders._shared_layers import SharedLayersMixin
 from sklearn_mm.encoders.pretrained._layer_stack import Reached, resume, states_of
+from sklearn_mm.encoders.pretrained._references import ReferencedLayers
 from sklearn_mm.encoders.pretrained._towers import Encoded
 
 __all__ = ["Backbone", "PartAbove", "PartBelow", "WholeBelow", "encoded_of"]
 
 
-class Backbone(SharedLayersMixin, nn.Module):
+class _Layers(SharedLayersMixin, nn.Module):
+    """What has ``layers``; their pickles refer to those of a checkpoint if there is a ``source``."""
+
+    source = None
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        if self.source is None:
+            return state
+        modules = {name: module for name, module in self._modules.items() if name != "layers"}
+        return {**state, "_modules": modules, "layers": ReferencedLayers(self.layers, self.source)}
+
+
+class Backbone(_Layers):
     """Map prepared tensors of a block to what a network says of them, `Encoded`.
 
     Parameters
@@ -53,7 +67,8 @@ class _Below(nn.Module):
     Parameters
     ----------
     padded : bool
-        Whether rows are padded ids: then what is made of a row is its ``tokens``, and which of them are there.
+        Whether rows are padded ids: then what is made of a row is its ``tokens``, and which of them are there, beside a
+        ``pooled`` that says nothing.
     """
 
     def __init__(self, padded):
@@ -66,7 +81,7 @@ class _Below(nn.Module):
         return self
 
 
-class PartBelow(SharedLayersMixin, _Below):
+class PartBelow(_Layers, _Below):
     """Map prepared tensors to what goes into the first layer that is trained.
 
     Parameters
@@ -99,7 +114,7 @@ class PartBelow(SharedLayersMixin, _Below):
             return {"values": hidden}
         ids = F.pad(x, (0, hidden.shape[1] - x.shape[1])).unsqueeze(2)
         tokens = torch.cat([hidden, ids.to(hidden.dtype)], 2)  # ids below 2**24 are whole numbers in float32
-        return {"pooled": tokens.new_zeros(len(x), 0), "tokens": tokens, "mask": mask}
+        return {"pooled": tokens.new_zeros(len(x), 1), "tokens": tokens, "mask": mask}
 
 
 class WholeBelow(_Below):
@@ -124,7 +139,7 @@ class WholeBelow(_Below):
             tokens, mask, _ = self.backbone(x)
         if not self.gives_tokens:
             return {"values": tokens}
-        return {"pooled": tokens.new_zeros(len(x), 0), "tokens": tokens, "mask": mask}
+        return {"pooled": tokens.new_zeros(len(x), 1), "tokens": tokens, "mask": mask}
 
 
 def encoded_of(tensors):

@@ -1,7 +1,9 @@
 """PretrainedEncoder over every sort of checkpoint: the shared checks of encoders, and what is trained."""
 
 import copy
+import json
 import pickle
+import shutil
 
 import numpy as np
 import pytest
@@ -250,3 +252,51 @@ def test_functions_cannot_be_trained():
     encoder = PretrainedEncoder(len, trainable="all")
     with pytest.raises(ValueError, match="a function of cells cannot be trained"):
         encoder.build(BlockSpec(kind="text", shape=(3,)))
+
+
+REFERRING = [{}, {"trainable": "last", "n_layers": 1}, {"pooling": "attention"}, {"layers": 1}, {"trainable": "lora"}]
+
+
+@pytest.mark.parametrize("settings", REFERRING, ids=lambda settings: "-".join(map(str, settings.values())) or "frozen")
+@pytest.mark.parametrize(("kind", "name"), [("text", "sentence_bert"), ("image", "clip")])
+def test_pickles_may_refer_to_weights(settings, kind, name, tiny_model, tmp_path):
+    rows = rows_of(kind)
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_model(name), folder)
+    encoder = built(folder, kind, weights="reference", **settings)
+    expected = features(encoder, rows)
+    n_bytes = len(pickle.dumps(encoder))
+    assert n_bytes < len(pickle.dumps(built(folder, kind, **settings))) - 5_000
+    dumped = pickle.dumps(encoder)
+    for again in (pickle.loads(dumped), copy.deepcopy(encoder)):
+        for part, other in zip(expected, features(again, rows), strict=True):
+            torch.testing.assert_close(other, part)
+
+    moved = folder.rename(tmp_path / "moved")
+    without = pickle.loads(dumped)
+    again = pickle.loads(pickle.dumps(without))
+    with pytest.raises(
+        FileNotFoundError, match=r"pickled with weights=\"reference\": those of '.*model' .*There is no folder"
+    ):
+        features(again, rows)
+    moved.rename(folder)
+    for part, other in zip(expected, features(pickle.loads(pickle.dumps(again)), rows), strict=True):
+        torch.testing.assert_close(other, part)
+
+
+def test_weights_that_have_changed_are_not_taken_for_those_referred_to(tiny_model, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_model("bert"), folder)
+    dumped = pickle.dumps(built(folder, "text", weights="reference"))
+    shutil.rmtree(folder)
+    shutil.copytree(tiny_model("sentence_bert"), folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "hidden_act": "relu"}))
+    with pytest.raises(FileNotFoundError, match="is another one: its hash is"):
+        features(pickle.loads(dumped), rows_of("text"))
+
+
+def test_modules_of_ones_own_cannot_be_referred_to():
+    encoder = PretrainedEncoder(nn.Conv2d(3, 4, 4), weights="reference")
+    with pytest.raises(ValueError, match="Conv2d came as a module"):
+        resolve_encoder(encoder, "image").build(SPECS["image"])
