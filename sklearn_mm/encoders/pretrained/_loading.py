@@ -135,7 +135,7 @@ def _load(folder, files, config, trust_remote_code):
             "Get the model as safetensors from whoever made it.",
         ) from error
     except (*_FAILURES, StrictDataclassError) as error:
-        raise CheckpointError(folder, f"{_first_line(error)}") from error
+        raise CheckpointError(folder, f"transformers ends in {_first_line(error)}") from error
     has_both = all(isinstance(getattr(model, half, None), torch.nn.Module) for half in ("encoder", "decoder"))
     encoder = model.get_encoder() if has_both else model
     _check_report(folder, config, model, encoder, report)
