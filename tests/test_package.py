@@ -193,8 +193,8 @@ CORE_ONLY = """
 import importlib.machinery
 import sys
 OPTIONAL = {
-    "hypothesis", "matplotlib", "polars", "pyarrow", "pytest", "rich", "spacy", "stop_words", "torchvision",
-    "transformers",
+    "huggingface_hub", "hypothesis", "matplotlib", "peft", "polars", "pyarrow", "pytest", "rich", "safetensors",
+    "spacy", "stop_words", "torchvision", "transformers",
 }
 
 class Refuse:  # can be found, as torch does with some, but not imported
@@ -263,7 +263,8 @@ def test_import_has_no_side_effect():
         "before = state()\n"
         "import sklearn_mm\n"
         "assert state() == before\n"
-        "loaded = {'matplotlib', 'polars', 'spacy', 'stop_words', 'transformers', 'torchvision'} & set(sys.modules)\n"
+        "loaded = {'huggingface_hub', 'matplotlib', 'peft', 'polars', 'safetensors', 'spacy', 'stop_words',\n"
+        "          'transformers', 'torchvision'} & set(sys.modules)\n"
         "assert not loaded, loaded\n"
     )
     done = run(code)

@@ -27,22 +27,14 @@ _turn = threading.Lock()
 
 _ONLY_TRAINED_WITH = ("masked_spec_embed", "mask_token")  # stand in for what pretraining hides
 # What transformers ends in over a broken or hostile file.
-_FAILURES = (
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
+_FAILURES = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 
 
 def load_model(folder, *, trust_remote_code=False):
     """Return the model of transformers in a local folder, in ``eval`` mode and float32; an encoder-decoder's encoder.
 
     Weights are memory-mapped: processes that load the same safetensors share the pages (half precision is converted,
-    into each process's own memory). No request is made, and no code of the folder is run.
+    into each process's own memory). No request is made, and no code of the folder is run unless it is trusted.
 
     Parameters
     ----------
@@ -58,20 +50,20 @@ def load_model(folder, *, trust_remote_code=False):
         is None where the checkpoint has no weights for it.
     """
     folder = model_folder(folder).resolve()
-    config = _checked_config(folder, trust_remote_code)
+    _check_config(folder, trust_remote_code)
     files = weight_files(folder)
     key = file_stamps([folder / "config.json", *files]), trust_remote_code
     with _turn:
         if key not in _loaded:
-            _loaded[key] = _load(folder, files, config, trust_remote_code)
+            _loaded[key] = _load(folder, files, trust_remote_code)
             while len(_loaded) > _N_KEPT:
                 _loaded.popitem(last=False)
         _loaded.move_to_end(key)
         return _loaded[key]
 
 
-def _checked_config(folder, trust_remote_code):
-    """Return the configuration as it is in the file; what would lead out of the folder is refused."""
+def _check_config(folder, trust_remote_code):
+    """Raise unless transformers has the architecture, and all of it lies in the folder."""
     if (folder / "adapter_config.json").is_file():
         raise CheckpointError(
             folder,
@@ -79,27 +71,23 @@ def _checked_config(folder, trust_remote_code):
             "Merge it and save the whole: model.merge_and_unload().save_pretrained(folder).",
         )
     config = read_object(folder / "config.json")
-    kind, custom = config.get("model_type"), "auto_map" in config
-    known = import_extra("transformers", "pretrained", "A pretrained model").CONFIG_MAPPING
-    if not (trust_remote_code and custom) and not (isinstance(kind, str) and kind in known):
-        found = (
-            f"config.json has the model_type {kind!r}, which transformers does not have."
-            if kind
-            else ("config.json has no model_type.")
-        )
-        if custom:
-            raise CheckpointError(
-                folder,
-                f"{found} The folder brings code of its own (auto_map), which is not run unless you say so.",
-                "Read that code, and pass trust_remote_code=True if you trust it.",
-            )
-        raise CheckpointError(folder, found + did_you_mean(kind, known))
     for key, value in _entries(config):
         if key == "quantization_config" and value:
             raise CheckpointError(folder, "its weights are quantised (quantization_config).", "Save it dequantised.")
         if key == "transformers_weights" or (key.endswith("_implementation") and "/" in str(value)):
             raise CheckpointError(folder, f"config.json points elsewhere with {key}={value!r}.", "Remove that entry.")
-    return config
+    kind, has_code = config.get("model_type"), "auto_map" in config
+    known = import_extra("transformers", "pretrained", "A pretrained model").CONFIG_MAPPING
+    if (isinstance(kind, str) and kind in known) or (has_code and trust_remote_code):
+        return
+    found = f"config.json has the model_type {kind!r}, which transformers does not have.{did_you_mean(kind, known)}"
+    if has_code:
+        raise CheckpointError(
+            folder,
+            f"{found} The folder brings code of its own (auto_map), which is not run unless you say so.",
+            "Read that code, and pass trust_remote_code=True if you trust it.",
+        )
+    raise CheckpointError(folder, found if kind else "config.json has no model_type.")
 
 
 def _entries(config):
@@ -109,7 +97,7 @@ def _entries(config):
             yield from _entries(value)
 
 
-def _load(folder, files, config, trust_remote_code):
+def _load(folder, files, trust_remote_code):
     is_safe = files[0].suffix == ".safetensors"
     if is_safe:
         _check_headers(folder, files)
@@ -136,10 +124,10 @@ def _load(folder, files, config, trust_remote_code):
             "Get the model as safetensors from whoever made it.",
         ) from error
     except (*_FAILURES, StrictDataclassError) as error:
-        raise CheckpointError(folder, f"{_first_line(error)}") from error
+        raise CheckpointError(folder, f"transformers ends in {_first_line(error)}") from error
     has_both = all(isinstance(getattr(model, half, None), torch.nn.Module) for half in ("encoder", "decoder"))
     encoder = model.get_encoder() if has_both else model
-    _check_report(folder, config, model, encoder, report)
+    _check_report(folder, model, encoder, report)
     for module in encoder.modules():
         for name in list(getattr(module, "parametrizations", ())):  # weight normalisation, which cannot be pickled
             remove_parametrizations(module, name)
@@ -158,9 +146,9 @@ def _check_headers(folder, files):
             raise CheckpointError(folder, f"{file.name} is damaged or no safetensors file ({error}).") from error
 
 
-def _check_report(folder, config, model, encoder, report):
+def _check_report(folder, model, encoder, report):
     """Raise unless all weights of the encoder are those of the files."""
-    kind = config.get("model_type")
+    kind = model.config.model_type
     prefix = next(f"{name}." if name else "" for name, module in model.named_modules() if module is encoder)
     mismatched = [entry for entry in report["mismatched_keys"] if entry[0].startswith(prefix)]
     if mismatched:

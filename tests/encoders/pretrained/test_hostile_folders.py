@@ -168,6 +168,14 @@ def test_more_layers_in_the_weights_than_in_the_configuration(folder):
     refused(folder, r"16 weights are of layers that config.json \(bert\) does not have: encoder.layer.2.")
 
 
+def test_more_layers_of_an_encoder_that_has_a_decoder(tiny_model, tmp_path):
+    folder = shutil.copytree(tiny_model("whisper"), tmp_path / "bert")
+    write_config(folder, decoder_layers=3)  # which is not used
+    load_model(folder)
+    write_config(folder, decoder_layers=1, encoder_layers=2)
+    refused(folder, r"\(whisper\) does not have: model.encoder.layers.2.")
+
+
 def test_fewer_layers_in_the_weights_than_in_the_configuration(folder):
     write_config(folder, num_hidden_layers=4)
     refused(folder, "16 of the .* are missing: encoder.layer.3.")
@@ -189,10 +197,10 @@ CONFIGURATIONS = {
     "unknown model_type": ('{"model_type": "bertt"}', "which transformers does not have.*Did you mean 'bert'"),
     "a number as model_type": ('{"model_type": 3}', "model_type 3, which"),
     "a list as model_type": ('{"model_type": ["bert"]}', "which transformers does not have"),
-    "width of text": ('{"model_type": "bert", "hidden_size": "wide"}', "hidden_size"),
+    "width of text": ('{"model_type": "bert", "hidden_size": "wide"}', "transformers ends in .*(hidden_size|size)"),
     "width of 0": ('{"model_type": "bert", "hidden_size": 0}', "hidden|Zero|modulo|shapes"),
-    "negative depth": ('{"model_type": "bert", "num_hidden_layers": -3}', "."),
-    "unknown activation": ('{"model_type": "bert", "hidden_act": "__import__"}', "."),
+    "negative depth": ('{"model_type": "bert", "num_hidden_layers": -3}', "num_hidden_layers|other shapes"),
+    "unknown activation": ('{"model_type": "bert", "hidden_act": "__import__"}', "__import__|other shapes"),
     "quantised": ('{"model_type": "bert", "quantization_config": {"quant_method": "x"}}', "quantised"),
     "weights elsewhere": ('{"model_type": "bert", "transformers_weights": "../x.bin"}', "points elsewhere"),
     "kernels elsewhere": ('{"model_type": "bert", "attn_implementation": "evil/kernels"}', "points elsewhere"),
@@ -328,6 +336,11 @@ def test_broken_lists_of_modules(modules, folder):
     refused(folder, "modules.json")
     with pytest.raises(CheckpointError, match=r"modules\.json"):
         weights_hash(folder)
+
+
+def test_an_architecture_that_is_nearly_known_with_code(folder):
+    write_config(folder, model_type="bertt", auto_map={"AutoModel": "modeling.Model"})
+    refused(folder, "Did you mean 'bert'.*code of its own")
 
 
 def test_bits_that_flipped_are_refused_or_read(folder):
