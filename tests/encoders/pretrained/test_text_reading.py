@@ -234,6 +234,13 @@ def test_folders_that_cannot_be_read(tmp_path, files, error, message):
         text_reading(tmp_path)
 
 
+def test_other_files_need_transformers(tmp_path, monkeypatch):
+    save_bert(tmp_path)
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(ImportError, match=r'without tokenizer\.json, needs .* pip install "sklearn-mm\[pretrained\]"'):
+        text_reading(tmp_path)
+
+
 def test_who_pads_to_full_length(tmp_path):
     assert not pads_to_full_length(tmp_path)
     for config, expected in ((transformers.CLIPConfig(), False), (transformers.SiglipConfig(), True)):

@@ -210,7 +210,7 @@ def test_a_copy_has_the_tokenizer_as_it_was(tokenizer, roundtrip):
 
 
 @pytest.mark.parametrize("roundtrip", [clone, copy.deepcopy, lambda t: pickle.loads(pickle.dumps(t))])
-def test_whoever_changes_a_copy_changes_no_other(tokenizer, roundtrip):
+def test_what_is_copied_after_a_copy_was_changed_is_as_it_was(tokenizer, roundtrip):
     transformer = TextTransformer(tokenizer, special_tokens=True).fit(["a b"])
     roundtrip(transformer).tokenizer.add_tokens(["new"])
     twin = roundtrip(transformer)
