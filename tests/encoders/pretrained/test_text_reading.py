@@ -192,6 +192,7 @@ def test_without_transformers(minilm):
         ({"config.json": {"max_position_embeddings": 512}, "sentence_bert_config.json": {"max_seq_length": 384}}, 384),
         ({"config.json": {"max_position_embeddings": 512}, "sentence_bert_config.json": {"max_seq_length": None}}, 512),
         ({"config.json": {"max_position_embeddings": 8}, "sentence_bert_config.json": {"max_seq_length": 256}}, 8),
+        ({"config.json": {"max_position_embeddings": "many", "model_type": "roberta"}}, 512),
         ({}, 512),
     ],
     ids=lambda value: json.dumps(value)[:90] if isinstance(value, dict) else None,
