@@ -35,8 +35,8 @@ def hash_rows(array):
     Returns
     -------
     keys : numpy.ndarray of shape (n,), dtype V16
-        BLAKE2b of the bytes of each row but for zeros at its end, which arrays of padded rows have more or less of; of
-        `LazyRows`, which are not decoded for it, what their cells hold.
+        BLAKE2b of the bytes of each row. In two dimensions zeros at its end do not count, so that a padded row has the
+        same key in a wider array. Of `LazyRows`, which are not decoded for it, what their cells hold.
     """
     if isinstance(array, LazyRows):
         return array.content_keys()
@@ -44,7 +44,15 @@ def hash_rows(array):
         array = np.asarray(array)
     if array.dtype.hasobject:
         raise TypeError(f"hash_rows needs an array of numbers or records, got dtype {array.dtype}. Use hash_cells.")
-    return hash_contents((np.asarray(row).tobytes().rstrip(b"\0"),) for row in array)
+    return hash_contents((_content_of(np.asarray(row)),) for row in array)
+
+
+def _content_of(row):
+    """Return the bytes of a row; of a list of numbers, up to the last that is not zero."""
+    content = row.tobytes()
+    if row.ndim != 1:
+        return content
+    return content[: -(-len(content.rstrip(b"\0")) // row.itemsize) * row.itemsize]
 
 
 def mix_keys(keys, settings):

@@ -31,6 +31,20 @@ def test_keys_do_not_depend_on_memory_order_or_neighbours():
     assert (hash_rows(array[::-2]) == keys[::-2]).all()
 
 
+@pytest.mark.parametrize("dtype", ["int32", "float64", "uint8"])
+def test_padding_does_not_count(dtype):
+    narrow = np.array([[0, 1, 0], [128, 0, 1], [0, 0, 0]], dtype=dtype)
+    keys = hash_rows(narrow)
+    assert (hash_rows(np.pad(narrow, ((0, 0), (0, 4)))) == keys).all()
+    assert len({key.tobytes() for key in [*keys, *hash_rows(np.roll(narrow, 1, axis=1))]}) == 5
+
+
+def test_a_list_with_an_empty_item_is_another():
+    items = np.array([[1], [1], [0]])
+    first, second = hash_rows(Ragged.from_counts(items, [1, 2]))
+    assert first != second
+
+
 def test_no_rows():
     assert hash_rows(np.zeros((0, 3))).shape == (0,)
 

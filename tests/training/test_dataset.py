@@ -239,6 +239,17 @@ def test_texts_without_ids_and_lists_are_not_grouped():
     assert dataset.lengths() is None
 
 
+def test_rows_that_are_shorter_than_their_block_says_are_padded_unless_they_are_cut():
+    spec = TextSpec(name="text", shape=(6,), vocab_size=9, tokenizer="custom")
+    ids = np.array([[2, 3, 0], [4, 0, 0]], dtype=np.int32)
+    lists = Ragged.from_counts(ids, [2])
+    blocks, of_lists = Blocks({"text": ids}, {"text": spec}), Blocks({"text": lists}, {"text": spec})
+    full = torch.tensor([[2, 3, 0, 0, 0, 0], [4, 0, 0, 0, 0, 0]])
+    assert BlockDataset(blocks)[:]["blocks"]["text"].equal(full.int())
+    assert BlockDataset(of_lists)[:]["blocks"]["text"]["items"].equal(full.int())
+    assert BlockDataset(blocks, trim=["text"])[:]["blocks"]["text"].equal(full[:, :2].int())
+
+
 def test_batches_have_memory_of_their_own():
     """A module that begins with an in-place operation changes its batch, and nothing else."""
     numbers = np.ones((4, 2), dtype=np.float32)

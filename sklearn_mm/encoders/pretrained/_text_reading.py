@@ -76,19 +76,24 @@ def _max_length(folder, sentence):
     """Return the number of tokens of the longest row, special ones included: the least that any of the files says."""
     config = _read_json(folder / "config.json")
     config = config.get("text_config") or config
-    positions = config.get("max_position_embeddings") or config.get("n_positions") or _NO_BOUND
+    positions = min(_bound(config.get("max_position_embeddings")), _bound(config.get("n_positions")))
     if config.get("model_type") in _PADDED_POSITIONS:
         padding = config.get("pad_token_id")
         positions -= 2 if padding is None else padding + 1
-    own = _read_json(folder / "tokenizer_config.json").get("model_max_length") or _NO_BOUND
-    bounds = [bound for bound in (sentence.get("max_seq_length"), own, positions) if bound and 0 < bound < _NO_BOUND]
-    return int(min(bounds, default=_LONGEST))
+    own = _bound(_read_json(folder / "tokenizer_config.json").get("model_max_length"))
+    longest = min(_bound(sentence.get("max_seq_length")), own, positions)
+    return _LONGEST if longest > _NO_BOUND / 2 else int(longest)
+
+
+def _bound(value):
+    """Return a bound of lengths from a file; a very large number where it is none."""
+    return value if isinstance(value, int | float) and 0 < value < _NO_BOUND else _NO_BOUND
 
 
 def _transformer_folder(folder):
     """Return where the transformer lies: sentence-transformers may put it into a folder that modules.json names."""
     modules = _read_json(folder / "modules.json", list)
-    paths = [folder / module.get("path", "") for module in modules if isinstance(module, dict)]
+    paths = [folder / str(module.get("path", "")) for module in modules if isinstance(module, dict)]
     return next((path for path in paths if (path / "config.json").is_file()), folder)
 
 

@@ -60,8 +60,10 @@ class ReadyTokenizer(ModelTokenizer):
 
     def _find_frame(self):
         """Return the ids that the post-processor puts before and after a text."""
-        texts = ("a", *self.vocabulary)
-        framed = next(framed for framed in map(self.tokenizer.encode, texts) if 0 in framed.special_tokens_mask)
+        probes = map(self.tokenizer.encode, ("a", *self.vocabulary))
+        framed = next((probe for probe in probes if 0 in probe.special_tokens_mask), None)
+        if framed is None:  # it reads nothing
+            return NO_FRAME
         own = [place for place, is_special in enumerate(framed.special_tokens_mask) if not is_special]
         prefix, suffix = framed.ids[: own[0]], framed.ids[own[-1] + 1 :]
         lacking = sorted({*prefix, *suffix} - set(self.own_ids.tolist()))

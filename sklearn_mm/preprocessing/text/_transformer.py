@@ -232,7 +232,7 @@ class TextTransformer(BlockTransformer):
         """
         cells, column = as_cells(X, type(self).__name__)
         chunk = self.long_texts == "chunk"
-        items = explode(cells, column, self.lists is not False if chunk else self.lists)
+        items = explode(cells, column, bool(self.lists) if chunk else self.lists)
         present = check_texts(items)
         if not present.any():
             raise ValueError(
@@ -287,7 +287,7 @@ class TextTransformer(BlockTransformer):
         check_is_fitted(self)
         cells, column = as_cells(X, type(self).__name__)
         if self._windows.chunk:
-            items = explode(cells, column, self.lists is not False)
+            items = explode(cells, column, bool(self.lists))
         else:
             items = explode_as_fitted(cells, column, self.lists, self.spec_, type(self).__name__)
         present = check_texts(items)

@@ -192,6 +192,7 @@ def test_without_transformers(minilm):
         ({"config.json": {"max_position_embeddings": 512}, "sentence_bert_config.json": {"max_seq_length": 384}}, 384),
         ({"config.json": {"max_position_embeddings": 512}, "sentence_bert_config.json": {"max_seq_length": None}}, 512),
         ({"config.json": {"max_position_embeddings": 8}, "sentence_bert_config.json": {"max_seq_length": 256}}, 8),
+        ({"config.json": {"max_position_embeddings": "many", "model_type": "roberta"}}, 512),
         ({}, 512),
     ],
     ids=lambda value: json.dumps(value)[:90] if isinstance(value, dict) else None,
@@ -231,6 +232,13 @@ def test_folders_that_cannot_be_read(tmp_path, files, error, message):
     for name, content in files.items():
         (tmp_path / name).write_text(byte_level([]).to_str() if content is None else content, "utf-8")
     with pytest.raises(error, match=message):
+        text_reading(tmp_path)
+
+
+def test_other_files_need_transformers(tmp_path, monkeypatch):
+    save_bert(tmp_path)
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(ImportError, match=r'without tokenizer\.json, needs .* pip install "sklearn-mm\[pretrained\]"'):
         text_reading(tmp_path)
 
 

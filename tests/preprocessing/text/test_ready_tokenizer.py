@@ -128,6 +128,11 @@ def test_special_tokens_that_the_vocabulary_lacks(tokenizer):
         TextTransformer(tokenizer, special_tokens=True).fit(["a"])
 
 
+def test_a_tokenizer_that_reads_nothing():
+    transformer = TextTransformer(Tokenizer(models.BPE({"<s>": 0}, [])), special_tokens=True)
+    assert transformer.fit_transform(["a", None]).tolist() == [[1], [0]]
+
+
 def test_a_text_that_is_nothing_to_the_tokenizer_is_its_frame():
     tokenizer = Tokenizer(models.BPE({"<s>": 0, "a": 1}, []))
     tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
@@ -210,7 +215,7 @@ def test_a_copy_has_the_tokenizer_as_it_was(tokenizer, roundtrip):
 
 
 @pytest.mark.parametrize("roundtrip", [clone, copy.deepcopy, lambda t: pickle.loads(pickle.dumps(t))])
-def test_whoever_changes_a_copy_changes_no_other(tokenizer, roundtrip):
+def test_what_is_copied_after_a_copy_was_changed_is_as_it_was(tokenizer, roundtrip):
     transformer = TextTransformer(tokenizer, special_tokens=True).fit(["a b"])
     roundtrip(transformer).tokenizer.add_tokens(["new"])
     twin = roundtrip(transformer)
