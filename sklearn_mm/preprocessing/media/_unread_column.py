@@ -93,8 +93,9 @@ class UnreadColumn:
             is_kept = self._is_kept[chosen]
             array[places[is_kept]] = self._kept[chosen[is_kept]]
             chosen, places = chosen[~is_kept], places[~is_kept]
-        if self._reader.decode_into(self._items, chosen, array, places):
-            failures = self._reader.failures(self._items)
+        failures = self._reader.decode_into(self._items, chosen, array, places)
+        if failures:
+            failures = self._reader.failures(self._items) or failures  # unless they can be read again
             raise unreadable_error(self._reader.who, self._reader.decoder, failures, self._items)
 
     def __reduce__(self):
