@@ -75,3 +75,10 @@ def test_it_is_a_block(rows):
     assert listed(_safe_indexing(blocks, [3, 0])["photos"]) == [[[10, 11]], [[0, 1], [2, 3]]]
     twin = pickle.loads(pickle.dumps(blocks))
     assert listed(twin["photos"]) == listed(rows)
+
+
+def test_concatenate_puts_rows_one_after_the_other():
+    first = Ragged.from_counts(np.arange(3), [2, 0, 1])
+    second = Ragged.from_counts(np.arange(3, 5), [0, 2])
+    joined = Ragged.concatenate([first, second])
+    assert [row.tolist() for row in (joined[place] for place in range(5))] == [[0, 1], [], [2], [], [3, 4]]

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import torch.nn as nn
 from sklearn.base import clone
 
@@ -153,6 +154,31 @@ def test_stored_features(table, gpu, tmp_path):
     y = target_of(clf, X)
     first = clf.fit(X, y).predict_proba(X)
     np.testing.assert_allclose(clone(clf).fit(X, y).predict_proba(X), first, atol=1e-5)
+
+
+class SmallMemory(nn.Conv2d):
+    """Runs out of memory with more pictures than fit."""
+
+    pictures_that_fit = 16
+
+    def forward(self, x):
+        if len(x) > self.pictures_that_fit:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
+        return super().forward(x)
+
+
+def test_features_that_do_not_fit_are_computed_in_smaller_batches(table, gpu, monkeypatch):
+    X = table
+    module = SmallMemory(3, 4, 16, stride=16)
+    clf = MultimodalClassifier(image=ImageInput("picture", encoder=ModuleEncoder(module, width=4)), **ROUGH)
+    y = target_of(clf, X)
+    with pytest.warns(UserWarning, match=f"The memory of {gpu.device.type} does not suffice for what a frozen encoder"):
+        fitted = clone(clf).set_params(batch_size=10).fit(X, y)
+    assert (fitted.net_.n_parts, fitted.net_.batch_size) == (4, 10)
+    monkeypatch.setattr(SmallMemory, "pictures_that_fit", N)
+    np.testing.assert_allclose(
+        fitted.predict_proba(X), clf.set_params(batch_size=10).fit(X, y).predict_proba(X), atol=1e-5
+    )
 
 
 def test_what_was_fitted_there_loads_without(table, gpu):

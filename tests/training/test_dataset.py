@@ -7,7 +7,7 @@ import torch
 
 from sklearn_mm.preprocessing import Blocks, BlockSpec, Ragged, TabularSpec, TextSpec
 from sklearn_mm.storage._stored_rows import StoredRows
-from sklearn_mm.training._dataset import Batch, BatchIterator, BlockDataset
+from sklearn_mm.training._dataset import Batch, BatchIterator, BlockDataset, read_batches
 
 
 @pytest.fixture
@@ -277,3 +277,22 @@ def tensors(data):
     if isinstance(data, torch.Tensor):
         return [data]
     return [tensor for part in (data.values() if isinstance(data, dict) else data) for tensor in tensors(part)]
+
+
+def test_a_thread_reads_ahead_where_it_is_asked_to():
+    threads = []
+
+    class Rows(np.ndarray):
+        def __getitem__(self, rows):
+            threads.append(threading.current_thread() is threading.main_thread())
+            return np.asarray(self)[rows]
+
+    blocks = Blocks(
+        {"numbers": np.arange(12.0).reshape(6, 2).view(Rows)}, {"numbers": BlockSpec(kind="other", shape=(2,))}
+    )
+    rows = [np.array([4, 1]), np.array([0]), np.array([5, 3, 2])]
+    for ahead in (False, True):
+        threads.clear()
+        batches = list(read_batches(BlockDataset(blocks), rows, torch.device("cpu"), ahead))
+        assert [batch.data["blocks"]["numbers"][:, 0].tolist() for batch in batches] == [[8, 2], [0], [10, 6, 4]]
+        assert set(threads) == {not ahead}
