@@ -403,7 +403,7 @@ class PretrainedEncoder(Encoder):
 
 for _name, _short in SHORT_NAMES.items():  # only a name is looked up here; a model is fetched where one is used
     for _kind in _short.kinds:
-        register_encoder(_kind, _name, partial(PretrainedEncoder, _name))
+        register_encoder(_kind, _name, partial(PretrainedEncoder, _name), is_pretrained=True)
 
 
 def _example_rows(spec):
