@@ -70,7 +70,7 @@ def resolve_encoder(encoder, kind):
     if _is_place(encoder, kind):
         encoder = pretrained_encoder(encoder)
     if isinstance(encoder, str):
-        return _factories(ENCODERS, kind).resolve(encoder).for_kind(kind)
+        return _factories(ENCODERS, kind).resolve(encoder)
     if isinstance(encoder, nn.Module) and not isinstance(encoder, Encoder):
         name = type(encoder).__name__
         raise TypeError(
