@@ -23,7 +23,7 @@ _ANY = Registry("encoder", Encoder)  # for kinds of a user's own: no names, inst
 _AUTO = {}
 
 
-def register_encoder(kind, name, factory, default=False):
+def register_encoder(kind, name, factory, default=False, is_pretrained=False):
     """Make a name stand for an encoder, among those that read blocks of a kind.
 
     Parameters
@@ -36,8 +36,10 @@ def register_encoder(kind, name, factory, default=False):
         Returns an instance: mostly the class.
     default : bool, default=False
         Whether "auto" stands for it, too.
+    is_pretrained : bool, default=False
+        Whether it was trained elsewhere: such names are listed after the others.
     """
-    ENCODERS.setdefault(kind, Registry(f"{kind} encoder", Encoder)).register(name, factory)
+    ENCODERS.setdefault(kind, Registry(f"{kind} encoder", Encoder)).register(name, factory, listed_last=is_pretrained)
     if default:
         _AUTO[kind] = factory
 
@@ -68,7 +70,7 @@ def resolve_encoder(encoder, kind):
     if _is_place(encoder, kind):
         encoder = pretrained_encoder(encoder)
     if isinstance(encoder, str):
-        return _factories(ENCODERS, kind).resolve(encoder).for_kind(kind)
+        return _factories(ENCODERS, kind).resolve(encoder)
     if isinstance(encoder, nn.Module) and not isinstance(encoder, Encoder):
         name = type(encoder).__name__
         raise TypeError(

@@ -272,9 +272,9 @@ class Input(BaseEstimator):
         """Return the encoder instance that a value of ``encoder`` stands for; None for "auto" where nothing does."""
         if is_auto(encoder):
             encoder = self._stand_in()
-        if encoder is not None:
-            return resolve_encoder(encoder, self.kind)
-        return auto_encoder(self.kind) if has_auto_encoder(self.kind) else None
+            if encoder is None:
+                return auto_encoder(self.kind) if has_auto_encoder(self.kind) else None
+        return resolve_encoder(encoder, self.kind)
 
     def _stand_in(self, of_vectors=False):
         """Return the encoder that "auto" stands for in this Input; None where that is left to the estimator."""

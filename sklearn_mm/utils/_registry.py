@@ -27,16 +27,19 @@ class Registry:
         self.what = what
         self.base = base
         self._factories = {}
+        self._listed_last = set()
 
-    def register(self, name, factory):
+    def register(self, name, factory, listed_last=False):
         """Make ``name`` stand for ``factory()``; returns ``factory``."""
         self._factories[name] = factory
+        if listed_last:
+            self._listed_last.add(name)
         return factory
 
     @property
     def names(self):
-        """Registered names, sorted."""
-        return sorted(self._factories)
+        """Registered names, sorted; at the end those that are to be listed last."""
+        return sorted(self._factories, key=lambda name: (name in self._listed_last, name))
 
     def items(self):
         """Pairs of a name and what makes the instance it stands for."""

@@ -7,6 +7,7 @@ from sklearn_mm.encoders import (
     CNNEncoder,
     MLPEncoder,
     ModuleEncoder,
+    PretrainedEncoder,
     ResNetEncoder,
     RNNEncoder,
     SelfAttentionEncoder,
@@ -100,3 +101,15 @@ def test_every_public_encoder_has_a_name():
     public = {getattr(encoders, name) for name in set(encoders.__all__) - bases}
     registered = {type(make()) for names in ENCODERS.values() for _, make in names.items()}
     assert registered == public - {ModuleEncoder, VectorEncoder}
+
+
+def test_short_names_of_pretrained_models_fetch_nothing_and_are_listed_last():
+    n_pretrained = 0
+    for names in ENCODERS.values():
+        make = dict(names.items())
+        are_pretrained = [isinstance(make[name](), PretrainedEncoder) for name in names.names]
+        assert are_pretrained == sorted(are_pretrained)
+        n_pretrained += sum(are_pretrained)
+    assert n_pretrained > 5
+    with pytest.raises(ValueError, match=r"Unknown text encoder 'minilmm'\. Did you mean 'minilm'"):
+        resolve_encoder("minilmm", "text")

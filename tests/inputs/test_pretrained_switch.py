@@ -439,3 +439,8 @@ def test_a_dual_encoder_stands_in_for_both_kinds_that_it_reads(tmp_path):
     transformers.CLIPModel(config).save_pretrained(tmp_path)
     encoders = encoders_by_kind(tmp_path, ["image", "text", "tabular"], "MultimodalClassifier")
     assert {kind: encoder.kind for kind, encoder in encoders.items()} == {"image": "image", "text": "text"}
+
+
+def test_no_encoder_is_an_error_at_once():
+    with pytest.raises(TypeError, match="got an object of type NoneType"):
+        TextInput("title", encoder=None).check()

@@ -438,9 +438,13 @@ class PretrainedEncoder(Encoder):
         return repr(str(self.model)) if self._is_checkpoint else type(self.model).__name__
 
 
+def _named(name, kind):
+    return PretrainedEncoder(name).for_kind(kind)
+
+
 for _name, _short in SHORT_NAMES.items():  # only a name is looked up here; a model is fetched where one is used
     for _kind in _short.kinds:
-        register_encoder(_kind, _name, partial(PretrainedEncoder, _name))
+        register_encoder(_kind, _name, partial(_named, _name, _kind), is_pretrained=True)
 
 
 def _is_frozen_leaf(module):
