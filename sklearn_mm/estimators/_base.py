@@ -165,8 +165,7 @@ class BaseMultimodal(
         self._check_validates(validation)
         self._train(trainer, objective, rows, validation, tasks, seed, goes_on)
         if X_val is None and validation is not None and time.perf_counter() < end:
-            with own_settings():
-                objective.refit(self.net_.module_, all_rows.dataset(self._target, objective), end)
+            trainer.refit(objective, self._target, all_rows)
         tasks.end_fit()
 
     def _learn_more(self, tasks, X, y, sample_weight, **known):

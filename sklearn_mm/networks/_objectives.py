@@ -17,6 +17,7 @@ from sklearn_mm.networks._heads import Head, resolve_head
 from sklearn_mm.networks._tops import FusionTop, Top
 from sklearn_mm.networks.losses._base import Loss
 from sklearn_mm.networks.wide import settle_share
+from sklearn_mm.networks.wide._frozen_vectors import frozen_vectors
 from sklearn_mm.networks.wide._wide_linear import WideLinear
 from sklearn_mm.utils._component import checked_clone
 from sklearn_mm.utils._devices import on_cpu
@@ -133,8 +134,9 @@ class Supervised(Objective):
     def build_top(self, encoders: BlockEncoders, specs: dict[str, BlockSpec], target: Any) -> Top:
         wide, share = self._unbuilt["wide"], 1.0
         if wide is not None:
-            wide = checked_clone(wide).build(specs, self.criterion, target)
-            share = wide.initial_share(self.criterion)
+            frozen_widths = _frozen_widths(encoders)
+            wide = checked_clone(wide).build(specs, self.criterion, target, frozen_widths)
+            share = wide.initial_share(self.criterion, all_frozen=len(frozen_widths) == len(specs))
         fusion = checked_clone(resolve_fusion(self._unbuilt["fusion"]))
         head = checked_clone(resolve_head(self._unbuilt["head"]))
         n_outputs = self.criterion.n_outputs
@@ -163,20 +165,21 @@ class Supervised(Objective):
         wide = network.top.wide
         if wide is None:
             return None
+        rows, vectors = self._rows_and_vectors(network, dataset)
         with on_cpu(wide, self.criterion):
-            dataset = dataset.select(wide.block_names)
             if not goes_on:
-                return wide.fit(dataset, self.criterion, generator, end)
+                return wide.fit(rows, self.criterion, generator, end, vectors)
             # it may know rows that are now held out
-            return wide.cross_predict(dataset, self.criterion, generator, end, refit=True)
+            return wide.cross_predict(rows, self.criterion, generator, end, refit=True, vectors=vectors)
 
     def base_scores(self, network: Any, dataset: Any) -> Any:
         """Return the predictions of the linear model."""
         wide = network.top.wide
         if wide is None:
             return None
+        rows, vectors = self._rows_and_vectors(network, dataset)
         with on_cpu(wide):
-            return wide.predict(dataset.select(wide.block_names))
+            return wide.predict(rows, vectors)
 
     def end_epoch(self, top: FusionTop, predict: Callable, validation: Any) -> None:
         """Settle how much of the deep part's outputs is added to those of the linear model in prediction."""
@@ -193,5 +196,16 @@ class Supervised(Objective):
         """Fit the linear model to all rows, when those that were held out have told how good it is."""
         wide = network.top.wide
         if wide is not None:
+            rows, vectors = self._rows_and_vectors(network, dataset)
             with on_cpu(wide, self.criterion):
-                wide.refit(dataset.select(wide.block_names), self.criterion, end)
+                wide.refit(rows, self.criterion, end, vectors)
+
+    def _rows_and_vectors(self, network, dataset):
+        """Return the rows as the linear model sees them, and what frozen encoders say of them, by block."""
+        wide = network.top.wide
+        names = [name for name in dataset.blocks if name in {*wide.block_names, *wide.feature_names}]
+        return dataset.select(names), frozen_vectors(network.encoders, dataset, wide.feature_names)
+
+
+def _frozen_widths(encoders):
+    return {name: width for name, width in encoders.widths.items() if encoders[name].frozen}

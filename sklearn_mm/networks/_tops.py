@@ -12,6 +12,7 @@ from sklearn_mm.networks._block_encoders import BlockEncoders
 from sklearn_mm.networks._heads import Head
 from sklearn_mm.networks._modulation import GradientModulation
 from sklearn_mm.networks._unimodal import UnimodalHeads
+from sklearn_mm.networks.wide._feature_model import row_vectors
 from sklearn_mm.networks.wide._wide_linear import WideLinear
 
 __all__ = ["BALANCING", "FusionTop", "Top"]
@@ -87,7 +88,8 @@ class FusionTop(Top):
         widths = encoders.widths
         self.fusion = fusion.build(widths, n_outputs, encoders.token_widths)
         self.wide = wide
-        n_scores = 0 if wide is None else len(wide.block_names) * wide.n_scores
+        self._are_lists = {name for name in widths if encoders.pooling(name) is not None}
+        n_scores = 0 if wide is None else len(wide.columns) * wide.n_scores
         head.token_widths = encoders.token_widths
         self.head = None if fusion.gives_outputs else head.build(fusion.out_features + n_scores, widths, n_outputs)
         alone = balancing is None or len(widths) == 1
@@ -130,7 +132,11 @@ class FusionTop(Top):
         fused = self.fusion(features, present)
         if self.wide is None:
             return fused if self.head is None else self.head(fused, features, present)
-        scores = batch["base_scores"] if "base_scores" in batch else self.wide(batch)  # (batch, n_blocks + 1, n_scores)
+        scores = batch.get("base_scores")  # (batch, n + 1, n_scores)
+        if scores is None:
+            names = self.wide.feature_names
+            vectors = {name: row_vectors(features[name], name in self._are_lists) for name in names}
+            scores = self.wide(batch, vectors)
         scores = self.wide.mask_absent(scores, present)
         if self.head is not None:  # it may say more where it knows what the linear model says
             fused = self.head(torch.cat([fused, scores[:, :-1].flatten(1)], 1), features, present)

@@ -108,18 +108,17 @@ class Trainer:
             generator = torch.Generator().manual_seed(seed)
             dataset = rows.dataset(target, objective)
             network = build_network(dataset, generator)
-            dataset, held_out = _as_read_by(network, dataset), None
-            if not self.partial:
-                dataset = replace(dataset, base_scores=objective.start(network, dataset, generator, self.end, goes_on))
-            if validation is not None:
-                held_out = _as_read_by(network, validation.dataset(target, objective))
-                held_out = replace(held_out, base_scores=objective.base_scores(network, held_out))
             if self.learner.compile:
                 compile_network(network.to(device), self.owner)
             self.net = self.learner.net_ = self._make_net(network, objective, len(rows), device)
             if goes_on and self.partial:
                 self.net.take_optimizer_state(before)
-            dataset, held_out = self._encode_frozen(dataset), self._encode_frozen(held_out)
+            dataset, held_out = self._encode_frozen(_as_read_by(network, dataset)), None
+            if not self.partial:
+                dataset = replace(dataset, base_scores=objective.start(network, dataset, generator, self.end, goes_on))
+            if validation is not None:
+                held_out = self._encode_frozen(_as_read_by(network, validation.dataset(target, objective)))
+                held_out = replace(held_out, base_scores=objective.base_scores(network, held_out))
             tasks.begin_training(dataset.blocks, self.attributes_by_now)
             if self.net.time_limit is not None:
                 self.net.time_limit.begin()
@@ -131,6 +130,13 @@ class Trainer:
                 self._finish()
                 raise
         self._finish()
+
+    @own_settings()
+    def refit(self, objective, target, rows):
+        """Let an objective learn from all rows, those that were held out among them, when training has ended."""
+        network = self.net.module_
+        dataset = self._encode_frozen(_as_read_by(network, rows.dataset(target, objective)))
+        objective.refit(network, dataset, self.end)
 
     @property
     def history(self):
@@ -173,8 +179,6 @@ class Trainer:
 
     def _encode_frozen(self, dataset):
         """Return the data set with what frozen encoders make of it, which all epochs and scorers then share."""
-        if dataset is None:
-            return None
         blocks = encode_frozen(dataset.blocks, self.net, resolve_store(self.learner.memory))
         return replace(dataset, blocks=blocks.in_memory(set(blocks) - set(blocks.features)))
 

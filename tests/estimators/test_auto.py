@@ -51,10 +51,11 @@ def test_width_of_texts(fitted, Estimator, wide, width):
     assert network.encoders["title"].embedding_dim == width
 
 
-def test_a_frozen_picture_is_neither_augmented_nor_seen_by_the_wide_part(fitted):
+def test_a_frozen_picture_is_not_augmented_and_the_wide_part_sees_its_features(fitted):
     frozen = ModuleEncoder(nn.Conv2d(3, 4, 3), trainable="none")
     network = fitted(MultimodalClassifier, image=ImageInput(encoder=frozen))
-    assert network.top.wide.block_names == ["title", "tabular"]
+    assert network.top.wide.block_names == ["photo", "title", "tabular"]
+    assert network.top.wide.feature_names == ["photo"]
     assert not list(network.encoders.augment[network.encoders.names.index("photo")].modules())[1:]
 
 

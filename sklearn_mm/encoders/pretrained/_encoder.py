@@ -120,6 +120,7 @@ class PretrainedEncoder(Encoder):
     True
     """
 
+    completes_reading = True
     _parameter_constraints = {
         "model": [str, PathLike, nn.Module, callable],
         "trainable": [StrOptions({"none", "last", "lora", "all"})],

@@ -14,7 +14,6 @@ class BasisExpansion(nn.Module):
     """
 
     dense = False  # whether each row has all terms, in order
-    replaced_by_features = False  # whether the features of a frozen encoder say all that there is to say
 
     def raw(self, x):
         """Return what is made of rows without anything learnt, which `fit` and `expand` take."""

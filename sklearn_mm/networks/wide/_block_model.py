@@ -9,23 +9,26 @@ import torch.nn as nn
 import torch.nn.functional as F
 from scipy import sparse
 
+from sklearn_mm.encoders._registry import resolve_encoder
 from sklearn_mm.networks.wide._image_basis import ImageBasis
 from sklearn_mm.networks.wide._tabular_basis import TabularBasis
 from sklearn_mm.networks.wide._text_basis import TextBasis
 
-__all__ = ["BlockModel", "batches", "has_model"]
+__all__ = ["CHUNK", "BlockModel", "batches", "has_model", "is_frozen"]
 
 _BASES = {"ids": TextBasis, "columns": TabularBasis, "pixels": ImageBasis}
-_CHUNK = 64  # rows whose terms are made at once; of large pictures more would take more memory than all else
+CHUNK = 64  # rows whose terms are made at once; of large pictures more would take more memory than all else
 
 
 def has_model(spec):
-    """Return whether a linear model sees a block: texts, tables, and pictures whose encoder is trained.
+    """Return whether a linear model sees a block as it is: texts, tables and pictures, whatever encodes them."""
+    return spec.linear_terms in _BASES
 
-    All that is to be said of other pictures is in features that are computed once.
-    """
-    basis = _BASES.get(spec.linear_terms)
-    return basis is not None and not (basis.replaced_by_features and getattr(spec.encoder, "frozen", False))
+
+def is_frozen(spec):
+    """Return whether a linear model sees what the encoder of a block says, which training leaves as it is."""
+    is_auto = isinstance(spec.encoder, str) and spec.encoder == "auto"
+    return not is_auto and resolve_encoder(spec.encoder, spec.kind).frozen
 
 
 class BlockModel(nn.Module):
@@ -115,8 +118,8 @@ class _Chunk(NamedTuple):
 
 def batches(dataset):
     """Yield the rows of a ``BlockDataset`` as batches."""
-    for start in range(0, len(dataset), _CHUNK):
-        yield dataset[slice(start, start + _CHUNK)]
+    for start in range(0, len(dataset), CHUNK):
+        yield dataset[slice(start, start + CHUNK)]
 
 
 def _items(x):

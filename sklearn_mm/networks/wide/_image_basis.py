@@ -33,7 +33,6 @@ class ImageBasis(BasisExpansion):
     """
 
     dense = True
-    replaced_by_features = True
 
     def __init__(self, spec, max_terms):
         super().__init__()

@@ -10,9 +10,10 @@ import torch.nn.functional as F
 
 from sklearn_mm.blocks import BlockSpec
 from sklearn_mm.networks.losses._base import ClassifierLoss
-from sklearn_mm.networks.wide._block_model import BlockModel, batches, has_model
-from sklearn_mm.networks.wide._cross_fitting import cross_fit, fit
+from sklearn_mm.networks.wide._block_model import CHUNK, BlockModel, batches, has_model, is_frozen
+from sklearn_mm.networks.wide._cross_fitting import Settings, cross_fit, fit
 from sklearn_mm.networks.wide._design_matrix import DesignMatrix
+from sklearn_mm.networks.wide._feature_model import FeatureModel
 from sklearn_mm.networks.wide._folds import deal_folds
 from sklearn_mm.utils._component import Component
 from sklearn_mm.utils._registry import Registry
@@ -20,6 +21,7 @@ from sklearn_mm.utils._validation import Interval, StrOptions
 
 __all__ = ["WideLinear", "resolve_wide"]
 
+_UNTRIED_ALPHA = 1e-3  # the penalty where no row can be predicted by others; of one row a class any has the same order
 _MAX_WEIGHTS = 10_000_000  # of a text; the search for them holds some twenty copies
 
 
@@ -34,8 +36,8 @@ class WideLinear(Component):
 
     Of a text it sees which tokens there are, weighted by how rare they are; of numbers, their values and steps between
     their quantiles; of categories, which it is; of pictures, histograms of the directions of edges in 4 × 4 cells and
-    of the colours, and 8 × 8 pixels. It sees nothing of other blocks, of pictures whose encoder is not trained, nor of
-    what a row lacks.
+    of the colours, and 8 × 8 pixels. Of any block whose encoder is frozen it also sees the features, centred and
+    brought to one length. It sees nothing of other blocks, nor of what a row lacks.
 
     Where the estimator learns means of a number with at most ten values, as a rating, and twenty rows or more for each,
     the linear model tells these apart as classes (softmax), and its output is their mean: words that speak for the
@@ -48,8 +50,9 @@ class WideLinear(Component):
     deep_share : float or "auto", default="auto"
         How much of the deep part's outputs is added in prediction, in [0, 1]. For "auto", validation rows settle it
         after each epoch, where there are any. Where there are none, it is 0.25 for classes, since the deep part is
-        surer of its training rows than of others, and 1 for numbers, where a quarter of what is missing would be as
-        wrong as all of it. Larger trusts the deep part more.
+        surer of its training rows than of others, or 0.1 if all encoders are frozen, whose features the linear part
+        sees too; and 1 for numbers, where a quarter of what is missing would be as wrong as all of it. Larger trusts
+        the deep part more.
     text_width : int or "auto", default="auto"
         In how many dimensions the deep part reads texts that name no encoder, and whose words the linear part weighs.
         "auto" is 32 for classes, which is as good as 128 in half the time, and 2 for numbers, which are noisy: with
@@ -102,11 +105,16 @@ class WideLinear(Component):
             return self.text_width
         return 32 if isinstance(loss, ClassifierLoss) else 2
 
-    def initial_share(self, loss: Any) -> float:
-        """Return how much of the deep part's outputs is added unless validation rows settle it."""
+    def initial_share(self, loss: Any, all_frozen: bool = False) -> float:
+        """Return how much of the deep part's outputs is added unless validation rows settle it.
+
+        ``all_frozen`` says whether the deep part reads nothing but features that the linear model sees too.
+        """
         if self.deep_share != "auto":
             return float(self.deep_share)
-        return 0.25 if isinstance(loss, ClassifierLoss) else 1.0
+        if not isinstance(loss, ClassifierLoss):
+            return 1.0
+        return 0.1 if all_frozen else 0.25
 
     def settles_share(self) -> bool:
         """Return whether validation rows, where there are any, settle how much is added, whatever the loss."""
@@ -118,27 +126,38 @@ class WideLinear(Component):
             return 0.0
         return min(1 / 3, self.min_rows_held_out / n_rows)
 
-    def build(self, specs: dict[str, BlockSpec], loss: Any, target: Any) -> Self:
+    def build(
+        self, specs: dict[str, BlockSpec], loss: Any, target: Any, frozen_widths: dict[str, int] | None = None
+    ) -> Self:
         """Make the weights, zero until `fit`, for the blocks that ``specs`` describe; returns ``self``.
 
         ``target`` is the encoded target of the training rows. Where ``loss`` names all values (levels) that it has,
-        there is a score for each. The attribute ``block_names`` says which blocks the model sees, ``n_scores`` how many
-        scores each of them gives.
+        there is a score for each. ``frozen_widths`` has the widths of the features of frozen encoders, by block. The
+        attribute ``block_names`` says which blocks the model sees as they are, ``feature_names`` of which it sees
+        features, ``n_scores`` how many scores each of both gives.
         """
+        frozen_widths = {} if frozen_widths is None else frozen_widths
         levels = loss.levels(target)
         self.n_scores = loss.n_outputs if levels is None else len(levels)
         self.register_buffer("levels", None if levels is None else torch.from_numpy(levels))
         max_terms = max(_MAX_WEIGHTS // self.n_scores, 2)
         self.block_names = [name for name, spec in specs.items() if has_model(spec)]
-        self.columns = [list(specs).index(name) for name in self.block_names]  # in ``present``
+        self.feature_names = list(frozen_widths)
+        self.columns = [list(specs).index(name) for name in self._names]  # in ``present``
         self.models = nn.ModuleList(BlockModel(specs[name], max_terms, self.n_scores) for name in self.block_names)
+        self.feature_models = nn.ModuleList(FeatureModel(width, self.n_scores) for width in frozen_widths.values())
         self.register_buffer("intercept", torch.zeros(self.n_scores))
         self.settings = None
         return self
 
-    def forward(self, batch: dict[str, Any]) -> torch.Tensor:
-        """Map a batch to the scores by each block of ``block_names``, and the intercept: (batch, n + 1, n_scores)."""
+    def forward(self, batch: dict[str, Any], vectors: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Map a batch, and features by block, to scores (batch, n + 1, n_scores): of each model, and the intercept.
+
+        They are those of the blocks of ``block_names``, then of the features of ``feature_names``.
+        """
         scores = [model(batch["blocks"][name]) for name, model in zip(self.block_names, self.models, strict=True)]
+        of_features = zip(self.feature_names, self.feature_models, strict=True)
+        scores += [model(vectors[name]) for name, model in of_features]
         return torch.stack([*scores, self.intercept.expand(len(batch["present"]), -1)], 1)
 
     def mask_absent(self, scores: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
@@ -151,33 +170,67 @@ class WideLinear(Component):
         return scores if self.levels is None else scores.softmax(1) @ self.levels.to(scores).unsqueeze(1)
 
     @torch.no_grad()
-    def predict(self, dataset: Any) -> torch.Tensor:
-        """Return what `forward` gives for all rows of a ``BlockDataset``."""
-        return torch.cat([self(batch) for batch in batches(dataset)])
+    def predict(self, dataset: Any, vectors: dict[str, torch.Tensor] | None = None) -> torch.Tensor:
+        """Return what `forward` gives for all rows of a ``BlockDataset``, and of ``vectors``."""
+        vectors = {name: of_rows.split(CHUNK) for name, of_rows in (vectors or {}).items()}
+        return torch.cat(
+            [
+                self(batch, {name: parts[number] for name, parts in vectors.items()})
+                for number, batch in enumerate(batches(dataset))
+            ]
+        )
 
-    def fit(self, dataset: Any, loss: Any, generator: torch.Generator, end: float = math.inf) -> torch.Tensor:
-        """Fit the model to the rows of a ``BlockDataset`` of ``block_names``, and return their scores out of fold.
+    def fit(
+        self,
+        dataset: Any,
+        loss: Any,
+        generator: torch.Generator,
+        end: float = math.inf,
+        vectors: dict[str, torch.Tensor] | None = None,
+    ) -> torch.Tensor:
+        """Fit the model to rows, and return their scores out of fold, which are like those of `forward`.
 
-        The scores are like those of `forward`. ``end`` is when to be done, by ``time.perf_counter``, as far as that can
-        be.
+        Parameters
+        ----------
+        dataset : BlockDataset
+            The rows, with the blocks of ``block_names`` and ``feature_names``.
+        loss : Loss
+            What is minimised.
+        generator : torch.Generator
+            Deals the folds.
+        end : float, default=inf
+            When to be done, by ``time.perf_counter``, as far as that can be.
+        vectors : dict of torch.Tensor of shape (n_rows, width), default=None
+            The features of the blocks of ``feature_names``.
         """
-        design = DesignMatrix([model.fit_design(dataset, name) for name, model in self._models()])
+        blocks = [model.fit_design(dataset, name) for name, model in self._models()]
+        weight = dataset.weight.reshape(len(dataset), -1).mean(1)
+        blocks += [model.fit_design(*rows, weight) for model, rows in self._feature_rows(dataset, vectors)]
+        design = DesignMatrix(blocks)
         coef, out_of_fold, self.settings = self._cross_fit(design, dataset, loss, generator, end)
         self._set_coef(coef)
         return out_of_fold
 
     def cross_predict(
-        self, dataset: Any, loss: Any, generator: torch.Generator, end: float = math.inf, refit: bool = False
+        self,
+        dataset: Any,
+        loss: Any,
+        generator: torch.Generator,
+        end: float = math.inf,
+        refit: bool = False,
+        vectors: dict[str, torch.Tensor] | None = None,
     ) -> torch.Tensor:
         """Return the scores out of fold that `fit` gives, and leave the weights as they are, or `refit` them before."""
-        design = self._design(dataset)
+        design = self._design(dataset, vectors)
         if refit:
             self._refit(design, dataset, loss, end)
         return self._cross_fit(design, dataset, loss, generator, end)[1]
 
-    def refit(self, dataset: Any, loss: Any, end: float = math.inf) -> None:
+    def refit(
+        self, dataset: Any, loss: Any, end: float = math.inf, vectors: dict[str, torch.Tensor] | None = None
+    ) -> None:
         """Fit the weights to other rows, with the terms and the settings that were found before."""
-        self._refit(self._design(dataset), dataset, loss, end)
+        self._refit(self._design(dataset, vectors), dataset, loss, end)
 
     def _refit(self, design, dataset, loss, end):
         if self.settings is not None:  # else its scores are zero
@@ -188,8 +241,12 @@ class WideLinear(Component):
         """Return coefficients (1 + n_terms, n_scores), scores out of fold, and the settings of the fit."""
         folds = deal_folds(design, dataset.target, self.n_folds, generator)
         if folds.max() < 1:  # all rows are equal, or each is a class of its own
-            out_of_fold = torch.zeros(len(dataset), len(self.block_names) + 1, self.n_scores)
-            return torch.zeros(1 + design.n_terms, self.n_scores), out_of_fold, None
+            out_of_fold = torch.zeros(len(dataset), len(self.columns) + 1, self.n_scores)
+            if not self.feature_names:  # terms that one row has would tell nothing of others
+                return torch.zeros(1 + design.n_terms, self.n_scores), out_of_fold, None
+            settings = Settings(_UNTRIED_ALPHA, design.factors, 1.0, torch.zeros(self.n_scores))
+            coef = fit(design, *self._classes_or_numbers(dataset, loss), self.n_scores, settings, end=end)
+            return coef, out_of_fold, settings
 
         def validation_losses(scores, rows):  # the penalty is to be good for the means, not for telling levels apart
             return loss(self.outputs(scores.unsqueeze(1)), dataset.target[rows]) * dataset.weight[rows]
@@ -204,20 +261,34 @@ class WideLinear(Component):
         nearest = (dataset.target - self.levels).abs().argmin(1)
         return nearest, dataset.weight[:, 0], nn.CrossEntropyLoss(reduction="none")
 
+    @property
+    def _names(self):
+        return [*self.block_names, *self.feature_names]
+
     def _models(self):
         return zip(self.block_names, self.models, strict=True)
 
-    def _design(self, dataset):
-        return DesignMatrix([model.design(dataset, name) for name, model in self._models()])
+    def _feature_rows(self, dataset, vectors):
+        """Yield each model of features with these, and with which rows have the block."""
+        present, names = torch.from_numpy(dataset.blocks.present), list(dataset.blocks)
+        for name, model in zip(self.feature_names, self.feature_models, strict=True):
+            yield model, (vectors[name], present[:, names.index(name)])
+
+    def _design(self, dataset, vectors=None):
+        blocks = [model.design(dataset, name) for name, model in self._models()]
+        return DesignMatrix(blocks + [model.design(*rows) for model, rows in self._feature_rows(dataset, vectors)])
 
     def _coef(self):
-        return torch.cat([self.intercept.unsqueeze(0), *(model.weight for model in self.models)]).float().cpu()
+        return torch.cat([self.intercept.unsqueeze(0), *self._weights()]).float().cpu()
 
     def _set_coef(self, coef):
-        intercept, *weights = coef.split([1, *(len(model.weight) for model in self.models)])
+        intercept, *weights = coef.split([1, *map(len, self._weights())])
         self.intercept.copy_(intercept.squeeze(0))
-        for model, weight in zip(self.models, weights, strict=True):
-            model.weight.copy_(weight)
+        for of_model, weight in zip(self._weights(), weights, strict=True):
+            of_model.copy_(weight)
+
+    def _weights(self):
+        return [model.weight for model in (*self.models, *self.feature_models)]
 
 
 wides = Registry("wide part", WideLinear)
@@ -230,7 +301,7 @@ def resolve_wide(wide, specs):
     if wide is None:
         return None
     wide = wides.resolve(wide)
-    if not any(map(has_model, specs.values())):
+    if not any(has_model(spec) or is_frozen(spec) for spec in specs.values()):
         return None
     wide._validate_params()
     return wide

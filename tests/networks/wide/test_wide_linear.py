@@ -15,6 +15,8 @@ TEXT = TextSpec(name="title", shape=(4,), vocab_size=12, tokenizer="word")
 TABLE = TabularSpec(name="tabular", shape=(), n_numbers=2, cardinalities=(4,))
 IMAGE = ImageSpec(name="photo", shape=(4, 4, 3), mean=(0.5,) * 3, std=(0.2,) * 3)
 LOSS = SquaredErrorLoss().build(1)
+SOUND = BlockSpec(kind="audio", name="sound", shape=(4,))
+FROZEN_SOUND = replace(SOUND, encoder=ModuleEncoder(torch.nn.Flatten(), width=4))
 FROZEN = replace(IMAGE, encoder=ModuleEncoder(torch.nn.Flatten(), trainable="none"))
 
 
@@ -152,7 +154,7 @@ def test_a_refit_on_the_way_to_predictions_out_of_fold_is_a_refit(monkeypatch):
     first.refit(rows, LOSS)
     expected = first.cross_predict(rows, LOSS, torch.Generator().manual_seed(1))
     n_designs, design = [], WideLinear._design
-    monkeypatch.setattr(WideLinear, "_design", lambda self, dataset: n_designs.append(1) or design(self, dataset))
+    monkeypatch.setattr(WideLinear, "_design", lambda *rows: n_designs.append(1) or design(*rows))
     out_of_fold = second.cross_predict(rows, LOSS, torch.Generator().manual_seed(1), refit=True)
     assert torch.equal(out_of_fold, expected)
     assert torch.equal(second.predict(rows), first.predict(rows))
@@ -223,8 +225,10 @@ def test_equal_rows_leave_it_at_zero():
         ({"title": TEXT}, True),
         ({"photo": IMAGE}, True),
         ({"photo": FROZEN, "title": TEXT}, True),
-        ({"photo": FROZEN}, False),
-        ({"sound": BlockSpec(kind="audio", name="sound", shape=(4,))}, False),
+        ({"photo": FROZEN}, True),
+        ({"sound": FROZEN_SOUND}, True),
+        ({"sound": replace(FROZEN_SOUND, encoder=ModuleEncoder(torch.nn.Flatten(), "all"))}, False),
+        ({"sound": SOUND}, False),
     ],
 )
 @pytest.mark.parametrize("wide", ["auto", "linear", WideLinear()])
@@ -233,9 +237,9 @@ def test_there_is_one_for_blocks_that_it_sees(wide, specs, has):
     assert resolve_wide(None, specs) is None
 
 
-def test_pictures_with_a_frozen_encoder_are_left_to_it():
-    wide = WideLinear().build({"photo": FROZEN, "title": TEXT}, LOSS, np.zeros((1, 1)))
-    assert (wide.block_names, wide.columns) == (["title"], [1])
+def test_pictures_with_a_frozen_encoder_are_seen_beside_their_features():
+    wide = WideLinear().build({"photo": FROZEN, "title": TEXT}, LOSS, np.zeros((1, 1)), {"photo": 48})
+    assert (wide.block_names, wide.feature_names, wide.columns) == (["photo", "title"], ["photo"], [0, 1, 0])
 
 
 @pytest.mark.parametrize("specs", [{"title": TEXT}, {"photo": IMAGE}, {"photo": FROZEN}])
