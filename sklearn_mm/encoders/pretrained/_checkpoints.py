@@ -58,6 +58,10 @@ class Checkpoint:
             return ("size", "color") if has_places else ("color",)
         return ()
 
+    def reads(self, kind):
+        """Return whether the network reads blocks of a kind."""
+        return _reads(adopt(load_model(self.folder, trust_remote_code=self.trust_remote_code)), kind)
+
     def load(self, kind):
         """Return the network that reads a kind, shared by all who ask, and its `Tower`."""
         model = adopt(load_model(self.folder, trust_remote_code=self.trust_remote_code))
