@@ -9,7 +9,7 @@ import sys
 if "torch" not in sys.modules and "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 
-from sklearn_mm.estimators import MultimodalClassifier, MultimodalRegressor
+from sklearn_mm.estimators import MultimodalClassifier, MultimodalRegressor, ZeroShotClassifier
 from sklearn_mm.inputs import ImageInput, ModalityTransformer, TabularInput, TextInput
 
 __all__ = [
@@ -19,5 +19,6 @@ __all__ = [
     "MultimodalRegressor",
     "TabularInput",
     "TextInput",
+    "ZeroShotClassifier",
 ]
 __version__ = "0.1.0"

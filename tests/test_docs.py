@@ -37,7 +37,7 @@ reference = load_reference()
 # What users may rely on. Names are added to it, and leave it only with a deprecation.
 SURFACE = {
     "sklearn_mm": [
-        *["MultimodalClassifier", "MultimodalRegressor", "ModalityTransformer"],
+        *["MultimodalClassifier", "MultimodalRegressor", "ModalityTransformer", "ZeroShotClassifier"],
         *["ImageInput", "TextInput", "TabularInput"],
     ],
     "sklearn_mm.preprocessing": [

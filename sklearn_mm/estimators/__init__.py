@@ -4,6 +4,7 @@ from sklearn_mm.estimators._base import BaseMultimodal
 from sklearn_mm.estimators._classifier import MultimodalClassifier
 from sklearn_mm.estimators._regressor import MultimodalRegressor
 from sklearn_mm.estimators._targets import ClassTarget, NoTarget, NumberTarget, Target
+from sklearn_mm.estimators._zero_shot import ZeroShotClassifier
 
 __all__ = [
     "BaseMultimodal",
@@ -13,4 +14,5 @@ __all__ = [
     "NoTarget",
     "NumberTarget",
     "Target",
+    "ZeroShotClassifier",
 ]

@@ -174,6 +174,10 @@ class PretrainedEncoder(Encoder):
         other.kind = kind
         return other
 
+    def reads(self, kind: str) -> bool | None:
+        """Return whether the model reads blocks of a kind; None if only trying tells, as of modules and functions."""
+        return self._checkpoint.reads(kind) if self._is_checkpoint else None
+
     def __sklearn_clone__(self):
         """Return an encoder with the same model: it may be large, searches clone often, and `build` copies it."""
         return type(self)(**self.get_params(deep=False))
