@@ -9,6 +9,8 @@ from sklearn_mm.preprocessing.media._unreadable import UnreadableError
 
 __all__ = ["INTERPOLATIONS", "Framing", "frame", "needed_scale", "turned_size"]
 
+_MOST_SCALED = 16  # times the pixels of the result that are made before it is cut out; of a long strip, only the part
+
 INTERPOLATIONS = {resampling.name.lower() for resampling in Image.Resampling}
 
 
@@ -145,8 +147,9 @@ def _resize(image, framing, resize):
     if resize == "pad":
         return _pad(image, framing)
     height, width = framing.size
-    if framing.reducing_gap is None:
-        image = image.resize(_whole_size(image.size, framing, resize), framing.filter)
+    whole_size = _whole_size(image.size, framing, resize)
+    if framing.reducing_gap is None and math.prod(whole_size) <= _MOST_SCALED * width * height:
+        image = image.resize(whole_size, framing.filter)
         left, upper = (image.width - width) // 2, (image.height - height) // 2
         return image.crop((left, upper, left + width, upper + height))
     shown_width, shown_height = (length * framing.crop_fraction for length in image.size)

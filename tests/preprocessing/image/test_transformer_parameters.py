@@ -235,6 +235,7 @@ class TestCropFraction:
             ImageTransformer(8, resize="crop", crop_fraction=0.5).fit([wide])
 
 
+@pytest.mark.filterwarnings("ignore:.*cuts off more than half")
 class TestReducingGap:
     def jpeg(self):
         file = io.BytesIO()
@@ -250,6 +251,20 @@ class TestReducingGap:
         shown = got[5:25] if resize == "pad" else got
         left = (scaled.shape[1] - 30) // 2
         np.testing.assert_array_equal(shown, scaled[:, left : left + 30])
+
+    def test_of_a_long_strip_only_the_part_is_scaled(self, monkeypatch):
+        sizes, resize = [], Image.Image.resize
+
+        def noting(image, size, *args, **kwargs):
+            sizes.append(size)
+            return resize(image, size, *args, **kwargs)
+
+        monkeypatch.setattr(Image.Image, "resize", noting)
+        strip = np.zeros((2, 40_000, 3), dtype=np.uint8)
+        strip[:, 20_000:] = 255
+        (got,) = ImageTransformer(64, resize="crop", reducing_gap=None, n_jobs=1).fit([strip]).transform([strip])
+        assert set(sizes) == {(64, 64)}
+        assert (got[:, :16].max(), got[:, 48:].min()) == (0, 255)
 
     def test_turned_pictures_are_not_reduced_either(self):
         file = self.jpeg()
