@@ -200,10 +200,6 @@ class PretrainedEncoder(Encoder):
             return encode
         return None if isinstance(self.model, nn.Module) else self.model
 
-    def reads_kind(self, kind: str) -> bool:
-        """Return whether the checkpoint's network reads blocks of a kind; of modules and functions nothing is known."""
-        return self._is_checkpoint and self._checkpoint.reads(kind)
-
     @property
     def reading(self) -> dict[str, Any]:
         """How the network was trained to read, by the files of its checkpoint."""
