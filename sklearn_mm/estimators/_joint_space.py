@@ -43,13 +43,13 @@ class JointSpace:
     def __init__(self, model, owner):
         self.owner = owner
         self.encoder = encoder = model if isinstance(model, PretrainedEncoder) else PretrainedEncoder(model)
-        self.kinds = tuple(kind for kind in MODALITIES if encoder.reads(kind))
+        self.kinds = tuple(kind for kind in MODALITIES if encoder.reads_kind(kind))
         if not encoder.frozen:
             raise ValueError(
                 f"{owner} trains nothing, and something of its model would be trained: {encoder}. Leave its "
                 '`trainable` at "none" and its `pooling` at "own", or train it in a MultimodalClassifier.'
             )
-        if encoder.reads("text") is None:  # a function or a module
+        if encoder.reads_kind("text") is None:  # a function or a module
             if encoder.embed_cells is None:
                 raise ValueError(
                     f"{owner} cannot tell how {type(encoder.model).__name__} reads texts. Give a folder or a name, "

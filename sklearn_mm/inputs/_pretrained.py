@@ -38,7 +38,7 @@ def encoders_by_kind(pretrained, kinds, who):
             _check(kind, model, kinds, who)
         return {kind: resolve_encoder(pretrained_encoder(model), kind) for kind, model in models.items()}
     encoder = pretrained_encoder(pretrained)
-    encoders = {kind: encoder.for_kind(kind) for kind in kinds if encoder.reads(kind)}
+    encoders = {kind: encoder.for_kind(kind) for kind in kinds if encoder.reads_kind(kind)}
     if not encoders:
         raise ValueError(
             f"`pretrained` of {who}: it cannot be told which of the kinds {kinds} {encoder!r} is to read. Say so: "
