@@ -15,6 +15,7 @@ from sklearn_mm.encoders._base import Encoder, Features, base_encoder
 from sklearn_mm.encoders._registry import register_encoder
 from sklearn_mm.encoders.pretrained._checkpoints import Checkpoint
 from sklearn_mm.encoders.pretrained._hub import SHORT_NAMES
+from sklearn_mm.encoders.pretrained._image_reading import UnknownReadingError
 from sklearn_mm.encoders.pretrained._layer_groups import layer_groups
 from sklearn_mm.encoders.pretrained._layer_stack import cut_once, find_stack, tapped_once
 from sklearn_mm.encoders.pretrained._lora import with_adapters
@@ -202,13 +203,19 @@ class PretrainedEncoder(Encoder):
 
     @property
     def reading(self) -> dict[str, Any]:
-        """How the network was trained to read, by the files of its checkpoint."""
-        return self._checkpoint.reading(self.kind, self.long_texts) if self._is_checkpoint and self.kind else {}
+        """How the network was trained to read, by the files of its checkpoint; nothing where these do not tell."""
+        if not (self._is_checkpoint and self.kind):
+            return {}
+        try:
+            return self._checkpoint.reading(self.kind, self.long_texts)
+        except UnknownReadingError:  # for `build`, if nobody says how to read
+            return {}
 
     @property
     def required_reading(self) -> tuple[str, ...]:
         """What of it may not be otherwise."""
-        return self._checkpoint.fixed(self.kind) if self._is_checkpoint and self.kind else ()
+        known = self.reading
+        return tuple(name for name in self._checkpoint.fixed(self.kind) if name in known) if known else ()
 
     @property
     def frozen(self) -> bool:
@@ -372,8 +379,10 @@ class PretrainedEncoder(Encoder):
         if not self._is_checkpoint:
             return share(self.model), Tower(), ModuleArguments(spec), None
         checkpoint = self._checkpoint
+        was_chosen = any(not was_auto for _, was_auto in (spec.reading or {}).values())
+        reading = self.reading if was_chosen else checkpoint.reading(spec.kind, self.long_texts)
         model, tower = checkpoint.load(spec.kind)
-        return model, tower, checkpoint.arguments(spec, self.for_kind(spec.kind).reading), checkpoint.pooling(spec.kind)
+        return model, tower, checkpoint.arguments(spec, reading), checkpoint.pooling(spec.kind)
 
     def _states(self, model):
         """Return the numbers of the states that are averaged, counted from what goes into the first layer; or None."""

@@ -12,11 +12,15 @@ from sklearn_mm.encoders.pretrained._image_processors import (
     statistics_of,
 )
 
-__all__ = ["image_reading"]
+__all__ = ["UnknownReadingError", "image_reading"]
 
 _IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 _CLIP = {"mean": (0.48145466, 0.4578275, 0.40821073), "std": (0.26862954, 0.26130258, 0.27577711)}
 _WAY_OUT = "Hand in an ImageTransformer that says it: ImageTransformer(size=..., resize=..., mean=..., std=...)."
+
+
+class UnknownReadingError(ValueError):
+    """The files of a checkpoint do not say how pictures are read, in words that `ImageTransformer` has."""
 
 
 def image_reading(folder):
@@ -42,9 +46,11 @@ def image_reading(folder):
     try:
         reading = read()
     except UnsupportedReadingError as error:
-        raise ValueError(f"{folder / name} asks for {error}, which ImageTransformer does not do. {_WAY_OUT}") from error
+        raise UnknownReadingError(
+            f"{folder / name} asks for {error}, which ImageTransformer does not do. {_WAY_OUT}"
+        ) from error
     except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
-        raise ValueError(
+        raise UnknownReadingError(
             f"{folder / name} does not say how pictures are read in a form that is known "
             f"({type(error).__name__}: {error}). {_WAY_OUT}"
         ) from error
@@ -77,7 +83,7 @@ def _source(folder):
     image_size = config.get("image_size", vision.get("image_size"))
     if image_size is not None:
         return "config.json", lambda: default_reading(model_type, image_size, n_channels)
-    raise ValueError(
+    raise UnknownReadingError(
         f"{folder} does not say how pictures are read: it has no preprocessor_config.json, processor_config.json with "
         f"an image_processor, open_clip_config.json, or config.json with an image_size. {_WAY_OUT}"
     )

@@ -300,3 +300,26 @@ def test_modules_of_ones_own_cannot_be_referred_to():
     encoder = PretrainedEncoder(nn.Conv2d(3, 4, 4), weights="reference")
     with pytest.raises(ValueError, match="Conv2d came as a module"):
         resolve_encoder(encoder, "image").build(SPECS["image"])
+
+
+def test_a_transformer_says_how_to_read_where_the_files_do_not(tiny_model, tmp_path):
+    from sklearn_mm import ImageInput, ModalityTransformer
+    from sklearn_mm.preprocessing import ImageTransformer
+
+    shutil.copytree(tiny_model("vit"), tmp_path / "model")
+    path = tmp_path / "model" / "preprocessor_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "do_resize": False}))
+    pictures = [np.full((40, 40, 3), value, dtype=np.uint8) for value in (0, 200)]
+    encoder = PretrainedEncoder(tmp_path / "model")
+
+    def spec_of(**settings):
+        return (
+            ModalityTransformer(image=ImageInput(0, encoder=encoder, **settings))
+            .fit(np.array([[picture, None] for picture in pictures], dtype=object))
+            .specs_["0"]
+        )
+
+    spec = spec_of(transformer=ImageTransformer(size=32, mean=0.5, std=0.5))
+    assert encoder.for_kind("image").build(spec).out_features == 16
+    with pytest.raises(ValueError, match=r"do_resize is false.* Hand in an ImageTransformer"):
+        encoder.for_kind("image").build(spec_of())
