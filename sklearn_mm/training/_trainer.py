@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from sklearn_mm.storage._store import resolve_store
+from sklearn_mm.storage._stored_rows import StoredRows
 from sklearn_mm.training._averaging import WeightAveraging
 from sklearn_mm.training._best_weights import BestWeights
 from sklearn_mm.training._callbacks import DivergenceGuard, LearningRate, Progress, clone_callbacks
@@ -57,6 +58,8 @@ class Trainer:
         self._history_before = []
         self._stopping = None
         self._score = None
+        self._held_out_order = None  # puts the rows to train with, and then those held out, in their old order
+        self._features = []  # of both
         if not partial and learner.scoring != "loss":
             self._score = ValidationScore(learner, learner.scoring)
 
@@ -71,6 +74,7 @@ class Trainer:
     def hold_out(self, rows, strata, fraction, seed):
         """Return the `Rows` to train with, and those to validate with."""
         kept, held_out = split_validation(len(rows), fraction, seed, strata)
+        self._held_out_order = np.argsort(np.concatenate([kept, held_out]))
         rows = rows.with_views()  # or most pictures would be in memory twice
         return rows.take(kept), rows.take(held_out)
 
@@ -119,6 +123,7 @@ class Trainer:
             if validation is not None:
                 held_out = self._encode_frozen(_as_read_by(network, validation.dataset(target, objective)))
                 held_out = replace(held_out, base_scores=objective.base_scores(network, held_out))
+                self._features = [dataset.blocks.features, held_out.blocks.features]
             tasks.begin_training(dataset.blocks, self.attributes_by_now)
             if self.net.time_limit is not None:
                 self.net.time_limit.begin()
@@ -135,8 +140,18 @@ class Trainer:
     def refit(self, objective, target, rows):
         """Let an objective learn from all rows, those that were held out among them, when training has ended."""
         network = self.net.module_
-        dataset = self._encode_frozen(_as_read_by(network, rows.dataset(target, objective)))
-        objective.refit(network, dataset, self.end)
+        dataset = _as_read_by(network, rows.dataset(target, objective))
+        dataset = replace(dataset, blocks=dataset.blocks.with_features(self._features_of_all_rows()))
+        objective.refit(network, self._encode_frozen(dataset), self.end)
+
+    def _features_of_all_rows(self):
+        """Return the features that both parts of the rows have, of blocks whose rows are one item each."""
+        features, (of_kept, of_held_out) = {}, self._features
+        for name, (mark, kept) in of_kept.items():
+            held_out = of_held_out.get(name, (None, None))[1]
+            if isinstance(kept, StoredRows) and isinstance(held_out, StoredRows):
+                features[name] = mark, StoredRows.concatenate([kept, held_out])[self._held_out_order]
+        return features
 
     @property
     def history(self):

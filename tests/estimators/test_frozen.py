@@ -127,7 +127,7 @@ def recomputing(monkeypatch):
 def test_once_per_fit_without_memory(distinct, recomputing, fusion):
     X, y = distinct
     expected = recomputing(classifier(fusion=fusion), X, y)
-    assert sum(SEEN) == 3 * 96
+    assert sum(SEEN) == 4 * 96, "for each epoch, and for the linear part"
     SEEN.clear()
     clf = classifier(fusion=fusion).fit(X, y)
     assert sum(SEEN) == 96 + (fusion in ("attention", "film")), "and one row to know its tokens"

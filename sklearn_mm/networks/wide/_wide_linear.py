@@ -36,8 +36,8 @@ class WideLinear(Component):
 
     Of a text it sees which tokens there are, weighted by how rare they are; of numbers, their values and steps between
     their quantiles; of categories, which it is; of pictures, histograms of the directions of edges in 4 × 4 cells and
-    of the colours, and 8 × 8 pixels. Of any block whose encoder is frozen it also sees the features, centred and
-    brought to one length. It sees nothing of other blocks, nor of what a row lacks.
+    of the colours, and 8 × 8 pixels. Of any block whose encoder is frozen it sees the features too, centred and of mean
+    squared length one. It sees nothing of other blocks, nor of what a row lacks.
 
     Where the estimator learns means of a number with at most ten values, as a rating, and twenty rows or more for each,
     the linear model tells these apart as classes (softmax), and its output is their mean: words that speak for the
