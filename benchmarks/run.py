@@ -42,6 +42,8 @@ QUALITY = {
     "emoji": [],
     "choices": ["--keep", "5"],
     "few_rows": ["--noise", "pictures", "names"],
+    "pretrained": [],
+    "few_shot": [],
     "readings": [],
     "tables": [],
     "fusion": [],

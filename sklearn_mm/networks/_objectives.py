@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -204,7 +205,8 @@ class Supervised(Objective):
         """Return the rows as the linear model sees them, and what frozen encoders say of them, by block."""
         wide = network.top.wide
         names = [name for name in dataset.blocks if name in {*wide.block_names, *wide.feature_names}]
-        return dataset.select(names), frozen_vectors(network.encoders, dataset, wide.feature_names)
+        rows = replace(dataset.select(names), raw=wide.block_names)
+        return rows, frozen_vectors(network.encoders, dataset, wide.feature_names)
 
 
 def _frozen_widths(encoders):
