@@ -43,13 +43,13 @@ class JointSpace:
     def __init__(self, model, owner):
         self.owner = owner
         self.encoder = encoder = model if isinstance(model, PretrainedEncoder) else PretrainedEncoder(model)
-        self.kinds = tuple(kind for kind in MODALITIES if encoder.reads(kind))
+        self.kinds = tuple(kind for kind in MODALITIES if encoder.reads_kind(kind))
         if not encoder.frozen:
             raise ValueError(
                 f"{owner} trains nothing, and something of its model would be trained: {encoder}. Leave its "
                 '`trainable` at "none" and its `pooling` at "own", or train it in a MultimodalClassifier.'
             )
-        if encoder.reads("text") is None:  # a function or a module
+        if encoder.reads_kind("text") is None:  # a function or a module
             if encoder.embed_cells is None:
                 raise ValueError(
                     f"{owner} cannot tell how {type(encoder.model).__name__} reads texts. Give a folder or a name, "
@@ -82,8 +82,8 @@ class JointSpace:
             return None
         if kind not in self.kinds:
             raise ValueError(
-                f"{self.owner} got {kind}={columns!r}, and its model reads no blocks of kind {kind!r}. Leave it out, or "
-                "give a model that does."
+                f"{self.owner} got {kind}={columns!r}, and its model reads no blocks of kind {kind!r}. Leave it out, "
+                "or give a model that does."
             )
         input_ = clone(columns) if isinstance(columns, Input) else MODALITIES[kind](columns)
         if not isinstance(input_, MODALITIES[kind]):
@@ -92,8 +92,8 @@ class JointSpace:
             )
         if not is_auto(input_.encoder) or input_.pool == "attention":
             raise ValueError(
-                f"{self.owner} encodes with its `model`, and trains nothing: got {kind}={columns!r}. Leave `encoder` at "
-                '"auto", and `pool` at "auto", "mean" or "max".'
+                f"{self.owner} encodes with its `model`, and trains nothing: got {kind}={columns!r}. Leave `encoder` "
+                'at "auto", and `pool` at "auto", "mean" or "max".'
             )
         return input_.set_params(encoder=self.encoder)
 

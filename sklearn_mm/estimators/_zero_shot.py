@@ -205,7 +205,8 @@ class ZeroShotClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         logits : ndarray of shape (n_rows, n_classes), dtype float32
             As of `transform`.
         """
-        return self._logits_of(self.network_, self._fit(X, y))
+        blocks = self._fit(X, y)
+        return self._logits_of(self.network_, blocks)
 
     def transform(self, X: Any) -> np.ndarray:
         """Return the logits of all labels, as features for another estimator.
@@ -266,7 +267,8 @@ class ZeroShotClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         y : ndarray of shape (n_rows,)
             The likeliest class.
         """
-        return self.classes_[self._logits(X).argmax(1)]
+        likeliest = self._logits(X).argmax(1)
+        return self.classes_[likeliest]
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
         """Return a name for each column that `transform` returns.

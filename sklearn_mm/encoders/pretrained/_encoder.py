@@ -168,7 +168,7 @@ class PretrainedEncoder(Encoder):
         other.kind = kind
         return other
 
-    def reads(self, kind: str) -> bool | None:
+    def reads_kind(self, kind: str) -> bool | None:
         """Return whether the model reads blocks of a kind; None if only trying tells, as of modules and functions."""
         return self._checkpoint.reads(kind) if self._is_checkpoint else None
 
