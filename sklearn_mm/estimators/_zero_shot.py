@@ -41,8 +41,8 @@ class ZeroShotClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
     Parameters
     ----------
     model : str, path, torch.nn.Module, callable or PretrainedEncoder
-        What `PretrainedEncoder` takes, or such an encoder with settings of its own. It must read texts; if it is a dual
-        encoder, pictures too.
+        What `PretrainedEncoder` takes, or such an encoder with settings of its own, which clones share: large modules
+        and functions had better come in one. It must read texts; if it is a dual encoder, pictures too.
     labels : list or dict, default=None
         The classes: texts, or a dict from each class, of any type, to what it is called, one text or a list of several,
         which are averaged. By default the labels of ``y`` in `fit`, which must be texts then. With ``labels``, a ``y``
@@ -112,12 +112,12 @@ class ZeroShotClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
 
     Examples
     --------
-    Any function of a list of texts will do, such as one that counts letters:
+    A folder with a dual encoder, and one name for each class or several:
 
-    >>> import numpy as np, pandas as pd
     >>> from sklearn_mm import ZeroShotClassifier
-    >>> ZeroShotClassifier("path/to/clip", labels=["cat", "dog"], temperature=0.1)
-    ZeroShotClassifier(labels=['cat', 'dog'], model='path/to/clip', temperature=0.1)
+    >>> ZeroShotClassifier("path/to/clip", labels={0: "a dog", 1: ["a cat", "a kitten"]}, temperature=0.1)
+    ZeroShotClassifier(labels={0: 'a dog', 1: ['a cat', 'a kitten']},
+                       model='path/to/clip', temperature=0.1)
 
     What it says becomes more columns of the table, from which an estimator learns that has few rows (few-shot):
 
