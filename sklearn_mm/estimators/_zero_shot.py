@@ -296,7 +296,7 @@ class ZeroShotClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         space = JointSpace(self.model, self._who)
         inputs = space.inputs(self._columns)
         texts = fill_templates(self._templates(inputs), classes, names, self._who)
-        reader, blocks, network = self._reader(inputs), None, None
+        reader, blocks, network = self._reader(inputs, self.verbose), None, None
         if X is not None:
             blocks = self._fit_read(reader, X)
             network = space.network(blocks.specs)
@@ -311,8 +311,8 @@ class ZeroShotClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
             return self.prompt_templates
         return "{}" if inputs["image"] is None else "a photo of a {}."
 
-    def _reader(self, inputs, transformer=None, specs=None):
-        parameters = {**inputs, "inputs": None, "memory": self.memory, "verbose": self.verbose}
+    def _reader(self, inputs, verbose=0, transformer=None, specs=None):
+        parameters = {**inputs, "inputs": None, "memory": self.memory, "verbose": verbose}
         return Reader(parameters, MODALITIES, self._who, transformer, specs)
 
     def _fit_read(self, reader, X):
@@ -343,7 +343,7 @@ class ZeroShotClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
             blocks = self._fit_read(self._reader(space.inputs(self._columns)), X)
             network = space.network(blocks.specs)
         else:
-            blocks = self._reader(self._columns, self.transformer_, self.specs_).read(X, list(self.specs_))
+            blocks = self._reader(self._columns, 0, self.transformer_, self.specs_).read(X, list(self.specs_))
         return self._logits_of(network, blocks)
 
     def _logits_of(self, network, blocks):
@@ -376,7 +376,7 @@ class ZeroShotClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
 
     def __getstate__(self):
         """State with all tensors on the CPU, so that it loads without a GPU; frozen weights are shared as they are."""
-        state = super().__getstate__()
+        state = dict(super().__getstate__())
         if state.get("network_") is not None:
             state["network_"] = copy.deepcopy(state["network_"]).cpu()
         return state

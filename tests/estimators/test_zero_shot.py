@@ -213,6 +213,22 @@ def test_a_number_as_temperature_divides_the_cosine(name, folder, rows):
     assert_close(clf.set_params(temperature="auto").transform(rows), scaled)
 
 
+def test_half_precision_is_near_and_kept_apart(folder, rows, tmp_path):
+    clf = ZeroShotClassifier(folder("clip"), LABELS, memory=tmp_path).fit(rows)
+    logits = clf.transform(rows)
+    rough = clf.set_params(precision="bfloat16").transform(rows)
+    assert rough.dtype == np.float32
+    assert 0 < np.abs(rough - logits).max() < 0.5
+    np.testing.assert_array_equal(clf.set_params(precision="float32").transform(rows), logits)
+
+
+def test_what_is_printed_is_about_the_rows(tiny_model, rows, capsys):
+    ZeroShotClassifier(tiny_model("clip"), LABELS, verbose=1).fit(rows)
+    printed = capsys.readouterr().out
+    assert "reads 2 of 2 columns" in printed
+    assert "label" not in printed
+
+
 def test_lists_of_pictures_and_long_texts_are_averaged(folder, rows):
     X = pd.DataFrame({"photos": [[*rows["photo"][:2]], rows["photo"][2], []]})
     clf = ZeroShotClassifier(folder("clip"), LABELS, image="photos", text=None).fit(X)
@@ -342,7 +358,9 @@ def test_the_pickle_has_the_weights_once_and_needs_no_folder(folder, rows, tmp_p
     shutil.copytree(folder("clip"), moved)
     clf = ZeroShotClassifier(moved, LABELS).fit(rows)
     expected = clf.transform(rows)
+    network = clf.network_
     dumped = pickle.dumps(clf)
+    assert clf.network_ is network
     n_bytes = sum(
         tensor.numel() * tensor.element_size()
         for tensor in transformers.AutoModel.from_pretrained(folder("clip"), local_files_only=True)
