@@ -213,8 +213,29 @@ def test_speech_is_as_whisper_hears_it(tiny_model, waves):
     with torch.no_grad():
         expected = auto("WhisperModel", tiny_model("whisper")).eval().encoder(inputs["input_features"])
     _, features = encode(tiny_model("whisper"), "audio", waves)
-    assert_close(features.tokens, expected.last_hidden_state)
-    assert_close(features.pooled, expected.last_hidden_state.mean(1))
+    tokens = expected.last_hidden_state
+    assert_close(features.tokens, tokens)
+    assert features.mask.sum(1).tolist() == [50, 50, 29]  # of 320 samples each, of which the last wave has 9,000
+    assert_close(features.pooled, torch.stack([tokens[0].mean(0), tokens[1].mean(0), tokens[2, :29].mean(0)]))
+
+
+@pytest.mark.parametrize("settings", [{"trainable": "last", "n_layers": 1}, {"pooling": "attention"}], ids=str)
+@pytest.mark.parametrize("name", ["whisper", "wav2vec2"])
+def test_what_is_trained_above_knows_where_sound_ends(name, settings, tiny_model, waves):
+    _, frozen = encode(tiny_model(name), "audio", waves)
+    encoder, features = encode(tiny_model(name), "audio", waves, **settings)
+    assert encoder.partly_frozen
+    assert torch.equal(features.mask, frozen.mask)
+    assert_close(features.tokens, frozen.tokens)
+
+
+def test_silence_that_fills_up_counts_nothing(tiny_model, waves):
+    short = waves[:, :8000]
+    _, features = encode(tiny_model("whisper"), "audio", short)
+    assert features.mask.sum(1).tolist() == [25] * 3
+    assert_close(features.pooled, features.tokens[:, :25].mean(1))
+    _, silent = encode(tiny_model("whisper"), "audio", np.zeros_like(waves))
+    assert silent.mask.all()
 
 
 def test_speech_is_as_wav2vec2_hears_it(tiny_model, waves):
@@ -224,7 +245,10 @@ def test_speech_is_as_wav2vec2_hears_it(tiny_model, waves):
         expected = auto("AutoModel", tiny_model("wav2vec2")).eval()(inputs["input_values"]).last_hidden_state
     _, features = encode(tiny_model("wav2vec2"), "audio", waves)
     assert_close(features.tokens, expected)
-    assert_close(features.pooled, expected.mean(1))
+    assert features.mask[:2].all()
+    assert 54 <= features.mask[2].sum() <= 58  # 9,000 of 16,000 samples, of 99 tokens
+    assert_close(features.pooled[:2], expected[:2].mean(1))
+    assert_close(features.pooled[2], expected[2][features.mask[2]].mean(0))
 
 
 @pytest.fixture(scope="module")
