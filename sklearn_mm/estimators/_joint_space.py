@@ -82,8 +82,8 @@ class JointSpace:
             return None
         if kind not in self.kinds:
             raise ValueError(
-                f"{self.owner} got {kind}={columns!r}, and its model reads no blocks of kind {kind!r}. Leave it out, or "
-                "give a model that does."
+                f"{self.owner} got {kind}={columns!r}, and its model reads no blocks of kind {kind!r}. Leave it out, "
+                "or give a model that does."
             )
         input_ = clone(columns) if isinstance(columns, Input) else MODALITIES[kind](columns)
         if not isinstance(input_, MODALITIES[kind]):
@@ -92,8 +92,8 @@ class JointSpace:
             )
         if not is_auto(input_.encoder) or input_.pool == "attention":
             raise ValueError(
-                f"{self.owner} encodes with its `model`, and trains nothing: got {kind}={columns!r}. Leave `encoder` at "
-                '"auto", and `pool` at "auto", "mean" or "max".'
+                f"{self.owner} encodes with its `model`, and trains nothing: got {kind}={columns!r}. Leave `encoder` "
+                'at "auto", and `pool` at "auto", "mean" or "max".'
             )
         return input_.set_params(encoder=self.encoder)
 

@@ -36,7 +36,7 @@ def name_classes(labels, y, owner):
     classes = _unique(given, owner)
     names = [[*_as_names(given, label, owner)] for label in classes]
     if len(classes) < 2:
-        raise ValueError(f"{owner} needs at least two classes to tell apart, got {list(classes)}.")
+        raise ValueError(f"{owner} needs at least two classes to tell apart, got {classes.tolist()}.")
     if labels is not None:
         _check_target(y, classes, owner)
     return classes, names
@@ -67,8 +67,8 @@ def _as_names(labels, label, owner):
     for name in names or [""]:
         if not isinstance(name, str):
             raise ValueError(
-                f"{owner} cannot encode the label {_shown(label)}: {name!r} is not a text. Say what it is called: "
-                f'labels={{{_shown(label)}: "...", ...}}.'
+                f"{owner} cannot encode the label {_shown(label)}: {_shown(name)} is not a text. Say what it is "
+                f'called: labels={{{_shown(label)}: "...", ...}}.'
             )
         if not name.strip():
             raise ValueError(

@@ -41,8 +41,8 @@ class ZeroShotClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
     Parameters
     ----------
     model : str, path, torch.nn.Module, callable or PretrainedEncoder
-        What `PretrainedEncoder` takes, or such an encoder with settings of its own. It must read texts; if it is a dual
-        encoder, pictures too.
+        What `PretrainedEncoder` takes, or such an encoder with settings of its own, which clones share: large modules
+        and functions had better come in one. It must read texts; if it is a dual encoder, pictures too.
     labels : list or dict, default=None
         The classes: texts, or a dict from each class, of any type, to what it is called, one text or a list of several,
         which are averaged. By default the labels of ``y`` in `fit`, which must be texts then. With ``labels``, a ``y``
@@ -112,12 +112,12 @@ class ZeroShotClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
 
     Examples
     --------
-    Any function of a list of texts will do, such as one that counts letters:
+    A folder with a dual encoder, and one name for each class or several:
 
-    >>> import numpy as np, pandas as pd
     >>> from sklearn_mm import ZeroShotClassifier
-    >>> ZeroShotClassifier("path/to/clip", labels=["cat", "dog"], temperature=0.1)
-    ZeroShotClassifier(labels=['cat', 'dog'], model='path/to/clip', temperature=0.1)
+    >>> ZeroShotClassifier("path/to/clip", labels={0: "a dog", 1: ["a cat", "a kitten"]}, temperature=0.1)
+    ZeroShotClassifier(labels={0: 'a dog', 1: ['a cat', 'a kitten']},
+                       model='path/to/clip', temperature=0.1)
 
     What it says becomes more columns of the table, from which an estimator learns that has few rows (few-shot):
 
@@ -205,7 +205,8 @@ class ZeroShotClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         logits : ndarray of shape (n_rows, n_classes), dtype float32
             As of `transform`.
         """
-        return self._logits_of(self.network_, self._fit(X, y))
+        blocks = self._fit(X, y)
+        return self._logits_of(self.network_, blocks)
 
     def transform(self, X: Any) -> np.ndarray:
         """Return the logits of all labels, as features for another estimator.
@@ -266,7 +267,8 @@ class ZeroShotClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         y : ndarray of shape (n_rows,)
             The likeliest class.
         """
-        return self.classes_[self._logits(X).argmax(1)]
+        likeliest = self._logits(X).argmax(1)
+        return self.classes_[likeliest]
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
         """Return a name for each column that `transform` returns.
@@ -294,7 +296,7 @@ class ZeroShotClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         space = JointSpace(self.model, self._who)
         inputs = space.inputs(self._columns)
         texts = fill_templates(self._templates(inputs), classes, names, self._who)
-        reader, blocks, network = self._reader(inputs), None, None
+        reader, blocks, network = self._reader(inputs, self.verbose), None, None
         if X is not None:
             blocks = self._fit_read(reader, X)
             network = space.network(blocks.specs)
@@ -309,8 +311,8 @@ class ZeroShotClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
             return self.prompt_templates
         return "{}" if inputs["image"] is None else "a photo of a {}."
 
-    def _reader(self, inputs, transformer=None, specs=None):
-        parameters = {**inputs, "inputs": None, "memory": self.memory, "verbose": self.verbose}
+    def _reader(self, inputs, verbose=0, transformer=None, specs=None):
+        parameters = {**inputs, "inputs": None, "memory": self.memory, "verbose": verbose}
         return Reader(parameters, MODALITIES, self._who, transformer, specs)
 
     def _fit_read(self, reader, X):
@@ -341,7 +343,7 @@ class ZeroShotClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
             blocks = self._fit_read(self._reader(space.inputs(self._columns)), X)
             network = space.network(blocks.specs)
         else:
-            blocks = self._reader(self._columns, self.transformer_, self.specs_).read(X, list(self.specs_))
+            blocks = self._reader(self._columns, 0, self.transformer_, self.specs_).read(X, list(self.specs_))
         return self._logits_of(network, blocks)
 
     def _logits_of(self, network, blocks):
@@ -374,7 +376,7 @@ class ZeroShotClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
 
     def __getstate__(self):
         """State with all tensors on the CPU, so that it loads without a GPU; frozen weights are shared as they are."""
-        state = super().__getstate__()
+        state = dict(super().__getstate__())
         if state.get("network_") is not None:
             state["network_"] = copy.deepcopy(state["network_"]).cpu()
         return state

@@ -3,6 +3,7 @@
 import copy
 import pickle
 import types
+from pathlib import PurePath
 from weakref import WeakKeyDictionary
 
 import torch
@@ -144,6 +145,8 @@ class _Hasher(NumpyHasher):
             obj = ("tensor", str(values.dtype), tuple(values.shape), content)
         elif isinstance(obj, types.MethodType):
             obj = ("method", obj.__func__, obj.__self__)
+        elif isinstance(obj, PurePath):
+            obj = ("path", str(obj))
         elif isinstance(obj, types.ModuleType):
             obj = ("module", code_of_module(obj))
         elif isinstance(obj, type | types.FunctionType):

@@ -330,6 +330,12 @@ print(fingerprint(Named().eval()))
 
 
 @pytest.mark.slow
+def test_paths_have_one_too():
+    assert digest({"folder": Path("a")}) == digest({"folder": Path("a")})
+    assert len({digest(thing) for thing in (Path("a"), Path("b"), None, "a")}) == 4
+    assert None not in (digest(Path("a")), digest(Path.cwd()))
+
+
 def test_processes_agree():
     found = set()
     for seed in ("1", "2"):

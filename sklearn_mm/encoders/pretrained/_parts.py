@@ -8,7 +8,7 @@ from sklearn_mm.encoders._places import places
 from sklearn_mm.encoders._shared_layers import SharedLayersMixin
 from sklearn_mm.encoders.pretrained._layer_stack import Reached, resume, states_of
 from sklearn_mm.encoders.pretrained._references import ReferencedLayers
-from sklearn_mm.encoders.pretrained._towers import Encoded
+from sklearn_mm.encoders.pretrained._towers import Encoded, coarser
 
 __all__ = ["Backbone", "PartAbove", "PartBelow", "WholeBelow", "encoded_of"]
 
@@ -111,7 +111,7 @@ class PartBelow(_Layers, _Below):
         except Reached as reached:
             hidden = reached.hidden
         if not self.gives_tokens:
-            return {"values": hidden}
+            return {"values": hidden} | ({} if mask is None else {"mask": coarser(mask, hidden.shape[1])})
         ids = F.pad(x, (0, hidden.shape[1] - x.shape[1])).unsqueeze(2)
         tokens = torch.cat([hidden, ids.to(hidden.dtype)], 2)  # ids below 2**24 are whole numbers in float32
         return {"pooled": tokens.new_zeros(len(x), 1), "tokens": tokens, "mask": mask}
@@ -138,7 +138,7 @@ class WholeBelow(_Below):
         with torch.no_grad():
             tokens, mask, _ = self.backbone(x)
         if not self.gives_tokens:
-            return {"values": tokens}
+            return {"values": tokens, "mask": mask}
         return {"pooled": tokens.new_zeros(len(x), 1), "tokens": tokens, "mask": mask}
 
 
@@ -179,4 +179,6 @@ class PartAbove(nn.Module):
             hidden, ids = tensors["tokens"].split([tensors["tokens"].shape[2] - 1, 1], 2)
             x = ids.squeeze(2).round().long()
         arguments, mask = self.arguments(x)
+        if "values" in tensors:
+            mask = tensors["mask"].bool() if "mask" in tensors else None
         return self.tower.read(resume(self.layers, hidden, lambda model: self.tower.run(model, arguments)), mask)

@@ -10,7 +10,9 @@ import torch.nn.functional as F
 from sklearn_mm.encoders._base import base_encoder
 from sklearn_mm.encoders._places import places
 
-__all__ = ["AudioArguments", "Encoded", "ImageArguments", "ModuleArguments", "TextArguments", "Tower"]
+__all__ = ["AudioArguments", "Encoded", "ImageArguments", "ModuleArguments", "TextArguments", "Tower", "coarser"]
+
+_SPAN = 40  # samples, of which a token of sound has many
 
 
 class Encoded(NamedTuple):
@@ -60,6 +62,8 @@ class Tower:
         tokens = places(tokens) if tokens.ndim == 4 else tokens
         if tokens.ndim == 2:
             return Encoded(tokens.unsqueeze(1), tokens.new_ones(len(tokens), 1, dtype=torch.bool), tokens)
+        if mask is not None and mask.shape[1] > tokens.shape[1]:
+            mask = coarser(mask, tokens.shape[1])
         if mask is None or mask.shape != tokens.shape[:2]:
             mask = tokens.new_ones(tokens.shape[:2], dtype=torch.bool)
         return Encoded(tokens, mask, self._own(output, tokens))
@@ -69,6 +73,11 @@ class Tower:
         if pooled is not None:
             return pooled.flatten(1)
         return None if self.own is None else tokens[:, 0]
+
+
+def coarser(mask, n_tokens):
+    """Return which of fewer tokens are there: those with a part that is."""
+    return F.adaptive_max_pool1d(mask.float(), n_tokens) > 0
 
 
 class TextArguments(nn.Module):
@@ -150,6 +159,9 @@ class AudioArguments(nn.Module):
         self.spectra = spectra
 
     def forward(self, waves):
-        """Return arguments by name, and None: all tokens are there."""
+        """Return arguments by name, and in which short spans there is sound, (batch, n_spans): up to its end."""
         waves = waves.float()
-        return {self.name: waves if self.spectra is None else self.spectra(waves)}, None
+        n_samples = getattr(self.spectra, "n_samples", waves.shape[1])  # of which the network reads as many
+        lengths = waves.shape[1] - waves.flip(1).ne(0).to(torch.uint8).argmax(1)  # where all is silent, so is the end
+        starts = torch.arange(0, n_samples, _SPAN, device=waves.device)
+        return {self.name: waves if self.spectra is None else self.spectra(waves)}, starts < lengths.unsqueeze(1)
