@@ -32,7 +32,8 @@ def pictures():
 
 def classifier(module, **params):
     image = ImageInput(0, transformer=ImageTransformer(16), encoder=ModuleEncoder(module))
-    defaults = {"image": image, "head": "linear", "max_epochs": 2, "random_state": 0}
+    # without the linear part, which has some numbers for each of the many features
+    defaults = {"image": image, "head": "linear", "wide": None, "max_epochs": 2, "random_state": 0}
     return MultimodalClassifier(**{**defaults, **params})
 
 
