@@ -406,13 +406,12 @@ def test_it_is_searched_and_cross_validated(folder, rows, y):
     scores = cross_val_score(clf, blocks, y, cv=3, error_score="raise")
     expected = [clf.fit(blocks).score(blocks[np.arange(start, start + 4)], y[start : start + 4]) for start in (0, 4, 8)]
     assert np.mean(scores) == pytest.approx(np.mean(expected))
-    grid = {
-        "prompt_templates": ["{}", ["a photo of a {}.", "{}"]],
-        "temperature": ["auto", 0.2],
-        "model": [folder("clip"), str(folder("clip"))],
-    }
-    search = GridSearchCV(clf, grid, scoring="neg_log_loss", cv=3, error_score="raise").fit(rows, y)
-    assert len(search.cv_results_["params"]) == 8
+    grid = [
+        {"prompt_templates": ["{}", ["a photo of a {}.", "{}"]], "temperature": ["auto", 0.2]},
+        {"model": [folder("siglip")]},
+    ]
+    search = GridSearchCV(clf, grid, scoring="neg_log_loss", cv=2, error_score="raise").fit(rows, y)
+    assert len(search.cv_results_["params"]) == 5
     assert np.ptp(search.cv_results_["mean_test_score"]) > 0
 
 
