@@ -57,7 +57,7 @@ def _unique(labels, owner):
             f"{owner} got labels that are texts and others that are not, such as {cells[are_texts].iloc[0]!r} and "
             f"{cells[~are_texts].iloc[0]!r}. Give labels of one type."
         )
-    return np.unique(np.asarray(list(labels) if isinstance(labels, dict) else labels))
+    return np.unique(np.asarray(list(labels) if isinstance(labels, dict | set) else labels))
 
 
 def _as_names(labels, label, owner):

@@ -119,11 +119,16 @@ class ZeroShotClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
     ZeroShotClassifier(labels={0: 'a dog', 1: ['a cat', 'a kitten']},
                        model='path/to/clip', temperature=0.1)
 
-    What it says becomes more columns of the table, from which an estimator learns that has few rows (few-shot):
+    Where there are a few rows to learn from (few-shot), the mean of its probabilities and a classifier's:
+
+    >>> from sklearn.ensemble import VotingClassifier
+    >>> from sklearn_mm import MultimodalClassifier
+    >>> zero_shot = ZeroShotClassifier("path/to/clip", labels=["cat", "dog"], image="photo", text=None)
+    >>> few_shot = VotingClassifier([("zero_shot", zero_shot), ("learnt", MultimodalClassifier())], voting="soft")
+
+    Or its logits as more columns of the table, from which a classifier learns:
 
     >>> from sklearn.pipeline import make_pipeline, make_union
-    >>> from sklearn_mm import MultimodalClassifier
-    >>> zero_shot = ZeroShotClassifier("path/to/clip", image="photo", text=None)
     >>> columns = make_union("passthrough", zero_shot).set_output(transform="pandas")
     >>> few_shot = make_pipeline(columns, MultimodalClassifier())
     """

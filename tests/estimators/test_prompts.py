@@ -11,6 +11,7 @@ from sklearn_mm.estimators._prompts import fill_templates, name_classes
         (None, ["dog", "cat", "dog"], ["cat", "dog"], [["cat"], ["dog"]]),
         (None, pd.Series(["dog", "cat"], dtype="category"), ["cat", "dog"], [["cat"], ["dog"]]),
         (["dog", "cat"], None, ["cat", "dog"], [["cat"], ["dog"]]),
+        ({"dog", "cat"}, None, ["cat", "dog"], [["cat"], ["dog"]]),
         (["dog", "cat", "owl"], ["cat"], ["cat", "dog", "owl"], [["cat"], ["dog"], ["owl"]]),
         ({1: "dog", 0: ["cat", "kitten"]}, [1, 1, 0], [0, 1], [["cat", "kitten"], ["dog"]]),
         ({1: "dog", 0: "cat"}, [2.5, 7.0], [0, 1], [["cat"], ["dog"]]),
