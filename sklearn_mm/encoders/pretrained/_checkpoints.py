@@ -2,8 +2,7 @@
 
 from weakref import WeakKeyDictionary
 
-from sklearn_mm.encoders.pretrained._folders import CheckpointError, model_folder, read_object
-from sklearn_mm.encoders.pretrained._hub import find_folder
+from sklearn_mm.encoders.pretrained._folders import CheckpointError, config_file, model_folder, read_object
 from sklearn_mm.encoders.pretrained._image_reading import image_reading
 from sklearn_mm.encoders.pretrained._layer_stack import sharing_copy
 from sklearn_mm.encoders.pretrained._loading import load_model
@@ -26,21 +25,19 @@ class Checkpoint:
 
     Parameters
     ----------
-    model : str or path
-        What `find_folder` takes.
+    folder : pathlib.Path
+        What `find_folder` returns.
     revision : str, default=None
         Of a hub name.
     trust_remote_code : bool, default=False
         Whether to run code that comes with the network.
-    fetch : bool, default=True
-        Whether a hub name may be fetched.
     """
 
-    def __init__(self, model, revision=None, trust_remote_code=False, fetch=True):
-        self.folder = find_folder(model, revision=revision, fetch=fetch)
+    def __init__(self, folder, revision=None, trust_remote_code=False):
+        self.folder = folder
         self.revision = revision
         self.trust_remote_code = trust_remote_code
-        self.config = read_object(model_folder(self.folder) / "config.json")
+        self.config = read_object(config_file(model_folder(self.folder)))
 
     def reading(self, kind, long_texts):
         """Return how a block of a kind is read for it: parameters of a transformer."""
@@ -77,17 +74,20 @@ class Checkpoint:
                 towers[kind] = adopt(_half(model, kind))
             return towers[kind], Tower(method, "pooler_output")
         if getattr(model, "main_input_name", None) not in _MAIN_INPUTS.get(kind, ()):
-            reads = [name for name in _MAIN_INPUTS if _reads(model, name)]
-            raise CheckpointError(
-                self.folder,
-                f"its {type(model).__name__} reads {' and '.join(reads) or 'neither text, image nor audio'}, and the "
-                f"block is of kind {kind!r}.",
-                f"Give a model for {kind}, or name the encoder of another block.",
-            )
+            raise self.reads_others(type(model).__name__, [name for name in _MAIN_INPUTS if _reads(model, name)], kind)
         if kind != "image":
             return model, Tower()
         # A dense layer over the first token is of another task's training, or of none.
         return model, Tower(own="first" if hasattr(getattr(model, "pooler", None), "dense") else "pooler_output")
+
+    def reads_others(self, name, kinds, kind):
+        """Return the error of a network that does not read a kind, but others."""
+        return CheckpointError(
+            self.folder,
+            f"its {name} reads {' and '.join(kinds) or 'neither text, image nor audio'}, and the block is of kind "
+            f"{kind!r}.",
+            f"Give a model for {kind}, or name the encoder of another block.",
+        )
 
     def arguments(self, spec, reading):
         """Return what makes the arguments of the network of prepared tensors of a block."""

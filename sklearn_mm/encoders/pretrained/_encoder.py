@@ -13,7 +13,7 @@ import torch.nn as nn
 from sklearn_mm.blocks import BlockSpec
 from sklearn_mm.encoders._base import Encoder, Features, base_encoder
 from sklearn_mm.encoders._registry import register_encoder
-from sklearn_mm.encoders.pretrained._checkpoints import Checkpoint
+from sklearn_mm.encoders.pretrained._checkpoint_formats import open_checkpoint
 from sklearn_mm.encoders.pretrained._hub import SHORT_NAMES
 from sklearn_mm.encoders.pretrained._layer_groups import layer_groups
 from sklearn_mm.encoders.pretrained._layer_stack import cut_once, find_stack, tapped_once
@@ -436,7 +436,7 @@ class PretrainedEncoder(Encoder):
 
     @property
     def _checkpoint(self):
-        return Checkpoint(self.model, self.revision, self.trust_remote_code)
+        return open_checkpoint(self.model, self.revision, self.trust_remote_code)
 
     @property
     def _name(self):
