@@ -19,7 +19,7 @@ from sklearn_mm.encoders.pretrained._folders import (
 from sklearn_mm.utils._optional import import_extra
 from sklearn_mm.utils._registry import did_you_mean
 
-__all__ = ["check_headers", "first_line", "load_model", "load_once", "some"]
+__all__ = ["check_headers", "encoder_of", "first_line", "load_model", "load_once", "some"]
 
 _N_KEPT = 4  # models that stay loaded: the towers of a few columns
 _loaded = OrderedDict()  # models by what they were loaded from, those used last at the end
@@ -130,14 +130,19 @@ def _load(folder, files, trust_remote_code):
         ) from error
     except (*FAILURES, StrictDataclassError) as error:
         raise CheckpointError(folder, f"transformers ends in {first_line(error)}") from error
-    has_both = all(isinstance(getattr(model, half, None), torch.nn.Module) for half in ("encoder", "decoder"))
-    encoder = model.get_encoder() if has_both else model
+    encoder = encoder_of(model)
     _check_report(folder, model, encoder, report)
     for module in encoder.modules():
         for name in list(getattr(module, "parametrizations", ())):  # weight normalisation, which cannot be pickled
             remove_parametrizations(module, name)
             module._load_state_dict_pre_hooks.clear()
     return encoder.eval()
+
+
+def encoder_of(model):
+    """Return the encoder of an encoder-decoder, other models as they are."""
+    has_both = all(isinstance(getattr(model, half, None), torch.nn.Module) for half in ("encoder", "decoder"))
+    return model.get_encoder() if has_both else model
 
 
 def check_headers(folder, files):

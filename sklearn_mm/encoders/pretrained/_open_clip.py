@@ -3,7 +3,7 @@
 import torch
 import torch.nn as nn
 
-from sklearn_mm.encoders.pretrained._checkpoints import Checkpoint
+from sklearn_mm.encoders.pretrained._checkpoints import Checkpoint, check_vocabulary
 from sklearn_mm.encoders.pretrained._folders import OPEN_CLIP, CheckpointError, file_stamps, weight_files
 from sklearn_mm.encoders.pretrained._image_reading import image_reading
 from sklearn_mm.encoders.pretrained._loading import FAILURES, first_line, load_once
@@ -50,7 +50,13 @@ class OpenClipCheckpoint(Checkpoint):
         text = self.load("text")[0]
         padded_length = None if text.takes_short_rows else text.network.context_length
         padding = padding_id(self.folder, self._part("text_cfg"))
-        return _IdsAlone(model_ids(reading["tokenizer"]), padding, padded_length)
+        ids = model_ids(reading["tokenizer"])
+        check_vocabulary(spec, ids, text.network.vocab_size, self.folder)
+        return _IdsAlone(ids, padding, padded_length)
+
+    def longest(self, kind):
+        """Return how many tokens a text may have at most."""
+        return self.load("text")[0].network.context_length if kind == "text" else None
 
     def pooling(self, kind):
         """Return None: the towers make their own vectors."""

@@ -46,6 +46,9 @@ class TimmCheckpoint(Checkpoint):
         """Return what makes the arguments of the network of prepared tensors of a block."""
         return ModuleArguments(spec)
 
+    def longest(self, kind):
+        """Return None: it reads no texts."""
+
     def pooling(self, kind):
         """Return None: the network makes its own vector."""
 

@@ -75,6 +75,13 @@ class Tower:
         tokens = getattr(output, "last_hidden_state", None)
         if tokens is None:
             tokens = output[0] if isinstance(output, tuple) else output
+        if not isinstance(tokens, torch.Tensor) or tokens.ndim not in (2, 3, 4):
+            got = (
+                f"a tensor of shape {tuple(tokens.shape)}"
+                if isinstance(tokens, torch.Tensor)
+                else f"a {type(tokens).__name__}"
+            )
+            raise TypeError(f"it returned {got} where a tensor of 2, 3 or 4 dimensions is needed, rows first")
         tokens = self.tokens_of(tokens)
         if tokens.ndim == 2:
             return Encoded(tokens.unsqueeze(1), tokens.new_ones(len(tokens), 1, dtype=torch.bool), tokens)
