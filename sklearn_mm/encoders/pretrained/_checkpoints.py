@@ -2,19 +2,18 @@
 
 from weakref import WeakKeyDictionary
 
-from sklearn_mm.encoders.pretrained._folders import CheckpointError, model_folder, read_object
-from sklearn_mm.encoders.pretrained._hub import find_folder
+from sklearn_mm.encoders.pretrained._folders import CheckpointError, config_file, model_folder, read_object
 from sklearn_mm.encoders.pretrained._image_reading import image_reading
 from sklearn_mm.encoders.pretrained._layer_stack import sharing_copy
 from sklearn_mm.encoders.pretrained._loading import load_model
 from sklearn_mm.encoders.pretrained._sentence_pooling import read_sentence_pooling
 from sklearn_mm.encoders.pretrained._spectra import make_spectra
-from sklearn_mm.encoders.pretrained._text_reading import pads_to_full_length, text_reading
+from sklearn_mm.encoders.pretrained._text_reading import longest_text, pads_to_full_length, text_reading
 from sklearn_mm.encoders.pretrained._towers import AudioArguments, ImageArguments, TextArguments, Tower
 from sklearn_mm.utils._shared_module import adopt
 from sklearn_mm.utils._tokenizers import model_ids
 
-__all__ = ["Checkpoint"]
+__all__ = ["Checkpoint", "check_vocabulary", "reads_kind"]
 
 _MAIN_INPUTS = {"text": ("input_ids",), "image": ("pixel_values",), "audio": ("input_features", "input_values")}
 _OTHERS = {"text": ("vision", "visual", "image", "audio"), "image": ("text",), "audio": ("text",)}
@@ -26,21 +25,19 @@ class Checkpoint:
 
     Parameters
     ----------
-    model : str or path
-        What `find_folder` takes.
+    folder : pathlib.Path
+        What `find_folder` returns.
     revision : str, default=None
         Of a hub name.
     trust_remote_code : bool, default=False
         Whether to run code that comes with the network.
-    fetch : bool, default=True
-        Whether a hub name may be fetched.
     """
 
-    def __init__(self, model, revision=None, trust_remote_code=False, fetch=True):
-        self.folder = find_folder(model, revision=revision, fetch=fetch)
+    def __init__(self, folder, revision=None, trust_remote_code=False):
+        self.folder = folder
         self.revision = revision
         self.trust_remote_code = trust_remote_code
-        self.config = read_object(model_folder(self.folder) / "config.json")
+        self.config = read_object(config_file(model_folder(self.folder)))
 
     def reading(self, kind, long_texts):
         """Return how a block of a kind is read for it: parameters of a transformer."""
@@ -63,13 +60,14 @@ class Checkpoint:
 
     def reads(self, kind):
         """Return whether the network reads blocks of a kind."""
-        if kind not in _MAIN_INPUTS:
-            return False
-        return _reads(load_model(self.folder, trust_remote_code=self.trust_remote_code), kind)
+        return kind in _MAIN_INPUTS and reads_kind(self._model(), kind)
+
+    def _model(self):
+        return load_model(self.folder, trust_remote_code=self.trust_remote_code)
 
     def load(self, kind):
         """Return the network that reads a kind, shared by all who ask, and its `Tower`."""
-        model = adopt(load_model(self.folder, trust_remote_code=self.trust_remote_code))
+        model = adopt(self._model())
         method = f"get_{kind}_features"
         if hasattr(model, method):
             towers = _towers.setdefault(model, {})
@@ -77,17 +75,22 @@ class Checkpoint:
                 towers[kind] = adopt(_half(model, kind))
             return towers[kind], Tower(method, "pooler_output")
         if getattr(model, "main_input_name", None) not in _MAIN_INPUTS.get(kind, ()):
-            reads = [name for name in _MAIN_INPUTS if _reads(model, name)]
-            raise CheckpointError(
-                self.folder,
-                f"its {type(model).__name__} reads {' and '.join(reads) or 'neither text, image nor audio'}, and the "
-                f"block is of kind {kind!r}.",
-                f"Give a model for {kind}, or name the encoder of another block.",
+            raise self.reads_others(
+                type(model).__name__, [name for name in _MAIN_INPUTS if reads_kind(model, name)], kind
             )
         if kind != "image":
             return model, Tower()
         # A dense layer over the first token is of another task's training, or of none.
         return model, Tower(own="first" if hasattr(getattr(model, "pooler", None), "dense") else "pooler_output")
+
+    def reads_others(self, name, kinds, kind):
+        """Return the error of a network that does not read a kind, but others."""
+        return CheckpointError(
+            self.folder,
+            f"its {name} reads {' and '.join(kinds) or 'neither text, image nor audio'}, and the block is of kind "
+            f"{kind!r}.",
+            f"Give a model for {kind}, or name the encoder of another block.",
+        )
 
     def arguments(self, spec, reading):
         """Return what makes the arguments of the network of prepared tensors of a block."""
@@ -98,19 +101,39 @@ class Checkpoint:
             name = "input_features" if "feature_size" in settings and settings["feature_size"] > 1 else "input_values"
             return AudioArguments(name, make_spectra(settings))
         config = self.config.get("text_config") or self.config
+        ids = model_ids(reading["tokenizer"])
+        check_vocabulary(spec, ids, config.get("vocab_size", len(ids)), self.folder)
         return TextArguments(
-            model_ids(reading["tokenizer"]),
+            ids,
             config.get("pad_token_id") or 0,
             config.get("max_position_embeddings", 64) if pads_to_full_length(self.folder) else None,
         )
+
+    def longest(self, kind):
+        """Return how many tokens a text may have at most, None if that is not known."""
+        return longest_text(self.folder) if kind == "text" else None
 
     def pooling(self, kind):
         """Return the module that makes vectors of tokens, of a sentence-transformers folder; else None."""
         return read_sentence_pooling(self.folder) if kind == "text" else None
 
 
-def _reads(model, kind):
-    return hasattr(model, f"get_{kind}_features") or getattr(model, "main_input_name", None) in _MAIN_INPUTS[kind]
+def check_vocabulary(spec, ids, n_embeddings, folder):
+    """Raise if a block has ids that the tokenizer of a model, or the model itself, does not have."""
+    n_ids = max(int(ids.max()) + 1, spec.vocab_size - 1)  # of the block, 0 is no token
+    if spec.vocab_size > len(ids) or ids.max() >= n_embeddings:
+        raise ValueError(
+            f"PretrainedEncoder: block {spec.name!r} has a vocabulary of {n_ids} tokens, and the model in "
+            f"{str(folder)!r} one of {min(n_embeddings, len(ids) - 1)}: they were read by the tokenizer of another "
+            'model. Leave `transformer` at "auto", which takes the tokenizer of the folder.'
+        )
+
+
+def reads_kind(model, kind):
+    """Return whether a model of transformers reads blocks of a kind."""
+    return hasattr(model, f"get_{kind}_features") or (
+        getattr(model, "main_input_name", None) in _MAIN_INPUTS.get(kind, ())
+    )
 
 
 def _half(model, kind):

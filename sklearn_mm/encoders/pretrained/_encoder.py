@@ -13,11 +13,12 @@ import torch.nn as nn
 from sklearn_mm.blocks import BlockSpec
 from sklearn_mm.encoders._base import Encoder, Features, base_encoder
 from sklearn_mm.encoders._registry import register_encoder
-from sklearn_mm.encoders.pretrained._checkpoints import Checkpoint
+from sklearn_mm.encoders.pretrained._checkpoint_formats import open_checkpoint
 from sklearn_mm.encoders.pretrained._hub import SHORT_NAMES
 from sklearn_mm.encoders.pretrained._image_reading import UnknownReadingError
 from sklearn_mm.encoders.pretrained._layer_groups import layer_groups
 from sklearn_mm.encoders.pretrained._layer_stack import cut_once, find_stack, tapped_once
+from sklearn_mm.encoders.pretrained._loaded import LoadedCheckpoint, find_transformer
 from sklearn_mm.encoders.pretrained._lora import with_adapters
 from sklearn_mm.encoders.pretrained._parts import Backbone, PartAbove, PartBelow, WholeBelow, encoded_of
 from sklearn_mm.encoders.pretrained._references import Source
@@ -31,6 +32,7 @@ from sklearn_mm.utils._validation import Interval, StrOptions
 
 __all__ = ["PretrainedEncoder"]
 
+_N_EXAMPLES = 2  # rows to try a network on
 # Of the last layer; found on texts and pictures, docs/decisions/0030.
 _LEARNING_RATES = {"last": 2e-4, "lora": 1e-3, "all": 1e-4}
 
@@ -269,7 +271,7 @@ class PretrainedEncoder(Encoder):
 
     def _refer(self):
         """Let pickles refer to the weights of the checkpoint."""
-        if not self._is_checkpoint:
+        if not self._is_named:
             raise ValueError(
                 f'PretrainedEncoder(weights="reference"): {self._name} came as a module, and from nowhere that a '
                 'pickle could refer to. Give the folder or name it was loaded from, or weights="embed".'
@@ -407,12 +409,21 @@ class PretrainedEncoder(Encoder):
         """Return what the network says of an example, or raise an error that names it and the block."""
         try:
             with torch.no_grad():
-                return backbone(example)
+                encoded = backbone(example)
+            if len(encoded.tokens) != _N_EXAMPLES:
+                raise ValueError(f"of {_N_EXAMPLES} rows it returned {len(encoded.tokens)}")
+            return encoded
         except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
+            longest = self._checkpoint.longest(spec.kind) if self._is_checkpoint else None
+            way_out = (
+                "Give a model for this kind of block, or read it in the form that it needs."
+                if longest is None or spec.shape[0] <= longest
+                else f"It reads {longest} tokens at most, and rows of the block have {spec.shape[0]}: read it with "
+                f'max_length={longest} or less, or with long_texts="chunk".'
+            )
             raise ValueError(
                 f"PretrainedEncoder: {self._name} cannot read block {spec.name!r} ({spec.kind}, one row of shape "
-                f"{spec.shape}): {type(error).__name__}: {error}. Give a model for this kind of block, or read it in "
-                "the form that it needs."
+                f"{spec.shape}): {type(error).__name__}: {error}. {way_out}"
             ) from error
 
     def _check_together(self):
@@ -437,15 +448,21 @@ class PretrainedEncoder(Encoder):
 
     @property
     def _is_checkpoint(self):
+        return self._is_named or (self.embed_cells is None and find_transformer(self.model) is not None)
+
+    @property
+    def _is_named(self):
         return isinstance(self._held, str | PathLike)
 
     @property
     def _checkpoint(self):
-        return Checkpoint(self.model, self.revision, self.trust_remote_code)
+        if not self._is_named:
+            return LoadedCheckpoint(find_transformer(self.model))
+        return open_checkpoint(self.model, self.revision, self.trust_remote_code)
 
     @property
     def _name(self):
-        return repr(str(self.model)) if self._is_checkpoint else type(self.model).__name__
+        return repr(str(self.model)) if self._is_named else type(self.model).__name__
 
 
 def _named(name, kind):
@@ -462,5 +479,5 @@ def _is_frozen_leaf(module):
 
 
 def _example_rows(spec):
-    rows = spec.example_rows(2)
-    return torch.zeros(2, *spec.shape) if rows is None else as_tensors(rows)
+    rows = spec.example_rows(_N_EXAMPLES)
+    return torch.zeros(_N_EXAMPLES, *spec.shape) if rows is None else as_tensors(rows)

@@ -10,9 +10,12 @@ from sklearn_mm.utils._registry import did_you_mean
 __all__ = ["CheckpointError", "model_folder", "read_json", "weight_files", "weights_hash"]
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # the first that is there is read
+OPEN_CLIP = "open_clip_config.json"
+OPEN_CLIP_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 _ACCEPTED = (
     f"Accepted are folders as save_pretrained of transformers or sentence-transformers writes them: config.json beside "
-    f"{WEIGHTS[0]}, or {WEIGHTS[1]} that holds nothing but tensors, whole or in shards with their index"
+    f"{WEIGHTS[0]}, or {WEIGHTS[1]} that holds nothing but tensors, whole or in shards with their index; "
+    f"those of timm alike; and of open_clip with {OPEN_CLIP} beside {' or '.join(OPEN_CLIP_WEIGHTS)}"
 )
 _known_hashes = {}  # by paths, sizes and times of the files
 
@@ -88,13 +91,20 @@ def module_folders(folder):
     return [folder / _inside(folder, name, "modules.json") if name else folder for name in names]
 
 
+def config_file(folder):
+    """Return the file that says what a network is: open_clip's if it is the only one, else config.json."""
+    folder = Path(folder)
+    is_open_clip = (folder / OPEN_CLIP).is_file() and not (folder / "config.json").is_file()
+    return folder / (OPEN_CLIP if is_open_clip else "config.json")
+
+
 def weight_files(folder):
     """Return the files that hold a model's weights: one, or the shards that the index names.
 
     Parameters
     ----------
     folder : path-like
-        The folder with ``config.json`` and the weights.
+        The folder with the configuration and the weights.
 
     Returns
     -------
@@ -102,7 +112,7 @@ def weight_files(folder):
         Of one kind: all ``.safetensors`` or all ``.bin``.
     """
     folder = Path(folder)
-    for name in WEIGHTS:
+    for name in OPEN_CLIP_WEIGHTS if config_file(folder).name == OPEN_CLIP else WEIGHTS:
         if (folder / name).is_file():
             return [folder / name]
         if (folder / f"{name}.index.json").is_file():
@@ -174,7 +184,7 @@ def file_stamps(files):
 
 def _files_that_count(folder):
     model = model_folder(folder)
-    yield from {model / "config.json", *weight_files(model)}
+    yield from {config_file(model), *weight_files(model)}
     modules = module_folders(folder)
     if modules:
         yield folder / "modules.json"

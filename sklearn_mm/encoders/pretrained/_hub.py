@@ -5,7 +5,13 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from sklearn_mm.encoders.pretrained._folders import model_folder, weight_files
+from sklearn_mm.encoders.pretrained._folders import (
+    OPEN_CLIP,
+    OPEN_CLIP_WEIGHTS,
+    config_file,
+    model_folder,
+    weight_files,
+)
 from sklearn_mm.utils._optional import import_extra
 from sklearn_mm.utils._registry import did_you_mean
 
@@ -141,10 +147,13 @@ def _fetch(name, revision, local_files_only=False):
         )
 
     folder = fetch(_FILES)
+    if config_file(folder).name == OPEN_CLIP:  # many hold the same weights for transformers too, which are preferred
+        folder = fetch([*_FILES, OPEN_CLIP_WEIGHTS[0]])
+        return folder if (folder / OPEN_CLIP_WEIGHTS[0]).is_file() else fetch([*_FILES, *OPEN_CLIP_WEIGHTS])
     return folder if any(folder.rglob("*.safetensors")) else fetch(_FILES + _PICKLES)
 
 
 def _is_whole(folder):
     """Return whether a folder of the cache has the model's files: downloads are interrupted."""
     model = model_folder(folder)
-    return (model / "config.json").is_file() and bool(weight_files(model))
+    return config_file(model).is_file() and bool(weight_files(model))

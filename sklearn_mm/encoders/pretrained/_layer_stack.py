@@ -234,7 +234,7 @@ class _Zeros(_Stub):
         self.register_buffer("weight", torch.zeros(()), persistent=False)
 
     def forward(self, x, *args, **kwargs):
-        return self.weight.expand(*x.shape[: self.n_kept], *self.shape)
+        return self.weight.new_zeros(*x.shape[: self.n_kept], *self.shape)  # which others may write to
 
 
 def _observe(model, stack, run):

@@ -19,15 +19,15 @@ from sklearn_mm.encoders.pretrained._folders import (
 from sklearn_mm.utils._optional import import_extra
 from sklearn_mm.utils._registry import did_you_mean
 
-__all__ = ["load_model"]
+__all__ = ["check_headers", "encoder_of", "first_line", "load_model", "load_once", "some"]
 
 _N_KEPT = 4  # models that stay loaded: the towers of a few columns
 _loaded = OrderedDict()  # models by what they were loaded from, those used last at the end
 _turn = threading.Lock()
 
-_ONLY_TRAINED_WITH = ("masked_spec_embed", "mask_token")  # stand in for what pretraining hides
+ONLY_TRAINED_WITH = ("masked_spec_embed", "mask_token")  # stand in for what pretraining hides
 # What transformers ends in over a broken or hostile file.
-_FAILURES = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
+FAILURES = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 
 
 def load_model(folder, *, trust_remote_code=False):
@@ -52,10 +52,15 @@ def load_model(folder, *, trust_remote_code=False):
     folder = model_folder(folder).resolve()
     _check_config(folder, trust_remote_code)
     files = weight_files(folder)
-    key = file_stamps([folder / "config.json", *files]), trust_remote_code
+    stamps = file_stamps([folder / "config.json", *files])
+    return load_once((stamps, trust_remote_code), lambda: _load(folder, files, trust_remote_code))
+
+
+def load_once(key, load):
+    """Return what ``load()`` returns, or returned for the same key before, if not many others were asked for since."""
     with _turn:
         if key not in _loaded:
-            _loaded[key] = _load(folder, files, trust_remote_code)
+            _loaded[key] = load()
             while len(_loaded) > _N_KEPT:
                 _loaded.popitem(last=False)
         _loaded.move_to_end(key)
@@ -100,7 +105,7 @@ def _entries(config):
 def _load(folder, files, trust_remote_code):
     is_safe = files[0].suffix == ".safetensors"
     if is_safe:
-        _check_headers(folder, files)
+        check_headers(folder, files)
     from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoModel
 
@@ -123,10 +128,9 @@ def _load(folder, files, trust_remote_code):
             f"{files[0].name} is damaged, or holds more than tensors: a pickle may run any code, so reading stopped.",
             "Get the model as safetensors from whoever made it.",
         ) from error
-    except (*_FAILURES, StrictDataclassError) as error:
-        raise CheckpointError(folder, f"transformers ends in {_first_line(error)}") from error
-    has_both = all(isinstance(getattr(model, half, None), torch.nn.Module) for half in ("encoder", "decoder"))
-    encoder = model.get_encoder() if has_both else model
+    except (*FAILURES, StrictDataclassError) as error:
+        raise CheckpointError(folder, f"transformers ends in {first_line(error)}") from error
+    encoder = encoder_of(model)
     _check_report(folder, model, encoder, report)
     for module in encoder.modules():
         for name in list(getattr(module, "parametrizations", ())):  # weight normalisation, which cannot be pickled
@@ -135,7 +139,13 @@ def _load(folder, files, trust_remote_code):
     return encoder.eval()
 
 
-def _check_headers(folder, files):
+def encoder_of(model):
+    """Return the encoder of an encoder-decoder, other models as they are."""
+    has_both = all(isinstance(getattr(model, half, None), torch.nn.Module) for half in ("encoder", "decoder"))
+    return model.get_encoder() if has_both else model
+
+
+def check_headers(folder, files):
     from safetensors import SafetensorError, safe_open
 
     for file in files:
@@ -154,7 +164,7 @@ def _check_report(folder, model, encoder, report):
     if mismatched:
         shapes = [f"{name} {tuple(found)} for {tuple(wanted)}" for name, found, wanted in sorted(mismatched)]
         raise CheckpointError(
-            folder, f"{len(shapes)} weights have other shapes than config.json ({kind}) asks for: {_some(shapes)}."
+            folder, f"{len(shapes)} weights have other shapes than config.json ({kind}) asks for: {some(shapes)}."
         )
     missing = {name.removeprefix(prefix) for name in report["missing_keys"] if name.startswith(prefix)}
     missing -= _do_without(encoder, missing)
@@ -162,14 +172,14 @@ def _check_report(folder, model, encoder, report):
         n_weights = len(encoder.state_dict())
         raise CheckpointError(
             folder,
-            f"{len(missing)} of the {n_weights} weights of a {kind} encoder are missing: {_some(sorted(missing))}.",
+            f"{len(missing)} of the {n_weights} weights of a {kind} encoder are missing: {some(sorted(missing))}.",
         )
     layers = {_pattern(name) for name in model.state_dict()}
     names = {name: name.removeprefix(f"{model.base_model_prefix}.") for name in report["unexpected_keys"]}
     surplus = sorted(name for name, own in names.items() if own.startswith(prefix) and _pattern(own) in layers)
     if surplus:
         raise CheckpointError(
-            folder, f"{len(surplus)} weights are of layers that config.json ({kind}) does not have: {_some(surplus)}."
+            folder, f"{len(surplus)} weights are of layers that config.json ({kind}) does not have: {some(surplus)}."
         )
 
 
@@ -182,7 +192,7 @@ def _do_without(encoder, missing):
     pooler = {name for name in missing if name.startswith("pooler.")}
     if pooler:
         encoder.pooler = None
-    hidden = {name for name in missing if name.rpartition(".")[2] in _ONLY_TRAINED_WITH}
+    hidden = {name for name in missing if name.rpartition(".")[2] in ONLY_TRAINED_WITH}
     for name in hidden:
         encoder.get_parameter(name).data.zero_()
     return pooler | hidden
@@ -192,11 +202,11 @@ def _pattern(name):
     return re.sub(r"\.\d+\.", ".#.", name)
 
 
-def _some(names, most=3):
+def some(names, most=3):
     return ", ".join(names[:most]) + (" …" if len(names) > most else "")
 
 
-def _first_line(error):
+def first_line(error):
     lines = str(error).strip().splitlines() or [""]
     return f"{type(error).__name__}: {lines[0].rstrip('.')}."
 

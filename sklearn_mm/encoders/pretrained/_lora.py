@@ -23,6 +23,11 @@ def with_adapters(model, rank):
     Hu et al.: LoRA: Low-Rank Adaptation of Large Language Models. ICLR 2022.
     """
     peft = import_extra("peft", "lora", 'PretrainedEncoder(trainable="lora")')
+    if any(hasattr(module, "lora_A") for module in model.modules()):
+        raise ValueError(
+            f'PretrainedEncoder(trainable="lora"): {type(model).__name__} has adapters already. Merge them into it: '
+            "merge_and_unload()."
+        )
     stack, _ = find_stack(model)
     linear = (
         []

@@ -4,7 +4,6 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from sklearn_mm.encoders._places import places
 from sklearn_mm.encoders._shared_layers import SharedLayersMixin
 from sklearn_mm.encoders.pretrained._layer_stack import Reached, resume, states_of
 from sklearn_mm.encoders.pretrained._references import ReferencedLayers
@@ -56,9 +55,10 @@ class Backbone(_Layers):
         output, states = states_of(self.layers, lambda model: self.tower.run(model, arguments))
         last = self.tower.read(output, mask)
         states[-1] = last.tokens  # what comes after the last layer belongs to it
-        states = [places(state) if state.ndim == 4 else state for state in states]
-        chosen = [states[number] for number in self.states]
-        return Encoded(torch.stack(chosen).mean(0), last.mask, None)
+        states = [self.tower.tokens_of(state) for state in states]
+        tokens = torch.stack([states[number] for number in self.states]).mean(0)
+        fits = last.mask.shape == tokens.shape[:2]  # lower layers of convolutions have more places, all of them there
+        return Encoded(tokens, last.mask if fits else tokens.new_ones(tokens.shape[:2], dtype=torch.bool), None)
 
 
 class _Below(nn.Module):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 import torch.nn as nn
 
-from sklearn_mm.encoders.pretrained._checkpoints import Checkpoint
+from sklearn_mm.encoders.pretrained._checkpoint_formats import open_checkpoint
 from sklearn_mm.encoders.pretrained._folders import weights_hash
 from sklearn_mm.utils._shared_module import adopt, is_shared
 from sklearn_mm.utils._tensors import module_tensors
@@ -46,7 +46,7 @@ class Source(NamedTuple):
 
     def load(self, fetch=False):
         """Return the network, if it is there and the same."""
-        checkpoint = Checkpoint(self.model, self.revision, self.trust_remote_code, fetch=fetch)
+        checkpoint = open_checkpoint(self.model, self.revision, self.trust_remote_code, fetch=fetch)
         found = weights_hash(checkpoint.folder)
         if found != self.weights:
             raise ValueError(

@@ -9,7 +9,7 @@ from tokenizers import Tokenizer, normalizers
 from sklearn_mm.utils._optional import import_extra
 from sklearn_mm.utils._tokenizers import read_tokenizer
 
-__all__ = ["pads_to_full_length", "text_reading"]
+__all__ = ["longest_text", "pads_to_full_length", "text_reading"]
 
 _LONGEST = 512  # of models without a bound of their own, such as T5, whose positions are relative
 _NO_BOUND = 10**6  # from there on a bound is said to be none: transformers writes 10**30
@@ -74,15 +74,32 @@ def pads_to_full_length(folder):
 
 def _max_length(folder, sentence):
     """Return the number of tokens of the longest row, special ones included: the least that any of the files says."""
+    positions = _n_positions(folder)
+    own = _bound(_read_json(folder / "tokenizer_config.json").get("model_max_length"))
+    longest = min(_bound(sentence.get("max_seq_length")), own, positions)
+    return _LONGEST if longest > _NO_BOUND / 2 else int(longest)
+
+
+def longest_text(folder):
+    """Return how many tokens the positions of a text model suffice for, special ones included; None for any number.
+
+    Parameters
+    ----------
+    folder : str or path
+        Of transformers or sentence-transformers.
+    """
+    n_positions = _n_positions(_transformer_folder(Path(folder)))
+    return None if n_positions > _NO_BOUND / 2 else n_positions
+
+
+def _n_positions(folder):
     config = _read_json(folder / "config.json")
     config = config.get("text_config") or config
     positions = min(_bound(config.get("max_position_embeddings")), _bound(config.get("n_positions")))
     if config.get("model_type") in _PADDED_POSITIONS:
         padding = config.get("pad_token_id")
         positions -= 2 if padding is None else padding + 1
-    own = _bound(_read_json(folder / "tokenizer_config.json").get("model_max_length"))
-    longest = min(_bound(sentence.get("max_seq_length")), own, positions)
-    return _LONGEST if longest > _NO_BOUND / 2 else int(longest)
+    return positions
 
 
 def _bound(value):

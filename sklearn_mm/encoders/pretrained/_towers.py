@@ -10,7 +10,16 @@ import torch.nn.functional as F
 from sklearn_mm.encoders._base import base_encoder
 from sklearn_mm.encoders._places import places
 
-__all__ = ["AudioArguments", "Encoded", "ImageArguments", "ModuleArguments", "TextArguments", "Tower", "coarser"]
+__all__ = [
+    "AudioArguments",
+    "Encoded",
+    "ImageArguments",
+    "ModuleArguments",
+    "Output",
+    "TextArguments",
+    "Tower",
+    "coarser",
+]
 
 _SPAN = 40  # samples, of which a token of sound has many
 
@@ -33,6 +42,21 @@ class Encoded(NamedTuple):
     own: torch.Tensor | None
 
 
+class Output(NamedTuple):
+    """What networks of other libraries return, under the names of transformers.
+
+    Parameters
+    ----------
+    last_hidden_state : torch.Tensor
+        Tokens, or a map.
+    pooler_output : torch.Tensor of shape (batch, out_features)
+        The network's own vector.
+    """
+
+    last_hidden_state: torch.Tensor
+    pooler_output: torch.Tensor
+
+
 @dataclass(frozen=True)
 class Tower:
     """A network, or the part of one that reads one modality.
@@ -44,10 +68,13 @@ class Tower:
     own : {"pooler_output", "first"} or None, default=None
         How the network's own vector comes about: what it returns as such, or else its first token. None leaves it to
         the caller.
+    channels_last : bool, default=False
+        Whether maps are (batch, height, width, channels).
     """
 
     method: str = "__call__"
     own: str | None = None
+    channels_last: bool = False
 
     def run(self, model, arguments):
         """Return what a network gives for its arguments: a dict, or a tuple."""
@@ -59,7 +86,14 @@ class Tower:
         tokens = getattr(output, "last_hidden_state", None)
         if tokens is None:
             tokens = output[0] if isinstance(output, tuple) else output
-        tokens = places(tokens) if tokens.ndim == 4 else tokens
+        if not isinstance(tokens, torch.Tensor) or tokens.ndim not in (2, 3, 4):
+            got = (
+                f"a tensor of shape {tuple(tokens.shape)}"
+                if isinstance(tokens, torch.Tensor)
+                else f"a {type(tokens).__name__}"
+            )
+            raise TypeError(f"it returned {got} where a tensor of 2, 3 or 4 dimensions is needed, rows first")
+        tokens = self.tokens_of(tokens)
         if tokens.ndim == 2:
             return Encoded(tokens.unsqueeze(1), tokens.new_ones(len(tokens), 1, dtype=torch.bool), tokens)
         if mask is not None and mask.shape[1] > tokens.shape[1]:
@@ -67,6 +101,12 @@ class Tower:
         if mask is None or mask.shape != tokens.shape[:2]:
             mask = tokens.new_ones(tokens.shape[:2], dtype=torch.bool)
         return Encoded(tokens, mask, self._own(output, tokens))
+
+    def tokens_of(self, hidden):
+        """Return hidden states as tokens, also those of maps."""
+        if hidden.ndim != 4:
+            return hidden
+        return hidden.flatten(1, 2) if self.channels_last else places(hidden)
 
     def _own(self, output, tokens):
         pooled = getattr(output, "pooler_output", None) if self.own == "pooler_output" else None

@@ -152,10 +152,12 @@ def test_outputs_of_layers_are_those_of_transformers(kind, name, tiny_model):
     states = [*output.hidden_states[:-1], output.last_hidden_state]
     n_layers = len(states) - 1
     for layers in (0, 1, -2, n_layers):
-        tokens = features(built(tiny_model(name), kind, layers=layers, pooling="mean"), rows).tokens
+        pooled, tokens, _ = features(built(tiny_model(name), kind, layers=layers, pooling="mean"), rows)
         expected = states[layers]
         expected = expected.flatten(2).transpose(1, 2) if expected.ndim == 4 else expected
         torch.testing.assert_close(tokens, expected, rtol=1e-4, atol=1e-5)
+        if kind == "image":  # a mean over as many places as the layer has
+            torch.testing.assert_close(pooled, expected.mean(1), rtol=1e-4, atol=1e-5)
     if kind == "text":
         mean = features(built(tiny_model(name), kind, layers=(1, -1), pooling="first"), rows)
         torch.testing.assert_close(mean.pooled, (states[1][:, 0] + states[-1][:, 0]) / 2, rtol=1e-4, atol=1e-5)
