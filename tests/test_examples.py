@@ -1,5 +1,7 @@
 """The examples run, on real data, and the plain model has the layers that it should have."""
 
+import ast
+import importlib.util
 import runpy
 import subprocess
 import sys
@@ -9,6 +11,30 @@ import pandas as pd
 import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
+PRETRAINED = EXAMPLES / "pretrained"
+
+
+def run_pretrained(name, extra="transformers"):
+    """Return the names that an example with pretrained weights ends with; skip where what it needs is not installed."""
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed (the extra plot)").use("Agg")
+    pytest.importorskip(extra, reason=f"{extra} is not installed (the extras pretrained and lora)")
+    path = PRETRAINED / name
+    for package in sorted(imported(path)):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"the package {package} is not installed (tests/weights.txt)")
+    try:
+        return runpy.run_path(str(path))
+    finally:
+        sys.modules["matplotlib.pyplot"].close("all")
+
+
+def imported(path):
+    """Return the top-level packages that a script imports."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module.partition(".")[0]
 
 
 @pytest.mark.slow
@@ -48,3 +74,34 @@ def test_convolutions_lstm_and_concatenation_layer_by_layer():
     assert network.top.fusion.out_features == 12_544 + 64 * spec.shape[0]
     assert count(network.top.head) == network.top.fusion.out_features * 9 + 9
     assert [epoch["epoch"] for epoch in model.history_] == [1, 2]
+
+
+@pytest.mark.slow
+def test_frozen_is_better_than_from_scratch(capsys):
+    example = run_pretrained("plot_frozen.py")
+    assert example["accuracy"]["pretrained"] > example["accuracy"]["from scratch"] + 0.1
+    assert len(example["unseen"]) > 30
+    assert "pretrained: accuracy 0." in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_frozen_last_layers_and_adapters():
+    table = run_pretrained("plot_tuned.py", extra="peft")["table"]
+    assert list(table.index) == ["none", "last", "lora"]
+    assert (table["accuracy"] > 0.6).all()  # 0.47 are of the most frequent category
+    n_weights = table["weights that learn"]
+    assert 0 == n_weights["none"] < n_weights["lora"] < n_weights["last"]
+
+
+@pytest.mark.slow
+def test_module_of_ones_own():
+    example = run_pretrained("plot_own_module.py")
+    assert example["accuracy"] > 0.6
+    assert example["vectors"]["test"].shape == (200, 1280)
+
+
+@pytest.mark.slow
+def test_function_of_ones_own_in_other_languages():
+    accuracy = run_pretrained("plot_own_function.py")["accuracy"]
+    assert accuracy.idxmax() == "English"
+    assert (accuracy > 0.65).all()

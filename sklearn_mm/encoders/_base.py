@@ -50,6 +50,9 @@ class Encoder(Component):
         frozen has a module here that maps prepared tensors to a dict of tensors, rows first, which are computed once
         per row, and a method ``rest(tensors)`` that maps these to `Features`; ``forward`` is one after the other. Where
         it says ``gives_tokens``, these are ``pooled``, ``tokens`` and ``mask`` of padded rows, kept without padding.
+    frozen_features : int
+        Width of the vector that its frozen part, as ``pooled``, says of a row, which a linear model may see; 0 if there
+        is none. Set by `build`.
     reading : dict
         How it wants its block read (preprocessing): parameters of the transformer of its modality, such as
         ``{"size": 224, "mean": (0.5, 0.5, 0.5)}``. An Input sets them where the user has set nothing else.
@@ -64,6 +67,7 @@ class Encoder(Component):
     """
 
     frozen = False
+    frozen_features = 0
     reading = {}
     required_reading = ()
     completes_reading = False

@@ -93,6 +93,26 @@ class BlockEncoders(nn.Module):
         """Return what `encode` does."""
         return self.encode(batch)
 
+    def frozen_widths(self) -> dict[str, int]:
+        """Return the widths of what frozen encoders, and frozen parts of others, say of a row, by block."""
+        widths = {}
+        for name in self.names:
+            if self[name].frozen:
+                widths[name] = self.widths[name]
+            elif self[name].frozen_features and self.pooling(name) is None:
+                widths[name] = self[name].frozen_features
+        return widths
+
+    def with_frozen_parts(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Return a batch that has, among its ``features``, what frozen parts of encoders make of its blocks."""
+        features = {
+            name: self[name].frozen_part(self[name].prepare(batch["blocks"][name]))
+            for name in self.names
+            if name in batch["blocks"] and self[name].frozen_features and self[name].partly_frozen
+            if self.pooling(name) is None
+        }
+        return {**batch, "features": {**batch.get("features", {}), **features}} if features else batch
+
     def encode(self, batch: dict, names: list[str] | None = None) -> tuple[dict[str, Features], torch.Tensor]:
         """Return the `Features` of blocks by name, and which of them count as present, (batch, n_blocks).
 

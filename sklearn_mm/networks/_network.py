@@ -33,6 +33,7 @@ class MultimodalNetwork(nn.Module):
 
     def forward(self, batch: dict[str, Any]) -> Any:
         """Return the outputs of each row."""
+        batch = self.encoders.with_frozen_parts(batch)
         return self.top(*self.encoders(batch), batch)
 
     def reads_tokens(self, name: str) -> bool:

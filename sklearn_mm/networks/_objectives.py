@@ -135,9 +135,9 @@ class Supervised(Objective):
     def build_top(self, encoders: BlockEncoders, specs: dict[str, BlockSpec], target: Any) -> Top:
         wide, share = self._unbuilt["wide"], 1.0
         if wide is not None:
-            frozen_widths = _frozen_widths(encoders)
+            frozen_widths = encoders.frozen_widths()
             wide = checked_clone(wide).build(specs, self.criterion, target, frozen_widths)
-            share = wide.initial_share(self.criterion, all_frozen=len(frozen_widths) == len(specs))
+            share = wide.initial_share(self.criterion, all_frozen=all(encoders[name].frozen for name in specs))
         fusion = checked_clone(resolve_fusion(self._unbuilt["fusion"]))
         head = checked_clone(resolve_head(self._unbuilt["head"]))
         n_outputs = self.criterion.n_outputs
@@ -207,7 +207,3 @@ class Supervised(Objective):
         names = [name for name in dataset.blocks if name in {*wide.block_names, *wide.feature_names}]
         rows = replace(dataset.select(names), raw=wide.block_names)
         return rows, frozen_vectors(network.encoders, dataset, wide.feature_names)
-
-
-def _frozen_widths(encoders):
-    return {name: width for name, width in encoders.widths.items() if encoders[name].frozen}

@@ -88,6 +88,7 @@ class FusionTop(Top):
         widths = encoders.widths
         self.fusion = fusion.build(widths, n_outputs, encoders.token_widths)
         self.wide = wide
+        self._partly_frozen = {name for name in widths if encoders[name].partly_frozen}
         self._are_lists = {name for name in widths if encoders.pooling(name) is not None}
         n_scores = 0 if wide is None else len(wide.columns) * wide.n_scores
         head.token_widths = encoders.token_widths
@@ -135,7 +136,12 @@ class FusionTop(Top):
         scores = batch.get("base_scores")  # (batch, n + 1, n_scores)
         if scores is None:
             names = self.wide.feature_names
-            vectors = {name: row_vectors(features[name], name in self._are_lists) for name in names}
+            vectors = {
+                name: batch["features"][name]["pooled"]
+                if name in self._partly_frozen
+                else row_vectors(features[name], name in self._are_lists)
+                for name in names
+            }
             scores = self.wide(batch, vectors)
         scores = self.wide.mask_absent(scores, present)
         if self.head is not None:  # it may say more where it knows what the linear model says

@@ -17,10 +17,10 @@ from sklearn_mm.encoders.pretrained._checkpoint_formats import open_checkpoint
 from sklearn_mm.encoders.pretrained._hub import SHORT_NAMES
 from sklearn_mm.encoders.pretrained._image_reading import UnknownReadingError
 from sklearn_mm.encoders.pretrained._layer_groups import layer_groups
-from sklearn_mm.encoders.pretrained._layer_stack import cut_once, find_stack, tapped_once
+from sklearn_mm.encoders.pretrained._layer_stack import find_stack, part_above, tapped_once
 from sklearn_mm.encoders.pretrained._loaded import LoadedCheckpoint, find_transformer
 from sklearn_mm.encoders.pretrained._lora import with_adapters
-from sklearn_mm.encoders.pretrained._parts import Backbone, PartAbove, PartBelow, WholeBelow, encoded_of
+from sklearn_mm.encoders.pretrained._parts import Backbone, FrozenPart, PartAbove, ids_of, tokens_of
 from sklearn_mm.encoders.pretrained._references import Source
 from sklearn_mm.encoders.pretrained._token_pooling import TokenPooling
 from sklearn_mm.encoders.pretrained._towers import ModuleArguments, Tower
@@ -226,7 +226,7 @@ class PretrainedEncoder(Encoder):
 
     @property
     def frozen_part(self) -> nn.Module | None:
-        """What training leaves as it is: the whole, the layers below those that are trained, or all but the pooling."""
+        """What training leaves as it is, or as it came: the whole, or what is computed once beside what is trained."""
         return self if self.frozen else self._modules.get("below")
 
     @property
@@ -234,7 +234,8 @@ class PretrainedEncoder(Encoder):
         """The parts that training leaves as they are, those beside adapters among them."""
         if self.trainable != "lora" or "whole" not in self._modules:
             return super().frozen_modules
-        return [module for module in self.whole.layers.modules() if _is_frozen_leaf(module)]
+        beside_adapters = [module for module in self.whole.layers.modules() if _is_frozen_leaf(module)]
+        return super().frozen_modules + beside_adapters
 
     def build(self, spec: BlockSpec) -> Self:
         self.kind = spec.kind
@@ -245,29 +246,45 @@ class PretrainedEncoder(Encoder):
         model, tower, arguments, own = self._open(spec)
         example = self.prepare(_example_rows(spec))
         states = self._states(model)
-        layers = model if states is None else tapped_once(model)
-        backbone = Backbone(layers, tower, arguments, states).eval()
+        backbone = Backbone(model if states is None else tapped_once(model), tower, arguments, states).eval()
         encoded = self._try(backbone, example, spec)
         self.token_features = encoded.tokens.shape[2]
         self.pool = TokenPooling(self.pooling, self.token_features, own)
         with torch.no_grad():
             self.out_features = self.pool(encoded).shape[1]
         if self.trainable == "last":
-            self._build_parts(backbone, example, spec, encoded)
-        elif self.trainable == "none" and self.pooling == "attention":
-            self.below = WholeBelow(backbone, padded=spec.padded)
-        else:
+            self._build_above(backbone, example, spec, encoded)
+        elif self.frozen:
             self.whole = backbone
-            if self.trainable != "none":
-                copied = with_adapters(layers, self.lora_rank) if self.trainable == "lora" else copy_module(layers)
-                backbone.layers = self._trained(copied)
+        else:
+            self._build_trained(backbone, spec)
+        if "below" in self._modules:
+            with torch.no_grad():
+                self.frozen_features = self.below(example)["pooled"].shape[1]
         if self.weights == "reference":
             self._refer()
         if self.frozen:
             self.requires_grad_(False)
+            self.frozen_features = self.out_features
         elif self.trainable in ("last", "all"):
             self._leave_out_unused(example)
         return self.train(self.training)
+
+    def _build_trained(self, backbone, spec):
+        """Make what is trained of a whole network and, where it costs little to keep, what is computed once."""
+        if self.trainable == "none":
+            self.below = FrozenPart(backbone, self._frozen_pool(), None, spec.padded)
+            return
+        if spec.padded:
+            self.below = FrozenPart(backbone, self._frozen_pool(), 0, spec.padded)
+        layers = with_adapters(backbone.layers, self.lora_rank) if self.trainable == "lora" else None
+        layers = self._trained(copy_module(backbone.layers) if layers is None else layers)
+        self.whole = Backbone(layers, backbone.tower, backbone.arguments, backbone.states)
+
+    def _frozen_pool(self):
+        """Return the pooling of the network as it came."""
+        how = "own" if self.pooling == "attention" else self.pooling
+        return TokenPooling(how, self.token_features, deepcopy(self.pool.own))
 
     def _refer(self):
         """Let pickles refer to the weights of the checkpoint."""
@@ -278,7 +295,7 @@ class PretrainedEncoder(Encoder):
             )
         source = Source.of(self._checkpoint, self.model, self.kind)
         for part in self.modules():
-            if isinstance(part, Backbone | PartBelow):
+            if isinstance(part, Backbone):
                 part.source = source
 
     def _leave_out_unused(self, example):
@@ -291,20 +308,21 @@ class PretrainedEncoder(Encoder):
         for weight, gradient in zip(weights, gradients, strict=True):
             weight.requires_grad_(gradient is not None)
 
-    def _build_parts(self, backbone, example, spec, encoded):
-        """Make the part below the layers that are trained, and these, and check that they do what the whole does."""
-        model, tower = backbone.layers, backbone.tower
+    def _build_above(self, backbone, example, spec, encoded):
+        """Make the layers that are trained and what is computed once, and check that they do what the whole does."""
+        model, tower, arguments = backbone.layers, backbone.tower, backbone.arguments
         _, n_layers = find_stack(model)
         if not self.n_layers < n_layers:
             raise ValueError(
                 f'PretrainedEncoder(trainable="last", n_layers={self.n_layers}): {self._name} has {n_layers} layers. '
                 f'Train fewer of them, or trainable="all".'
             )
-        arguments, _ = backbone.arguments(example)
+        given, _ = arguments(example)
         try:
-            below, above = cut_once(model, self.n_layers, lambda part: tower.run(part, arguments), spec.padded)
-            self.below = PartBelow(below, tower, backbone.arguments, spec.padded)
-            self.above = PartAbove(above, tower, backbone.arguments, example)
+            above = part_above(model, self.n_layers, lambda part: tower.run(part, given), spec.padded)
+            noted = Backbone(tapped_once(model), tower, arguments)
+            self.below = FrozenPart(noted, self._frozen_pool(), n_layers - self.n_layers, spec.padded)
+            self.above = PartAbove(above, tower, arguments, example)
             with torch.no_grad():
                 again = self.above.eval()(self.below(example))
         except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
@@ -359,7 +377,9 @@ class PretrainedEncoder(Encoder):
 
     def rest(self, tensors: dict[str, torch.Tensor]) -> Features:
         """Return the `Features` that follow from what the part that is not trained makes of rows."""
-        return self._features(self.above(tensors) if "above" in self._modules else encoded_of(tensors))
+        if "above" in self._modules:
+            return self._features(self.above(tensors))
+        return self._features(tokens_of(tensors) if self.trainable == "none" else self.whole(ids_of(tensors)))
 
     def _features(self, encoded):
         return Features(self.pool(encoded), encoded.tokens, encoded.mask)

@@ -10,10 +10,10 @@ import torch.nn as nn
 from sklearn_mm.utils._shared_module import adopt
 from sklearn_mm.utils._tensors import module_tensors
 
-__all__ = ["Reached", "cut", "cut_once", "find_stack", "resume", "sharing_copy", "states_of", "tapped", "tapped_once"]
+__all__ = ["find_stack", "part_above", "resume", "sharing_copy", "states_of", "tapped", "tapped_once"]
 
 _resumed = ContextVar("hidden states that the layers which are trained go on from")
-_variants = WeakKeyDictionary()  # of shared networks: what was made of each, shared too
+_tapped = WeakKeyDictionary()  # by shared network
 _states = ContextVar("hidden states by layer, as they come about")
 
 
@@ -56,15 +56,15 @@ def sharing_copy(model):
     return copy.deepcopy(model, {id(tensor): tensor for tensor in module_tensors(model)})
 
 
-def cut(model, n_trained, run, varying_length):
-    """Return the part of a network below its last layers, and the part from there on, both with the same tensors.
+def part_above(model, n_trained, run, varying_length):
+    """Return the last layers of a network, and what comes after the stack, with weights of their own.
 
     Parameters
     ----------
     model : torch.nn.Module
         Has a `find_stack`. It stays as it is.
     n_trained : int
-        How many layers the second part has; what comes after the stack belongs to it too.
+        How many layers to return.
     run : callable
         Calls such a network with an example: ``run(model)``.
     varying_length : bool
@@ -72,22 +72,12 @@ def cut(model, n_trained, run, varying_length):
 
     Returns
     -------
-    below : torch.nn.Module
-        Raises `Reached`, which has the hidden states, where the first layer of the second part would begin.
     above : torch.nn.Module
-        Is called as the whole is, after `resume` said with which hidden states it goes on.
+        Is called as the whole is, by `resume`, which says with which hidden states it goes on.
     """
     stack, n_layers = find_stack(model)
     first = n_layers - n_trained
-    before, after, n_outputs = _observe(model, stack, run)
-
-    below = sharing_copy(model)
-    layers = below.get_submodule(stack)
-    for place in range(first, n_layers):
-        layers[place] = (_End if place == first else _Skip)(layers[place], n_outputs)
-    for name in after:
-        _replace(below, name, nn.Identity())
-
+    before, n_outputs = _observe(model, stack, run)
     above = sharing_copy(model)
     layers = above.get_submodule(stack)
     for place in range(first):
@@ -100,25 +90,11 @@ def cut(model, n_trained, run, varying_length):
             _replace(above, name, _Zeros(module, (module.embedding_dim,), n_kept=2))
         elif shape is not None and not varying_length:
             _replace(above, name, _Zeros(module, shape, n_kept=1))
-    return below, above
-
-
-def cut_once(model, n_trained, run, varying_length):
-    """Return the parts of a `cut` of a shared network: the first is shared by all who ask."""
-    below, above = _variant(model, ("cut", n_trained), lambda: cut(model, n_trained, run, varying_length))
-    return below, copy.deepcopy(above)
-
-
-class Reached(Exception):  # noqa: N818 (it says where a network has come to, which is no error)
-    """The layers that are not trained have been gone through."""
-
-    def __init__(self, hidden):
-        super().__init__()
-        self.hidden = hidden
+    return copy.deepcopy(above)
 
 
 def resume(above, hidden, run):
-    """Return ``run(above)`` of the second part of a `cut`, going on with hidden states."""
+    """Return ``run(above)`` of a `part_above`, going on with hidden states."""
     token = _resumed.set(hidden)
     try:
         return run(above)
@@ -138,15 +114,9 @@ def tapped(model):
 
 def tapped_once(model):
     """Return the copy of a shared network that is `tapped`, shared by all who ask."""
-    return _variant(model, ("tapped",), lambda: (tapped(model), None))[0]
-
-
-def _variant(model, key, make):
-    made = _variants.setdefault(model, {})
-    if key not in made:
-        shared, *others = make()
-        made[key] = adopt(shared), *others
-    return made[key]
+    if model not in _tapped:
+        _tapped[model] = adopt(tapped(model))
+    return _tapped[model]
 
 
 def states_of(model, run):
@@ -207,13 +177,6 @@ class _Begin(_Skip):
         return super().forward(_resumed.get())
 
 
-class _End(_Skip):
-    """In the place of the first layer that the part above has."""
-
-    def forward(self, hidden, *args, **kwargs):
-        raise Reached(hidden)
-
-
 class _Zeros(_Stub):
     """In the place of what only matters to layers below: zeros for rows of any number, and of the shape that it gave.
 
@@ -238,26 +201,23 @@ class _Zeros(_Stub):
 
 
 def _observe(model, stack, run):
-    """Return which leaves are called before a stack (with the shapes of their rows), which after it, and `_Skip`'s."""
-    before, after, outputs = {}, [], []
+    """Return the shapes of rows that leaves before a stack give, by name, and `_Skip`'s number of outputs."""
+    before, outputs = {}, []
     copied = sharing_copy(model)
-    layers = copied.get_submodule(stack)
 
-    def note(module, output, name):
+    def note(output, name):
         if not outputs:
             before[name] = tuple(output.shape[1:]) if isinstance(output, torch.Tensor) else None
-        elif len(outputs) == len(layers):
-            after.append(name)
 
     for name, module in copied.named_modules():
         is_leaf = not any(module.children()) and next(module.parameters(recurse=False), None) is not None
         if is_leaf and not name.startswith(f"{stack}."):
-            module.register_forward_hook(lambda module, _, output, name=name: note(module, output, name))
-    for layer in layers:
+            module.register_forward_hook(lambda module, _, output, name=name: note(output, name))
+    for layer in copied.get_submodule(stack):
         layer.register_forward_hook(lambda module, _, output: outputs.append(output))
     with torch.no_grad():
         run(copied)
-    return before, after, len(outputs[0]) if isinstance(outputs[0], tuple) else None
+    return before, len(outputs[0]) if isinstance(outputs[0], tuple) else None
 
 
 def _replace(model, name, module):

@@ -1,15 +1,15 @@
-"""A pretrained network as encoders compute it: whole, or the parts below and above where training begins."""
+"""A pretrained network as encoders compute it: whole, or what is computed once and what is trained."""
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
 from sklearn_mm.encoders._shared_layers import SharedLayersMixin
-from sklearn_mm.encoders.pretrained._layer_stack import Reached, resume, states_of
+from sklearn_mm.encoders.pretrained._layer_stack import resume, states_of
 from sklearn_mm.encoders.pretrained._references import ReferencedLayers
 from sklearn_mm.encoders.pretrained._towers import Encoded, coarser
 
-__all__ = ["Backbone", "PartAbove", "PartBelow", "WholeBelow", "encoded_of"]
+__all__ = ["Backbone", "FrozenPart", "PartAbove", "ids_of", "tokens_of"]
 
 
 class _Layers(SharedLayersMixin, nn.Module):
@@ -49,113 +49,98 @@ class Backbone(_Layers):
         self.states = states
 
     def forward(self, x):
+        return self.encode(x)[0]
+
+    def encode(self, x):
+        """Return what `forward` does, and of a network that is `tapped` what goes into its layers and out of them."""
         arguments, mask = self.arguments(x)
-        if self.states is None:
-            return self.tower.read(self.tower.run(self.layers, arguments), mask)
         output, states = states_of(self.layers, lambda model: self.tower.run(model, arguments))
         last = self.tower.read(output, mask)
-        states[-1] = last.tokens  # what comes after the last layer belongs to it
-        states = [self.tower.tokens_of(state) for state in states]
-        tokens = torch.stack([states[number] for number in self.states]).mean(0)
+        if self.states is None:
+            return last, states
+        of_layers = [*map(self.tower.tokens_of, states[:-1]), last.tokens]  # what follows the last layer belongs to it
+        tokens = torch.stack([of_layers[number] for number in self.states]).mean(0)
         fits = last.mask.shape == tokens.shape[:2]  # lower layers of convolutions have more places, all of them there
-        return Encoded(tokens, last.mask if fits else tokens.new_ones(tokens.shape[:2], dtype=torch.bool), None)
+        return Encoded(tokens, last.mask if fits else tokens.new_ones(tokens.shape[:2], dtype=torch.bool), None), states
 
 
-class _Below(nn.Module):
-    """What is computed once per row, since training leaves it as it is.
+class FrozenPart(nn.Module):
+    """Map prepared tensors to what is computed once per row, of a network of which a part or a copy is trained.
 
-    Parameters
-    ----------
-    padded : bool
-        Whether rows are padded ids: then what is made of a row is its ``tokens``, and which of them are there, beside a
-        ``pooled`` that says nothing.
-    """
-
-    def __init__(self, padded):
-        super().__init__()
-        self.gives_tokens = padded
-
-    def train(self, mode=True):
-        """Stay in ``eval`` mode, as do the layers that others have too."""
-        super().train(False)
-        return self
-
-
-class PartBelow(_Layers, _Below):
-    """Map prepared tensors to what goes into the first layer that is trained.
-
-    Parameters
-    ----------
-    layers : torch.nn.Module
-        The first part of a `cut`, shared.
-    tower : Tower
-        How it is called.
-    arguments : torch.nn.Module
-        Makes its arguments.
-    padded : bool
-        As of all such; tokens then come with their ids.
-    """
-
-    def __init__(self, layers, tower, arguments, padded):
-        super().__init__(padded)
-        self.layers = layers
-        self.tower = tower
-        self.arguments = arguments
-        self.train()
-
-    def forward(self, x):
-        arguments, mask = self.arguments(x)
-        try:
-            with torch.no_grad():
-                self.tower.run(self.layers, arguments)
-        except Reached as reached:
-            hidden = reached.hidden
-        if not self.gives_tokens:
-            return {"values": hidden} | ({} if mask is None else {"mask": coarser(mask, hidden.shape[1])})
-        ids = F.pad(x, (0, hidden.shape[1] - x.shape[1])).unsqueeze(2)
-        tokens = torch.cat([hidden, ids.to(hidden.dtype)], 2)  # ids below 2**24 are whole numbers in float32
-        return {"pooled": tokens.new_zeros(len(x), 1), "tokens": tokens, "mask": mask}
-
-
-class WholeBelow(_Below):
-    """Map prepared tensors to the tokens of a whole network, of which the pooling alone is trained.
+    These are ``pooled``, the vector of the network as it came, which a linear model may see, and what training goes on
+    from: with padded ids ``tokens`` and ``mask``, else ``values`` and, where not all are there, ``mask``.
 
     Parameters
     ----------
     backbone : Backbone
-        The network.
+        The network; `tapped` where ``start`` is the number of a layer.
+    pool : TokenPooling
+        Makes its vector.
+    start : int or None
+        From where on something is trained: with 0 all of it, with a number the layers from this one on, with None what
+        comes after the last one.
     padded : bool
-        As of all such.
+        Whether rows are padded ids.
     """
 
-    def __init__(self, backbone, padded):
-        super().__init__(padded)
+    def __init__(self, backbone, pool, start, padded):
+        super().__init__()
         self.backbone = backbone
+        self.pool = pool
+        self.start = start
+        self.gives_tokens = padded
         self.requires_grad_(False)
         self.train()
 
+    def train(self, mode=True):
+        """Stay in ``eval`` mode, as do the layers that others have too."""
+        self.training = False
+        for child in self.children():
+            if child.training:
+                child.eval()
+        return self
+
     def forward(self, x):
         with torch.no_grad():
-            tokens, mask, _ = self.backbone(x)
+            encoded, states = self.backbone.encode(x)
+            pooled = self.pool(encoded)
+        if self.start is None:
+            hidden, mask = encoded.tokens, encoded.mask
+        else:
+            hidden = states[self.start] if self.start else None
+            mask = x != 0 if self.gives_tokens else self.backbone.arguments(x)[1]
         if not self.gives_tokens:
-            return {"values": tokens, "mask": mask}
-        return {"pooled": tokens.new_zeros(len(x), 1), "tokens": tokens, "mask": mask}
+            tensors = {"pooled": pooled, "values": hidden}
+            return tensors if mask is None else {**tensors, "mask": coarser(mask, hidden.shape[1])}
+        if self.start is None:
+            return {"pooled": pooled, "tokens": hidden, "mask": mask}
+        ids = x.unsqueeze(2).to(pooled.dtype)  # those below 2**24 are whole numbers in float32
+        if hidden is not None:
+            n_lacking = hidden.shape[1] - ids.shape[1]
+            ids, mask = F.pad(ids, (0, 0, 0, n_lacking)), F.pad(mask, (0, n_lacking), value=True)
+            ids = torch.cat([hidden, ids], 2)
+        return {"pooled": pooled, "tokens": ids, "mask": mask}
 
 
-def encoded_of(tensors):
-    """Return the `Encoded` that `WholeBelow` made of rows."""
+def tokens_of(tensors):
+    """Return as `Encoded` the tokens that a `FrozenPart` made of rows, of which the pooling alone is trained."""
     tokens = tensors["values"] if "values" in tensors else tensors["tokens"]
     mask = tensors["mask"].bool() if "mask" in tensors else tokens.new_ones(tokens.shape[:2], dtype=torch.bool)
     return Encoded(tokens, mask, None)
 
 
+def ids_of(tensors):
+    """Return the ids that a `FrozenPart` has beside the states of rows."""
+    return tensors["tokens"][:, :, -1].round().long()
+
+
 class PartAbove(nn.Module):
-    """Map what `PartBelow` made of rows to `Encoded`.
+    """Map what a `FrozenPart` made of rows to `Encoded`.
 
     Parameters
     ----------
     layers : torch.nn.Module
-        The second part of a `cut`.
+        A `part_above`.
     tower : Tower
         How it is called.
     arguments : torch.nn.Module
@@ -176,8 +161,7 @@ class PartAbove(nn.Module):
             hidden = tensors["values"]
             x = hidden.new_zeros(()).expand(len(hidden), *self.shape)
         else:
-            hidden, ids = tensors["tokens"].split([tensors["tokens"].shape[2] - 1, 1], 2)
-            x = ids.squeeze(2).round().long()
+            hidden, x = tensors["tokens"][:, :, :-1], ids_of(tensors)
         arguments, mask = self.arguments(x)
         if "values" in tensors:
             mask = tensors["mask"].bool() if "mask" in tensors else None

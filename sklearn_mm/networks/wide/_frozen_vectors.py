@@ -13,7 +13,7 @@ __all__ = ["frozen_vectors"]
 
 @torch.no_grad()
 def frozen_vectors(encoders, dataset, names):
-    """Return a tensor (n_rows, width) on the CPU for each of some blocks whose encoders are frozen.
+    """Return a tensor (n_rows, width) on the CPU for each of some blocks whose encoders are frozen, or partly.
 
     Features that the rows come with are taken; of others, each batch is encoded.
 
@@ -32,7 +32,11 @@ def frozen_vectors(encoders, dataset, names):
     for name in names:
         are_lists = encoders.pooling(name) is not None
         for batch in batches(replace(dataset.select([name]), trim=dataset.trim, raw=())):
-            features, _ = encoders.encode(to_tensor(batch, device=device), [name])
-            vectors[name].append(row_vectors(features[name], are_lists).float().cpu())
+            batch = encoders.with_frozen_parts(to_tensor(batch, device=device))
+            if encoders[name].partly_frozen:
+                of_rows = batch["features"][name]["pooled"]
+            else:
+                of_rows = row_vectors(encoders.encode(batch, [name])[0][name], are_lists)
+            vectors[name].append(of_rows.float().cpu())
     encoders.train(was_training)
     return {name: torch.cat(parts) for name, parts in vectors.items()}
