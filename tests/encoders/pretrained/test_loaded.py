@@ -2,13 +2,16 @@
 
 import pickle
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 import torch.nn as nn
 
+from sklearn_mm import ImageInput, MultimodalClassifier
 from sklearn_mm.encoders import PretrainedEncoder
 from sklearn_mm.encoders._registry import resolve_encoder
-from sklearn_mm.preprocessing import BlockSpec, ImageSpec, TextSpec
+from sklearn_mm.preprocessing import BlockSpec, ImageSpec, ImageTransformer, TextSpec
 from sklearn_mm.utils._tensors import as_tensors
 
 transformers = pytest.importorskip("transformers")
@@ -173,3 +176,18 @@ def test_pictures_of_another_size(tiny_model):
     with pytest.raises(ValueError, match=r"'photo' .*\(48\*48\) doesn't match model \(32\*32\)"):
         built(tiny_model("vit"), "image", spec)
     assert built(tiny_model("convnext"), "image", spec).out_features == 24
+
+
+def test_pictures_of_another_size_as_users_ask_for_them(tiny_model):
+    X = pd.DataFrame({"photo": list(np.random.default_rng(0).integers(0, 255, (8, 16, 16, 3), dtype=np.uint8))})
+
+    def fit(name):
+        photo = ImageInput("photo", transformer=ImageTransformer(48), encoder=PretrainedEncoder(tiny_model(name)))
+        return MultimodalClassifier(image=photo, text=None, tabular=None, max_epochs=1).fit(X, np.arange(8) % 2)
+
+    with pytest.raises(
+        ValueError, match=r"PretrainedEncoder needs size=\(32, 32\), but the ImageTransformer has size=48"
+    ):
+        fit("vit")
+    (spec,) = fit("convnext").specs_.values()
+    assert spec.shape == (48, 48, 3)
