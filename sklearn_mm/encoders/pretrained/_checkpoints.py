@@ -17,6 +17,7 @@ __all__ = ["Checkpoint", "check_vocabulary", "reads_kind"]
 
 _MAIN_INPUTS = {"text": ("input_ids",), "image": ("pixel_values",), "audio": ("input_features", "input_values")}
 _OTHERS = {"text": ("vision", "visual", "image", "audio"), "image": ("text",), "audio": ("text",)}
+_OF_ANY_SIZE = ("convnext", "convnextv2", "focalnet", "poolformer")  # convolutions, though they begin with patches
 _towers = WeakKeyDictionary()  # by model: its towers by kind
 
 
@@ -54,7 +55,8 @@ class Checkpoint:
         if kind == "text":
             return ("tokenizer", "special_tokens")
         if kind == "image":
-            has_places = "patch_size" in self.config.get("vision_config", self.config)
+            config = self.config.get("vision_config", self.config)
+            has_places = "patch_size" in config and config.get("model_type") not in _OF_ANY_SIZE
             return ("size", "color") if has_places else ("color",)
         return ()
 

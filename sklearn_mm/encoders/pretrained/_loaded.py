@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+from torch.nn.utils.parametrize import is_parametrized
+
 from sklearn_mm.encoders.pretrained._checkpoints import Checkpoint, reads_kind
 from sklearn_mm.encoders.pretrained._hub import find_folder
 from sklearn_mm.encoders.pretrained._loading import encoder_of
@@ -51,6 +53,11 @@ class LoadedCheckpoint(Checkpoint):
         )
 
     def _model(self):
+        if any(map(is_parametrized, self.model.modules())):
+            raise ValueError(
+                f"PretrainedEncoder({type(self.model).__name__}): weights of the model are parametrised (weight "
+                "normalisation), which torch cannot pickle. Give the folder that it came from, where this is resolved."
+            )
         return share(self.model)
 
 

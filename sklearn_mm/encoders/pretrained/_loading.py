@@ -25,7 +25,7 @@ _N_KEPT = 4  # models that stay loaded: the towers of a few columns
 _loaded = OrderedDict()  # models by what they were loaded from, those used last at the end
 _turn = threading.Lock()
 
-ONLY_TRAINED_WITH = ("masked_spec_embed", "mask_token")  # stand in for what pretraining hides
+_ONLY_TRAINED_WITH = ("masked_spec_embed", "mask_token")  # stand in for what pretraining hides
 # What transformers ends in over a broken or hostile file.
 FAILURES = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 
@@ -146,6 +146,7 @@ def encoder_of(model):
 
 
 def check_headers(folder, files):
+    """Raise unless files are whole safetensors, as far as their headers tell."""
     from safetensors import SafetensorError, safe_open
 
     for file in files:
@@ -192,7 +193,7 @@ def _do_without(encoder, missing):
     pooler = {name for name in missing if name.startswith("pooler.")}
     if pooler:
         encoder.pooler = None
-    hidden = {name for name in missing if name.rpartition(".")[2] in ONLY_TRAINED_WITH}
+    hidden = {name for name in missing if name.rpartition(".")[2] in _ONLY_TRAINED_WITH}
     for name in hidden:
         encoder.get_parameter(name).data.zero_()
     return pooler | hidden
@@ -203,10 +204,12 @@ def _pattern(name):
 
 
 def some(names, most=3):
+    """Return the first of some names, for a message."""
     return ", ".join(names[:most]) + (" …" if len(names) > most else "")
 
 
 def first_line(error):
+    """Return what an error says, in a line."""
     lines = str(error).strip().splitlines() or [""]
     return f"{type(error).__name__}: {lines[0].rstrip('.')}."
 

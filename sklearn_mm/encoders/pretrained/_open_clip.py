@@ -73,11 +73,12 @@ class OpenClipCheckpoint(Checkpoint):
 
         settings = {name: value for name, value in self.config["model_cfg"].items() if name != "custom_text"}
         vision, text = self._part("vision_cfg"), self._part("text_cfg")
-        if text.get("hf_model_name"):
+        elsewhere = text.get("hf_model_name") or vision.get("timm_model_name") or ""
+        if text.get("hf_model_name") or ":" in elsewhere:
             raise CheckpointError(
                 folder,
-                f"its texts are read by {text['hf_model_name']!r} of the hub, which is not in it.",
-                "Give the folder of a model whose towers are open_clip's own.",
+                f"a tower of it is {elsewhere!r} of the hub, whose configuration is not in it.",
+                "Give the folder of a model whose towers are open_clip's own, or architectures of timm.",
             )
         if "multimodal_cfg" in settings:
             raise CheckpointError(folder, "it is a CoCa, which also writes texts.", "Give a dual encoder.")

@@ -58,11 +58,13 @@ class TimmCheckpoint(Checkpoint):
 
     def _load(self, folder, files):
         timm = import_library("timm", f"The model of timm in {str(folder)!r}")
-        name, settings = self.config["architecture"], self.config.get("model_args") or {}
+        name, settings = str(self.config["architecture"]), self.config.get("model_args") or {}
+        if not isinstance(settings, dict) or not isinstance(self._pretrained_cfg, dict):
+            raise CheckpointError(folder, "model_args and pretrained_cfg of config.json are no JSON objects.")
         told = {**self._pretrained_cfg}
         told.update({key: self.config[key] for key in ("num_classes", "global_pool") if key in self.config})
         if not timm.is_model(name):
-            hint = did_you_mean(str(name), timm.list_models())
+            hint = did_you_mean(name, timm.list_models())
             raise CheckpointError(folder, f"timm has no architecture {name!r}.{hint}", "Install a newer timm.")
         elsewhere = sorted(settings.keys() & inspect.signature(timm.create_model).parameters.keys())
         if elsewhere:

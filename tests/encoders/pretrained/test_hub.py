@@ -172,6 +172,19 @@ def test_pickles_are_fetched_only_where_there_are_no_safetensors(find, server):
     assert server.asked == []
 
 
+@pytest.mark.parametrize("weights", ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"])
+def test_of_models_of_open_clip_alone_its_files_are_fetched(weights, find, server):
+    for name in server.names:
+        (server.folder / name).unlink()
+    for name in ("open_clip_config.json", "tokenizer.json", "open_clip_pytorch_model.bin", weights):
+        (server.folder / name).write_text("{}")
+    text, _ = find("org/model")
+    assert files_below(text.removeprefix("found ")) == sorted(["open_clip_config.json", "tokenizer.json", weights])
+    server.asked.clear()
+    assert find("org/model")[0] == text
+    assert server.asked == []
+
+
 def test_what_an_interrupted_download_left_out_is_fetched(find, server):
     text, _ = find("org/model")
     path = Path(text.removeprefix("found ")) / "model.safetensors"

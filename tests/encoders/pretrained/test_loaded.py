@@ -2,13 +2,16 @@
 
 import pickle
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 import torch.nn as nn
 
+from sklearn_mm import ImageInput, MultimodalClassifier
 from sklearn_mm.encoders import PretrainedEncoder
 from sklearn_mm.encoders._registry import resolve_encoder
-from sklearn_mm.preprocessing import BlockSpec, ImageSpec, TextSpec
+from sklearn_mm.preprocessing import BlockSpec, ImageSpec, ImageTransformer, TextSpec
 from sklearn_mm.utils._tensors import as_tensors
 
 transformers = pytest.importorskip("transformers")
@@ -38,7 +41,14 @@ def features(encoder, rows):
 
 @pytest.mark.parametrize(
     ("kind", "name"),
-    [("text", "bert"), ("image", "vit"), ("image", "clip"), ("text", "clip"), ("audio", "whisper"), ("text", "siglip")],
+    [
+        ("text", "bert"),
+        ("image", "vit"),
+        ("image", "clip"),
+        ("text", "clip"),
+        ("audio", "whisper"),
+        ("text", "siglip"),
+    ],
 )
 def test_an_object_does_what_its_folder_does(kind, name, tiny_model):
     model = transformers.AutoModel.from_pretrained(tiny_model(name))
@@ -53,6 +63,12 @@ def test_an_object_does_what_its_folder_does(kind, name, tiny_model):
     assert objects.reading.keys() == folders.reading.keys()
     assert objects.required_reading == folders.required_reading
     assert objects.reads(kind)
+
+
+def test_weights_that_cannot_be_pickled_are_an_error(tiny_model):
+    model = transformers.AutoModel.from_pretrained(tiny_model("wav2vec2"))
+    with pytest.raises(ValueError, match=r"\(Wav2Vec2Model\): weights of the model are parametrised"):
+        built(model, "audio")
 
 
 def test_the_head_of_a_task_is_left_out(tiny_model):
@@ -94,7 +110,7 @@ def test_adapters_of_peft_count(tiny_model):
     found = features(built(model, "image"), rows)
     torch.testing.assert_close(found.tokens, expected, rtol=1e-4, atol=1e-5)
     assert (found.tokens - features(built(tiny_model("vit"), "image"), rows).tokens).abs().max() > 0.01
-    with pytest.raises(ValueError, match="has adapters already. Merge them"):
+    with pytest.raises(ValueError, match="has adapters already"):
         built(model, "image", trainable="lora")
 
 
@@ -160,3 +176,18 @@ def test_pictures_of_another_size(tiny_model):
     with pytest.raises(ValueError, match=r"'photo' .*\(48\*48\) doesn't match model \(32\*32\)"):
         built(tiny_model("vit"), "image", spec)
     assert built(tiny_model("convnext"), "image", spec).out_features == 24
+
+
+def test_pictures_of_another_size_as_users_ask_for_them(tiny_model):
+    X = pd.DataFrame({"photo": list(np.random.default_rng(0).integers(0, 255, (8, 16, 16, 3), dtype=np.uint8))})
+
+    def fit(name):
+        photo = ImageInput("photo", transformer=ImageTransformer(48), encoder=PretrainedEncoder(tiny_model(name)))
+        return MultimodalClassifier(image=photo, text=None, tabular=None, max_epochs=1).fit(X, np.arange(8) % 2)
+
+    with pytest.raises(
+        ValueError, match=r"PretrainedEncoder needs size=\(32, 32\), but the ImageTransformer has size=48"
+    ):
+        fit("vit")
+    (spec,) = fit("convnext").specs_.values()
+    assert spec.shape == (48, 48, 3)

@@ -207,6 +207,14 @@ def test_zero_shot_is_that_of_open_clip(name, tiny_open_clip):
     np.testing.assert_allclose(again.predict_proba(X), classifier.predict_proba(X), rtol=1e-5)
 
 
+def test_pickles_may_refer_to_weights(tiny_open_clip):
+    for build in (built_on_texts, built_on_pictures):
+        encoder, rows = build(tiny_open_clip("clip"), weights="reference")
+        dumped = pickle.dumps(encoder)
+        assert len(dumped) < len(pickle.dumps(build(tiny_open_clip("clip"))[0])) - 5_000
+        torch.testing.assert_close(features(pickle.loads(dumped), rows).pooled, features(encoder, rows).pooled)
+
+
 def test_supervised(tiny_open_clip):
     X = pd.DataFrame({"picture": pictures() * 4, "text": TEXTS * 4})
     y = np.arange(16) % 2
@@ -214,7 +222,9 @@ def test_supervised(tiny_open_clip):
     classifier = MultimodalClassifier(
         image="picture", text=TextInput("text", encoder=PretrainedEncoder(model)), max_epochs=1, random_state=0
     )
-    assert classifier.fit(X, y).predict_proba(X).shape == (16, 2)
+    probabilities = classifier.fit(X, y).predict_proba(X)
+    assert probabilities.shape == (16, 2)
+    np.testing.assert_allclose(pickle.loads(pickle.dumps(classifier)).predict_proba(X), probabilities, rtol=1e-5)
 
 
 def test_pickle_of_tensors_alone_is_read_and_others_are_not(tiny_open_clip, tmp_path):
@@ -240,7 +250,8 @@ def changed(folder, place, **model_cfg):
 @pytest.mark.parametrize(
     ("model_cfg", "message"),
     [
-        ({"text_cfg": {**TEXT, "hf_model_name": "bert-base"}}, "its texts are read by 'bert-base' of the hub"),
+        ({"text_cfg": {**TEXT, "hf_model_name": "bert-base"}}, "a tower of it is 'bert-base' of the hub"),
+        ({"vision_cfg": {"timm_model_name": "hf-hub:org/vit"}}, "a tower of it is 'hf-hub:org/vit' of the hub"),
         ({"multimodal_cfg": {}}, "it is a CoCa"),
         ({"text_cfg": {**TEXT, "layers": 4}}, r"12 of the \d+ weights of a CustomTextCLIP are missing"),
         ({"text_cfg": {**TEXT, "layers": 2}}, "12 weights are none of a CustomTextCLIP's"),
@@ -249,7 +260,7 @@ def changed(folder, place, **model_cfg):
         ({"text_cfg": {**TEXT, "tokenizer_kwargs": {"reduction_mask": "shuffle"}}}, "asks for a tokenizer with"),
         ({"what": 1}, "open_clip ends in TypeError"),
     ],
-    ids=["hub", "coca", "missing", "surplus", "shape", "none", "tokenizer", "unknown"],
+    ids=["hub", "hub of timm", "coca", "missing", "surplus", "shape", "none", "tokenizer", "unknown"],
 )
 def test_folders_that_cannot_be_read_are_errors(model_cfg, message, tiny_open_clip, tmp_path):
     with pytest.raises(CheckpointError, match=message):

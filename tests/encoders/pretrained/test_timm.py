@@ -3,6 +3,8 @@
 import json
 import pickle
 import shutil
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -175,6 +177,13 @@ def test_weights_are_there_once_and_may_be_referred_to(vit):
     torch.testing.assert_close(features(pickle.loads(dumped), rows).pooled, features(first, rows).pooled)
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is Linux's")
+def test_weights_are_memory_mapped(vit):
+    encoder = built(vit)
+    assert str(vit / "model.safetensors") in Path("/proc/self/maps").read_text()
+    assert not any(weight.requires_grad for weight in encoder.parameters())
+
+
 def test_half_precision_is_computed_in_float32(vit, tmp_path):
     folder = tmp_path / "half"
     shutil.copytree(vit, folder)
@@ -211,8 +220,9 @@ def widen(state):
         ({"architecture": "vit_tiny_patch16_225"}, r"timm has no architecture 'vit_tiny_patch16_225'\. Did you mean"),
         ({"model_args": {"checkpoint_path": "x.bin"}}, r"model_args of config\.json has \['checkpoint_path'\]"),
         ({"model_args": {"embed_dim": "wide"}}, r"timm ends in"),
+        ({"model_args": ["embed_dim"]}, r"are no JSON objects"),
     ],
-    ids=["missing", "shape", "surplus", "architecture", "elsewhere", "settings"],
+    ids=["missing", "shape", "surplus", "architecture", "elsewhere", "settings", "list"],
 )
 def test_folders_that_are_not_whole_are_errors(changes, message, vit, tmp_path):
     with pytest.raises(CheckpointError, match=message):
