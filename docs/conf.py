@@ -36,7 +36,8 @@ nitpicky = True
 # Of other libraries nothing is fetched at build time: their names stay plain, except scikit-learn's (see below).
 nitpick_ignore_regex = [
     ("py:.*", r"(joblib|numpy|pandas|pathlib|PIL|skorch|tokenizers|torch)(\..*)?"),
-    ("py:.*", "forward|fixed_length"),  # every torch module's; what "Attributes" of the same page describes
+    # Every torch module's; what "Attributes" of the same page describes.
+    ("py:.*", "decoder_type|fixed_length|forward|frozen"),
 ]
 suppress_warnings = ["config.cache"]  # functions in the configuration cannot be pickled, and need not be
 

@@ -46,7 +46,8 @@ SURFACE = {
         *["EmbeddingTransformer", "VectorSpec"],
     ],
     "sklearn_mm.encoders": [
-        *["CNNEncoder", "ResNetEncoder", "ViTEncoder", "MLPEncoder", "ModuleEncoder", "VectorEncoder"],
+        *["CNNEncoder", "ResNetEncoder", "ViTEncoder", "MLPEncoder"],
+        *["ModuleEncoder", "PretrainedEncoder", "VectorEncoder"],
         *["BagEncoder", "RNNEncoder", "SelfAttentionEncoder", "TextCNNEncoder"],
         *["Encoder", "ImageEncoder", "TextEncoder", "TabularEncoder", "Features"],
     ],

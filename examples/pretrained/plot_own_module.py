@@ -55,9 +55,8 @@ y_train, y_test = emoji.target.iloc[train], emoji.target.iloc[test]
 
 clf = MultimodalClassifier(image=image, text=None, max_epochs=10, random_state=0).fit(X_train, y_train)
 accuracy = clf.score(X_test, y_test)
-print(
-    f"pictures alone: accuracy {accuracy:.3f}; the most frequent category {y_test.value_counts(normalize=True).max():.3f}"
-)
+print(f"pictures alone: accuracy {accuracy:.3f}")
+print(f"the most frequent category: {y_test.value_counts(normalize=True).max():.3f}")
 
 # %%
 # ``encode`` gives what the encoders say of rows. Below, five test pictures and, of the training pictures, those whose
