@@ -9,8 +9,8 @@ from sklearn_mm.encoders.pretrained._image_reading import image_reading
 from sklearn_mm.encoders.pretrained._loading import FAILURES, first_line, load_once
 from sklearn_mm.encoders.pretrained._open_clip_texts import open_clip_text_reading, padding_id
 from sklearn_mm.encoders.pretrained._state_dicts import fill, read_state
-from sklearn_mm.encoders.pretrained._timm import import_library
 from sklearn_mm.encoders.pretrained._towers import ModuleArguments, Output, TextArguments, Tower
+from sklearn_mm.utils._optional import import_beside_torchvision
 from sklearn_mm.utils._shared_module import adopt
 from sklearn_mm.utils._tokenizers import model_ids
 
@@ -68,7 +68,7 @@ class OpenClipCheckpoint(Checkpoint):
         return part
 
     def _load(self, folder, files):
-        import_library("open_clip", f"The model of open_clip in {str(folder)!r}")
+        import_beside_torchvision("open_clip", "open_clip_torch", f"The model of open_clip in {str(folder)!r}")
         from open_clip.model import CustomTextCLIP, convert_to_custom_text_state_dict
 
         settings = {name: value for name, value in self.config["model_cfg"].items() if name != "custom_text"}

@@ -6,7 +6,7 @@ from functools import lru_cache
 from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from sklearn_mm.encoders.pretrained._folders import OPEN_CLIP, CheckpointError, read_object
-from sklearn_mm.encoders.pretrained._timm import import_library
+from sklearn_mm.utils._optional import import_beside_torchvision
 from sklearn_mm.utils._tokenizers import content_of, read_tokenizer
 
 __all__ = ["open_clip_text_reading", "padding_id"]
@@ -93,7 +93,9 @@ def padding_id(folder, text_cfg):
 @lru_cache(maxsize=8)
 def _own_tokenizer(clean):
     """Return what open_clip's SimpleTokenizer does: the byte pairs of CLIP between a start and an end."""
-    simple = import_library("open_clip", "The tokenizer of a model of open_clip").SimpleTokenizer()
+    simple = import_beside_torchvision(
+        "open_clip", "open_clip_torch", "The tokenizer of a model of open_clip"
+    ).SimpleTokenizer()
     merges = sorted(simple.bpe_ranks, key=simple.bpe_ranks.get)
     tokenizer = Tokenizer(models.BPE(simple.encoder, merges, end_of_word_suffix="</w>"))
     tokenizer.normalizer = normalizers.Sequence(_CLEANING[clean])

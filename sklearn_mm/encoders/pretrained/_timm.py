@@ -1,6 +1,5 @@
 """Vision networks of timm (PyTorch Image Models) from local folders."""
 
-import importlib
 import inspect
 
 import torch
@@ -12,10 +11,11 @@ from sklearn_mm.encoders.pretrained._image_reading import image_reading
 from sklearn_mm.encoders.pretrained._loading import FAILURES, first_line, load_once
 from sklearn_mm.encoders.pretrained._state_dicts import fill, read_state
 from sklearn_mm.encoders.pretrained._towers import ModuleArguments, Output, Tower
+from sklearn_mm.utils._optional import import_beside_torchvision
 from sklearn_mm.utils._registry import did_you_mean
 from sklearn_mm.utils._shared_module import adopt
 
-__all__ = ["TimmCheckpoint", "import_library"]
+__all__ = ["TimmCheckpoint"]
 
 
 class TimmCheckpoint(Checkpoint):
@@ -57,7 +57,7 @@ class TimmCheckpoint(Checkpoint):
         return self.config.get("pretrained_cfg") or self.config
 
     def _load(self, folder, files):
-        timm = import_library("timm", f"The model of timm in {str(folder)!r}")
+        timm = import_beside_torchvision("timm", "timm", f"The model of timm in {str(folder)!r}")
         name, settings = str(self.config["architecture"]), self.config.get("model_args") or {}
         if not isinstance(settings, dict) or not isinstance(self._pretrained_cfg, dict):
             raise CheckpointError(folder, "model_args and pretrained_cfg of config.json are no JSON objects.")
@@ -98,15 +98,3 @@ class _Features(nn.Module):
     def forward(self, pictures):
         features = self.model.forward_features(pictures)
         return Output(features, self.model.forward_head(features, pre_logits=True))
-
-
-def import_library(name, what_for):
-    """Return a library that no extra installs, since it brings torchvision, or raise ImportError with the way out."""
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        package = {"open_clip": "open_clip_torch"}.get(name, name)
-        raise ImportError(
-            f"{what_for} needs the package {package}, which cannot be imported here ({error}). Install it, with the "
-            f"torchvision of your torch: pip install {package} torchvision"
-        ) from error
