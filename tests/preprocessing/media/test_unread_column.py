@@ -59,7 +59,7 @@ def test_relative_paths_are_below_root(folder):
 @pytest.mark.parametrize(
     "params",
     [{"on_error": "warn"}, {"loader": png}, {"mean": "dataset"}, {"std": "dataset"}],
-    ids=str,
+    ids=["on_error", "loader", "mean", "std"],
 )
 def test_what_needs_them_reads_them(params):
     cells = [10, 20] if "loader" in params else [png(10), png(20)]
