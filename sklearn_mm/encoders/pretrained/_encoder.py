@@ -13,14 +13,15 @@ import torch.nn as nn
 from sklearn_mm.blocks import BlockSpec
 from sklearn_mm.encoders._base import Encoder, Features, base_encoder
 from sklearn_mm.encoders._registry import register_encoder
+from sklearn_mm.encoders.pretrained._building import checkpoint_gradients, parted, state_numbers, train_used
 from sklearn_mm.encoders.pretrained._checkpoint_formats import open_checkpoint
 from sklearn_mm.encoders.pretrained._hub import SHORT_NAMES
 from sklearn_mm.encoders.pretrained._image_reading import UnknownReadingError
 from sklearn_mm.encoders.pretrained._layer_groups import layer_groups
-from sklearn_mm.encoders.pretrained._layer_stack import find_stack, part_above, tapped_once
+from sklearn_mm.encoders.pretrained._layer_stack import tapped_once
 from sklearn_mm.encoders.pretrained._loaded import LoadedCheckpoint, find_transformer
 from sklearn_mm.encoders.pretrained._lora import with_adapters
-from sklearn_mm.encoders.pretrained._parts import Backbone, FrozenPart, PartAbove, ids_of, tokens_of
+from sklearn_mm.encoders.pretrained._parts import Backbone, FrozenPart, ids_of, tokens_of
 from sklearn_mm.encoders.pretrained._references import Source
 from sklearn_mm.encoders.pretrained._token_pooling import TokenPooling
 from sklearn_mm.encoders.pretrained._towers import ModuleArguments, Tower
@@ -245,41 +246,48 @@ class PretrainedEncoder(Encoder):
             return self
         model, tower, arguments, own = self._open(spec)
         example = self.prepare(_example_rows(spec))
-        states = self._states(model)
+        states = state_numbers(self.layers, model, self.trainable, self._name)
         backbone = Backbone(model if states is None else tapped_once(model), tower, arguments, states).eval()
         encoded = self._try(backbone, example, spec)
         self.token_features = encoded.tokens.shape[2]
         self.pool = TokenPooling(self.pooling, self.token_features, own)
         with torch.no_grad():
             self.out_features = self.pool(encoded).shape[1]
-        if self.trainable == "last":
-            self._build_above(backbone, example, spec, encoded)
-        elif self.frozen:
-            self.whole = backbone
+        if self.frozen:
+            self.whole = backbone.requires_grad_(False)
+            self.pool.requires_grad_(False)
+            self.frozen_features = self.out_features
         else:
-            self._build_trained(backbone, spec)
+            self._build_trained(backbone, example, encoded, spec)
+        if self.weights == "reference":
+            self._refer()
+        return self.train(self.training)
+
+    def _build_trained(self, backbone, example, encoded, spec):
+        """Make what is trained and, where it costs little to keep, what is computed once of each row."""
+        pool = self._frozen_pool()
+        if self.trainable == "last":
+            self.below, self.above = parted(backbone, pool, self.n_layers, example, encoded, spec.padded, self._name)
+            trained = self.above
+        else:
+            if self.trainable == "none" or spec.padded:
+                self.below = FrozenPart(backbone, pool, None if self.trainable == "none" else 0, spec.padded)
+            trained = self.whole = self._copied(backbone)
         if "below" in self._modules:
             with torch.no_grad():
                 self.frozen_features = self.below(example)["pooled"].shape[1]
-        if self.weights == "reference":
-            self._refer()
-        if self.frozen:
-            self.requires_grad_(False)
-            self.frozen_features = self.out_features
-        elif self.trainable in ("last", "all"):
-            self._leave_out_unused(example)
-        return self.train(self.training)
+        if self.gradient_checkpointing and trained is not None:
+            checkpoint_gradients(trained.layers, self._name)
+        if self.trainable in ("last", "all"):
+            train_used(self, trained.layers, example)
 
-    def _build_trained(self, backbone, spec):
-        """Make what is trained of a whole network and, where it costs little to keep, what is computed once."""
+    def _copied(self, backbone):
+        """Return a network with weights, or adapters, of its own; None if nothing of it is trained."""
         if self.trainable == "none":
-            self.below = FrozenPart(backbone, self._frozen_pool(), None, spec.padded)
-            return
-        if spec.padded:
-            self.below = FrozenPart(backbone, self._frozen_pool(), 0, spec.padded)
-        layers = with_adapters(backbone.layers, self.lora_rank) if self.trainable == "lora" else None
-        layers = self._trained(copy_module(backbone.layers) if layers is None else layers)
-        self.whole = Backbone(layers, backbone.tower, backbone.arguments, backbone.states)
+            return None
+        copied = with_adapters(backbone.layers, self.lora_rank) if self.trainable == "lora" else None
+        layers = copy_module(backbone.layers) if copied is None else copied
+        return Backbone(layers, backbone.tower, backbone.arguments, backbone.states)
 
     def _frozen_pool(self):
         """Return the pooling of the network as it came."""
@@ -297,59 +305,6 @@ class PretrainedEncoder(Encoder):
         for part in self.modules():
             if isinstance(part, Backbone):
                 part.source = source
-
-    def _leave_out_unused(self, example):
-        """Do not train what says nothing of rows, such as what stands in for hidden tokens."""
-        self.eval()
-        features = self(example)
-        weights = [weight for weight in self.parameters() if weight.requires_grad]
-        outcome = features.pooled.sum() + features.tokens.sum()
-        gradients = torch.autograd.grad(outcome, weights, allow_unused=True)
-        for weight, gradient in zip(weights, gradients, strict=True):
-            weight.requires_grad_(gradient is not None)
-
-    def _build_above(self, backbone, example, spec, encoded):
-        """Make the layers that are trained and what is computed once, and check that they do what the whole does."""
-        model, tower, arguments = backbone.layers, backbone.tower, backbone.arguments
-        _, n_layers = find_stack(model)
-        if not self.n_layers < n_layers:
-            raise ValueError(
-                f'PretrainedEncoder(trainable="last", n_layers={self.n_layers}): {self._name} has {n_layers} layers. '
-                f'Train fewer of them, or trainable="all".'
-            )
-        given, _ = arguments(example)
-        try:
-            above = part_above(model, self.n_layers, lambda part: tower.run(part, given), spec.padded)
-            noted = Backbone(tapped_once(model), tower, arguments)
-            self.below = FrozenPart(noted, self._frozen_pool(), n_layers - self.n_layers, spec.padded)
-            self.above = PartAbove(above, tower, arguments, example)
-            with torch.no_grad():
-                again = self.above.eval()(self.below(example))
-        except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
-            raise ValueError(self._not_cut(f"{type(error).__name__}: {error}")) from error
-        if not torch.allclose(again.tokens, encoded.tokens, rtol=1e-3, atol=1e-4):
-            raise ValueError(self._not_cut("its upper layers need more of the lower ones than their output"))
-        self._trained(above)
-
-    def _not_cut(self, why):
-        return (
-            f'PretrainedEncoder(trainable="last"): the layers of {self._name} cannot be parted ({why}). Train all of '
-            'them (trainable="all") or adapters ("lora").'
-        )
-
-    def _trained(self, layers):
-        layers.requires_grad_(True) if self.trainable != "lora" else None
-        if self.gradient_checkpointing:
-            # The second is what transformers called the first before.
-            names = ("activation_checkpointing_enable", "gradient_checkpointing_enable")
-            enable = next((getattr(layers, name) for name in names if hasattr(layers, name)), None)
-            if enable is None:
-                raise ValueError(
-                    f"PretrainedEncoder(gradient_checkpointing=True): {self._name} cannot do it; models of "
-                    "transformers can. Pass False."
-                )
-            enable({"use_reentrant": False})
-        return layers
 
     def train(self, mode: bool = True) -> Self:
         """Set the mode; what is not trained stays in ``eval`` mode."""
@@ -386,15 +341,11 @@ class PretrainedEncoder(Encoder):
 
     def parameter_groups(self) -> list[dict]:
         """Return the weights that are trained, with learning rates that fall layer by layer."""
-        layers = self.above.layers if "above" in self._modules else self.whole.layers if self._trains_whole else None
-        if layers is None:
+        if self.trainable == "none":
             return []
+        layers = (self.above if self.trainable == "last" else self.whole).layers
         lr = _LEARNING_RATES[self.trainable] if self.lr == "auto" else self.lr
         return layer_groups(layers, lr, 1.0 if self.trainable == "lora" else self.layer_decay)
-
-    @property
-    def _trains_whole(self):
-        return self.trainable in ("lora", "all") and "whole" in self._modules
 
     def _open(self, spec):
         """Return the network, its `Tower`, what makes its arguments, and what makes its own vector or None."""
@@ -405,25 +356,6 @@ class PretrainedEncoder(Encoder):
         reading = self.reading if was_chosen else checkpoint.reading(spec.kind, self.long_texts)
         model, tower = checkpoint.load(spec.kind)
         return model, tower, checkpoint.arguments(spec, reading), checkpoint.pooling(spec.kind)
-
-    def _states(self, model):
-        """Return the numbers of the states that are averaged, counted from what goes into the first layer; or None."""
-        numbers = [self.layers] if isinstance(self.layers, Integral) else list(self.layers)
-        if numbers == [-1]:
-            return None
-        _, n_layers = find_stack(model)
-        wrong = [number for number in numbers if not -n_layers - 1 <= number <= n_layers]
-        if wrong or not numbers:
-            raise ValueError(
-                f"PretrainedEncoder(layers={self.layers!r}): {self._name} has {n_layers} layers. Give numbers from 0 "
-                f"(what goes into the first one) to {n_layers}, or from -{n_layers + 1} to -1."
-            )
-        if self.trainable == "last":
-            raise ValueError(
-                f'PretrainedEncoder(layers={self.layers!r}, trainable="last"): outputs of layers that are not trained '
-                "are not there. Leave layers=-1, or choose another `trainable`."
-            )
-        return tuple(number % (n_layers + 1) for number in numbers)
 
     def _try(self, backbone, example, spec):
         """Return what the network says of an example, or raise an error that names it and the block."""
