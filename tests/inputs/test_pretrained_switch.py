@@ -238,13 +238,24 @@ def test_no_augmentation_before_what_is_frozen(X, y):
         ({"text": BagEncoder}, TypeError, "got the class BagEncoder for 'text'"),
         ({"text": CNNEncoder()}, ValueError, "CNNEncoder reads blocks of kind 'image', got one of kind 'text'"),
         (PretrainedEncoder(letters), ValueError, "cannot be told which of the kinds"),
+        (letters, ValueError, "cannot be told which of the kinds"),
+        ({"text": "dinov2"}, ValueError, "'dinov2' reads blocks of kind 'image', got one of kind 'text'"),
         (3, ValueError, "The 'pretrained' parameter of MultimodalClassifier must be"),
     ],
-    ids=["kind", "number", "class", "other-kind", "function", "no-dict"],
+    ids=["kind", "number", "class", "other-kind", "function", "bare-function", "short-name-of-other-kind", "no-dict"],
 )
 def test_wrong_values(X, y, pretrained, error, message):
     with pytest.raises(error, match=message.replace("?", r"\?")):
         MultimodalClassifier(pretrained=pretrained, **QUICK).fit(X, y)
+
+
+def test_a_model_of_another_kind(X, y, tiny_model):
+    with pytest.raises(ValueError, match="reads none of the kinds"):
+        MultimodalClassifier(pretrained=tiny_model("whisper"), **QUICK).fit(X, y)
+    with pytest.raises(ValueError, match="ViTModel reads image, and the block is of kind 'text'"):
+        MultimodalClassifier(pretrained={"text": tiny_model("vit")}, **QUICK).fit(X, y)
+    with pytest.raises(ValueError, match="BertModel reads text, and the block is of kind 'image'"):
+        MultimodalClassifier(pretrained={"image": tiny_model("bert")}, **QUICK).fit(X, y)
 
 
 def test_a_fitted_network_refuses_another(X, y):

@@ -1,4 +1,4 @@
-"""What a `PretrainedEncoder` is built of: which states are averaged, where a network is parted, what of it is trained."""
+"""What a `PretrainedEncoder` is built of: states that are averaged, where a network is parted, what is trained."""
 
 from numbers import Integral
 
@@ -36,8 +36,8 @@ def state_numbers(layers, model, trainable, name):
     wrong = [number for number in numbers if not -n_layers - 1 <= number <= n_layers]
     if wrong or not numbers:
         raise ValueError(
-            f"PretrainedEncoder(layers={layers!r}): {name} has {n_layers} layers. Give numbers from 0 (what goes into the "
-            f"first one) to {n_layers}, or from -{n_layers + 1} to -1."
+            f"PretrainedEncoder(layers={layers!r}): {name} has {n_layers} layers. Give numbers from 0 (what goes into "
+            f"the first one) to {n_layers}, or from -{n_layers + 1} to -1."
         )
     if trainable == "last":
         raise ValueError(
@@ -76,6 +76,11 @@ def parted(backbone, pool, n_trained, example, encoded, padded, name):
     """
     model, tower, arguments = backbone.layers, backbone.tower, backbone.arguments
     _, n_layers = find_stack(model)
+    if not n_layers:
+        raise ValueError(
+            f'PretrainedEncoder(trainable="last"): {name} has no stack of layers of which the last could be trained. '
+            'Train all of it (trainable="all"), or part of a torch.nn.Sequential with a ModuleEncoder.'
+        )
     if not n_trained < n_layers:
         raise ValueError(
             f'PretrainedEncoder(trainable="last", n_layers={n_trained}): {name} has {n_layers} layers. Train fewer of '

@@ -42,6 +42,14 @@ class Checkpoint:
 
     def reading(self, kind, long_texts):
         """Return how a block of a kind is read for it: parameters of a transformer."""
+        try:
+            return self._read_files(kind, long_texts)
+        except ValueError as error:
+            if self.reads(kind):
+                raise
+            raise self._other_kinds(self._model(), kind) from error  # which is why the files do not say it
+
+    def _read_files(self, kind, long_texts):
         if kind == "text":
             return text_reading(self.folder, long_texts=long_texts)
         if kind == "image":
@@ -77,13 +85,14 @@ class Checkpoint:
                 towers[kind] = adopt(_half(model, kind))
             return towers[kind], Tower(method, "pooler_output")
         if getattr(model, "main_input_name", None) not in _MAIN_INPUTS.get(kind, ()):
-            raise self.reads_others(
-                type(model).__name__, [name for name in _MAIN_INPUTS if reads_kind(model, name)], kind
-            )
+            raise self._other_kinds(model, kind)
         if kind != "image":
             return model, Tower()
         # A dense layer over the first token is of another task's training, or of none.
         return model, Tower(own="first" if hasattr(getattr(model, "pooler", None), "dense") else "pooler_output")
+
+    def _other_kinds(self, model, kind):
+        return self.reads_others(type(model).__name__, [name for name in _MAIN_INPUTS if reads_kind(model, name)], kind)
 
     def reads_others(self, name, kinds, kind):
         """Return the error of a network that does not read a kind, but others."""

@@ -30,6 +30,8 @@ class LoadedCheckpoint(Checkpoint):
 
     def reading(self, kind, long_texts):
         """Return how a block of a kind is read for it; pictures may be read by what the user says."""
+        if not self.reads(kind):
+            raise self._other_kinds(self.model, kind)
         if self.folder is None and kind == "image":
             return {}
         if self.folder is None:

@@ -41,7 +41,7 @@ def with_adapters(model, rank):
     if not linear:
         raise ValueError(
             f'PretrainedEncoder(trainable="lora"): {type(model).__name__} has no stack of layers with linear maps '
-            '(transformer blocks) to which adapters could be added. Train its last layers (trainable="last"), or all.'
+            '(transformer blocks) to which adapters could be added. Train all of it (trainable="all").'
         )
     config = peft.LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=linear, inference_mode=False)
     return peft.inject_adapter_in_model(config, sharing_copy(model))

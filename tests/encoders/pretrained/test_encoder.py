@@ -230,8 +230,8 @@ def test_gradient_checkpointing_is_for_models_of_transformers():
     ("kind", "name", "message"),
     [
         ("image", "bert", r"its BertModel reads text, and the block is of kind 'image'\..* Give a model for image"),
-        ("text", "vit", r"there is no tokenizer|reads image, and the block is of kind 'text'"),
-        ("audio", "clip", r"reads text and image, and the block is of kind 'audio'|preprocessor"),
+        ("text", "vit", r"its ViTModel reads image, and the block is of kind 'text'"),
+        ("audio", "clip", r"its CLIPModel reads text and image, and the block is of kind 'audio'"),
     ],
 )
 def test_model_of_another_kind(kind, name, message, tiny_model):

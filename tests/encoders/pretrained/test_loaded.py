@@ -62,7 +62,7 @@ def test_an_object_does_what_its_folder_does(kind, name, tiny_model):
     objects, folders = (PretrainedEncoder(source).for_kind(kind) for source in (model, tiny_model(name)))
     assert objects.reading.keys() == folders.reading.keys()
     assert objects.required_reading == folders.required_reading
-    assert objects.reads(kind)
+    assert objects.reads_kind(kind)
 
 
 def test_weights_that_cannot_be_pickled_are_an_error(tiny_model):
