@@ -105,3 +105,16 @@ def test_function_of_ones_own_in_other_languages():
     accuracy = run_pretrained("plot_own_function.py")["accuracy"]
     assert accuracy.idxmax() == "English"
     assert (accuracy > 0.65).all()
+
+
+@pytest.mark.slow
+def test_zero_shot_by_a_few_words_for_each_category():
+    example = run_pretrained("plot_zero_shot.py")
+    assert example["zero_shot"].score(example["blocks"], example["y"]) > 0.55
+
+
+@pytest.mark.slow
+def test_few_rows_and_zero_shot():
+    table = run_pretrained("plot_few_shot.py")["table"]
+    assert list(table.index) == [1, 5, 10]
+    assert (table["and zero-shot in the mean"] > table["logistic regression"]).all()
