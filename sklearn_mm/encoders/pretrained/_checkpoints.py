@@ -2,7 +2,7 @@
 
 from weakref import WeakKeyDictionary
 
-from sklearn_mm.encoders.pretrained._folders import CheckpointError, config_file, model_folder, read_object
+from sklearn_mm.encoders.pretrained._folders import config_file, model_folder, read_object
 from sklearn_mm.encoders.pretrained._image_reading import image_reading
 from sklearn_mm.encoders.pretrained._layer_stack import sharing_copy
 from sklearn_mm.encoders.pretrained._loading import load_model
@@ -96,11 +96,10 @@ class Checkpoint:
 
     def reads_others(self, name, kinds, kind):
         """Return the error of a network that does not read a kind, but others."""
-        return CheckpointError(
-            self.folder,
-            f"its {name} reads {' and '.join(kinds) or 'neither text, image nor audio'}, and the block is of kind "
-            f"{kind!r}.",
-            f"Give a model for {kind}, or name the encoder of another block.",
+        return ValueError(
+            f"The pretrained model in {str(self.folder)!r} cannot encode this block: its {name} reads "
+            f"{' and '.join(kinds) or 'neither text, image nor audio'}, and the block is of kind {kind!r}. Give a "
+            f"model for {kind}, or name the encoder of another block."
         )
 
     def arguments(self, spec, reading):
