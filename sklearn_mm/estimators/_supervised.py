@@ -79,7 +79,7 @@ class SupervisedMultimodal(FusionParameters, BaseMultimodal):
         features : ndarray of shape (n_rows, n_features_out)
             One vector per row: float32, or float64 if all blocks are tables.
         """
-        return self._map(X, lambda network, batch: network.top.fusion(*network.encoders(batch)))
+        return self._map(X, lambda network, batch: network.top.fuse(*network.encoders(batch)))
 
     def make_objective(self, partial: bool = False) -> Objective:
         """Return what is to be learnt: to predict a target from fused blocks.

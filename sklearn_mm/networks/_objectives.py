@@ -133,15 +133,26 @@ class Supervised(Objective):
         return self.criterion.encode(target)
 
     def build_top(self, encoders: BlockEncoders, specs: dict[str, BlockSpec], target: Any) -> Top:
-        wide, share = self._unbuilt["wide"], 1.0
+        wide, share, narrow_widths = self._unbuilt["wide"], 1.0, {}
         if wide is not None:
             frozen_widths = encoders.frozen_widths()
             wide = checked_clone(wide).build(specs, self.criterion, target, frozen_widths)
-            share = wide.initial_share(self.criterion, all_frozen=all(encoders[name].frozen for name in specs))
+            frozen = {name: width for name, width in frozen_widths.items() if encoders[name].frozen}
+            share = wide.initial_share(self.criterion, all_frozen=len(frozen) == len(specs))
+            narrow_widths = wide.narrow_widths(frozen, self.criterion)
         fusion = checked_clone(resolve_fusion(self._unbuilt["fusion"]))
         head = checked_clone(resolve_head(self._unbuilt["head"]))
         n_outputs = self.criterion.n_outputs
-        return FusionTop(encoders, fusion, head, n_outputs, wide=wide, balancing=self._balancing, share=share)
+        return FusionTop(
+            encoders,
+            fusion,
+            head,
+            n_outputs,
+            wide=wide,
+            balancing=self._balancing,
+            share=share,
+            narrow_widths=narrow_widths,
+        )
 
     def loss(self, outputs: Any, batch: dict[str, Any], top: Top) -> torch.Tensor:
         outputs, *unimodal = outputs if isinstance(outputs, tuple) else (outputs,)

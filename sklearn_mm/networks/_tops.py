@@ -17,6 +17,7 @@ from sklearn_mm.networks.wide._wide_linear import WideLinear
 
 __all__ = ["BALANCING", "FusionTop", "Top"]
 
+_NARROW_DROPOUT = 0.8  # docs/decisions/0035
 BALANCING = {"heads": UnimodalHeads, "modulation": GradientModulation}
 
 
@@ -70,6 +71,9 @@ class FusionTop(Top):
         by slowing down the one that is ahead (``GradientModulation``).
     share : float, default=1.0
         How much of the deep part's outputs is added to the wide part's in prediction.
+    narrow_widths : dict of str to int, default=None
+        In how many dimensions, which are learnt with much dropout, the features of some blocks are read that ``wide``
+        sees too; by name. Their tokens stay as they are.
     """
 
     def __init__(
@@ -82,10 +86,16 @@ class FusionTop(Top):
         wide: WideLinear | None = None,
         balancing: str | None = None,
         share: float = 1.0,
+        narrow_widths: dict[str, int] | None = None,
     ):
         super().__init__()
         self.share = share
-        widths = encoders.widths
+        self._narrowed = list(narrow_widths or {})
+        self.projections = nn.ModuleList(
+            nn.Sequential(nn.Dropout(_NARROW_DROPOUT), nn.Linear(encoders.widths[name], narrow_widths[name]))
+            for name in self._narrowed
+        )
+        widths = encoders.widths | (narrow_widths or {})
         self.fusion = fusion.build(widths, n_outputs, encoders.token_widths)
         self.wide = wide
         self._partly_frozen = {name for name in widths if encoders[name].partly_frozen}
@@ -124,16 +134,28 @@ class FusionTop(Top):
         With ``balancing``, and in training only, they come with those of each block, (batch, n_blocks, n_outputs),
         and with which blocks count as present, (batch, n_blocks).
         """
+        scores = self._wide_scores(features, present, batch)
+        features = self._narrow(features)
         if self.unimodal is None or not self.training:
-            return self._outputs(features, present, batch)
+            return self._outputs(features, present, scores)
         features, unimodal = self.unimodal(features)
-        return self._outputs(features, present, batch), unimodal, present
+        return self._outputs(features, present, scores), unimodal, present
 
-    def _outputs(self, features, present, batch):
-        fused = self.fusion(features, present)
+    def fuse(self, features: dict[str, Features], present: torch.Tensor) -> torch.Tensor:
+        """Return the fused vector of each row, (batch, out_features)."""
+        return self.fusion(self._narrow(features), present)
+
+    def _narrow(self, features):
+        return features | {
+            name: features[name]._replace(pooled=project(self.wide.expand(name, features[name].pooled)))
+            for name, project in zip(self._narrowed, self.projections, strict=True)
+        }
+
+    def _wide_scores(self, features, present, batch):
+        """Return the scores of the linear model, (batch, n + 1, n_scores), or None if there is no such model."""
         if self.wide is None:
-            return fused if self.head is None else self.head(fused, features, present)
-        scores = batch.get("base_scores")  # (batch, n + 1, n_scores)
+            return None
+        scores = batch.get("base_scores")
         if scores is None:
             names = self.wide.feature_names
             vectors = {
@@ -143,7 +165,12 @@ class FusionTop(Top):
                 for name in names
             }
             scores = self.wide(batch, vectors)
-        scores = self.wide.mask_absent(scores, present)
+        return self.wide.mask_absent(scores, present)
+
+    def _outputs(self, features, present, scores):
+        fused = self.fusion(features, present)
+        if scores is None:
+            return fused if self.head is None else self.head(fused, features, present)
         if self.head is not None:  # it may say more where it knows what the linear model says
             fused = self.head(torch.cat([fused, scores[:, :-1].flatten(1)], 1), features, present)
         share = 1.0 if self.training else self.share

@@ -167,3 +167,45 @@ def test_export(noise):
     with torch.no_grad():
         exported = torch.export.export(network, (batch,)).module()
         torch.testing.assert_close(exported(batch), network(batch))
+
+
+def test_a_regressor_reads_few_dimensions_of_what_its_linear_part_sees_too(noise):
+    X, y = noise
+    target = (y == "yes") + 0.01 * np.arange(120)
+    reg = MultimodalRegressor(image=image(), max_epochs=1, random_state=0).fit(X, target)
+    (dropout, linear), *others = reg.net_.module_.top.projections
+    assert (dropout.p, linear.in_features, linear.out_features) == (0.8, 12, 2)
+    assert not others
+    assert reg.transform(X).shape[1] == 2
+    wider = MultimodalRegressor(image=image(), wide=WideLinear(text_width=5), max_epochs=1, random_state=0)
+    assert wider.fit(X, target).transform(X).shape[1] == 5
+
+
+@pytest.mark.parametrize(("task", "wide"), [(MultimodalClassifier, "auto"), (MultimodalRegressor, None)])
+def test_classes_and_networks_without_a_linear_part_read_all_features(noise, task, wide):
+    X, y = noise
+    estimator = task(image=image(), wide=wide, max_epochs=1, random_state=0).fit(X, (y == "yes") * 1)
+    assert len(estimator.net_.module_.top.projections) == 0
+    assert estimator.transform(X).shape[1] == 12
+
+
+@pytest.mark.parametrize("fusion", ["attention", "bilinear", "bottleneck", "film", "gated", "late", "lowrank", "sum"])
+def test_fusions_take_few_dimensions_of_frozen_features(noise, fusion):
+    X, _ = noise
+    X = X.assign(size=np.arange(120.0))
+    X.loc[::5, "photo"] = None
+    settings = {"image": image(), "tabular": "size", "fusion": fusion, "max_epochs": 1, "random_state": 0}
+    reg = MultimodalRegressor(**settings).fit(X, np.arange(120.0))
+    assert np.isfinite(reg.predict(X)).all()
+    np.testing.assert_allclose(pickle.loads(pickle.dumps(reg)).predict(X), reg.predict(X))
+
+
+def test_a_picture_that_says_nothing_costs_a_regressor_nothing(noise):
+    X, _ = noise
+    X = X.assign(size=np.random.default_rng(2).normal(size=120))
+    target = X["size"].to_numpy() + 0.3 * np.random.default_rng(3).normal(size=120)
+    scores = []
+    for picture in (image(), None):
+        reg = MultimodalRegressor(image=picture, tabular="size", random_state=0).fit(X[:80], target[:80])
+        scores.append(reg.score(X[80:], target[80:]))
+    assert scores[0] > scores[1] - 0.03

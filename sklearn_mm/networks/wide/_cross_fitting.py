@@ -55,7 +55,9 @@ class Settings(NamedTuple):
         return coefs / self.scale
 
 
-def cross_fit(design, target, weight, loss, n_outputs, folds, validation_losses=None, end=math.inf):
+def cross_fit(
+    design, target, weight, loss, n_outputs, folds, validation_losses=None, end=math.inf, *, tune_again=False
+):
     """Fit outputs to targets linearly, with the penalty that predicts best what a fit has not seen.
 
     Outputs are scaled down and shifted as would have been best out of fold (Platt). With little penalty, a fit tells
@@ -85,6 +87,8 @@ def cross_fit(design, target, weight, loss, n_outputs, folds, validation_losses=
         the weighted ones of ``loss`` by default.
     end : float, default=inf
         When to be done, by `time.perf_counter`: other penalties are tried for half of the time until then.
+    tune_again : bool, default=False
+        Whether other penalties are tried when blocks that mislead have a quarter of their weight.
 
     Returns
     -------
@@ -108,6 +112,8 @@ def cross_fit(design, target, weight, loss, n_outputs, folds, validation_losses=
     fits, path = search.best_on_path(problem)
     if len(design.blocks) > 1:
         problem, fits = search.shrink_misleading_blocks(problem, fits)
+    if tune_again and problem.design is not design:
+        fits = search.tune_alpha(problem, fits)
     if n_compared < n_folds:
         # The others go the same way: a search that began at fits to the rows that they leave out would know these rows.
         others = problem.zeros(n_folds - n_compared)
@@ -186,6 +192,16 @@ class _PenaltySearch:
             if shrunk_fits.loss < fits.loss:
                 problem, fits = shrunk, shrunk_fits
         return problem, fits
+
+    def tune_alpha(self, problem, fits):
+        """Return the `_FoldFits` with another penalty near that of ``fits``, as long as it predicts better."""
+        for step in (_ALPHA_STEP, 1 / _ALPHA_STEP):
+            while _MIN_ALPHA <= (alpha := fits.settings.alpha * step) <= _MAX_ALPHA and self._has_time():
+                others = self._fit(problem, fits.coefs, alpha)
+                if not _is_better(others, fits):
+                    break
+                fits = others
+        return fits
 
     def _misleading_blocks(self, problem, fits):
         """Return the places of the blocks of whose share in the outputs half had been better out of fold."""

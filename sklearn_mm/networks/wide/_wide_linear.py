@@ -105,6 +105,17 @@ class WideLinear(Component):
             return self.text_width
         return 32 if isinstance(loss, ClassifierLoss) else 2
 
+    def narrow_widths(self, frozen_widths: dict[str, int], loss: Any) -> dict[str, int]:
+        """Return in how many dimensions the deep part reads what frozen encoders say, by block, where it is too many.
+
+        Numbers are noisy: rows would be known by their features before anything else is learnt, and what these say by
+        themselves the linear model has learnt. Of classes little of the deep part is added.
+        """
+        if isinstance(loss, ClassifierLoss):
+            return {}
+        width = self.resolved_text_width(loss)
+        return {name: width for name, of_encoder in frozen_widths.items() if of_encoder > width}
+
     def initial_share(self, loss: Any, all_frozen: bool = False) -> float:
         """Return how much of the deep part's outputs is added unless validation rows settle it.
 
@@ -159,6 +170,10 @@ class WideLinear(Component):
         of_features = zip(self.feature_names, self.feature_models, strict=True)
         scores += [model(vectors[name]) for name, model in of_features]
         return torch.stack([*scores, self.intercept.expand(len(batch["present"]), -1)], 1)
+
+    def expand(self, name: str, vectors: torch.Tensor) -> torch.Tensor:
+        """Return the features of a block of ``feature_names`` centred and scaled, as the linear model sees them."""
+        return self.feature_models[self.feature_names.index(name)].expand(vectors)
 
     def mask_absent(self, scores: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
         """Return scores (batch, n + 1, n_scores) that are zero for the blocks which are absent."""
@@ -252,7 +267,9 @@ class WideLinear(Component):
             return loss(self.outputs(scores.unsqueeze(1)), dataset.target[rows]) * dataset.weight[rows]
 
         losses = None if self.levels is None else validation_losses
-        return cross_fit(design, *self._classes_or_numbers(dataset, loss), self.n_scores, folds, losses, end)
+        problem = self._classes_or_numbers(dataset, loss)
+        tune_again = bool(self.feature_names)
+        return cross_fit(design, *problem, self.n_scores, folds, losses, end, tune_again=tune_again)
 
     def _classes_or_numbers(self, dataset, loss):
         """Return target, weight and loss of the linear model: levels are classes to it."""
