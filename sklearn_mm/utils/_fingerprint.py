@@ -96,11 +96,17 @@ def _fingerprint_once(thing):
 def copy_module(module):
     """Return a deep copy, whose tensors' hashes are known if those of ``module`` are."""
     other = copy.deepcopy(module)
-    for tensor, of_copy in zip(module_tensors(module), module_tensors(other), strict=True):
+    tensors, copies = _named(module), _named(other)  # what shares a tensor may have one of its own in the copy
+    for name, of_copy in copies.items():
+        tensor = tensors[name]
         version, tensor_hash = _known.get(tensor, (None, None))
         if version is not None and version == _version(tensor):
             _known[of_copy] = _version(of_copy), tensor_hash
     return other
+
+
+def _named(module):
+    return dict(module.named_parameters(remove_duplicate=False)) | dict(module.named_buffers(remove_duplicate=False))
 
 
 def _hash(tensor, anew=False):
