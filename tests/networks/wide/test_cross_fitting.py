@@ -100,19 +100,27 @@ def test_a_block_that_misleads_counts_less(n_rows):
     assert found.factors[:2] == (1, 0.25)
 
 
-def test_when_a_block_that_misleads_counts_less_another_penalty_may_be_better():
+@pytest.mark.parametrize("max_compared", [500, 200], ids=["all folds", "some folds"])
+def test_when_a_block_that_misleads_counts_less_another_penalty_may_be_better(max_compared):
     rng = np.random.default_rng(0)
     tells, misleads = rng.normal(size=(100, 30)), rng.normal(size=(100, 100))
     y = torch.from_numpy(tells @ rng.normal(size=(30, 1)) / 5 + 0.5 * rng.normal(size=(100, 1)))
     problem = y, torch.ones(100, 1), SquaredErrorLoss(), 1, np.arange(100) % 5
-    losses, alphas = [], []
+    alphas, losses = [], []
     for tune_again in (False, True):
-        _, out_of_fold, found = cross_fit(DesignMatrix([tells, misleads]), *problem, tune_again=tune_again)
-        losses.append((out_of_fold.sum((1, 2)) - y[:, 0]).square().mean())
+        with mock.patch("sklearn_mm.networks.wide._cross_fitting._MAX_COMPARED", max_compared):
+            _, out_of_fold, found = cross_fit(DesignMatrix([tells, misleads]), *problem, tune_again=tune_again)
+        outputs = out_of_fold.sum((1, 2))
         alphas.append(found.alpha)
+        losses.append((outputs - y[:, 0]).square().mean())
     assert found.factors[1] < 1
     assert alphas[1] < alphas[0]
     assert losses[1] < losses[0]
+    rest, last = np.arange(80) // 4 * 5 + np.arange(80) % 4, np.arange(4, 100, 5)
+    design = DesignMatrix([tells[rest], misleads[rest]])
+    coef = fit(design, y[rest], torch.ones(80, 1), SquaredErrorLoss(), 1, found)[:, 0].numpy()
+    expected = np.hstack([tells, misleads])[last] @ coef[1:] + coef[0]
+    np.testing.assert_allclose(outputs[last], expected, atol=0.03)
 
 
 @pytest.mark.parametrize("together", [1, 100, 1000])
