@@ -153,12 +153,15 @@ class BaseMultimodal(
         target = self._encode_target(y, "y", complete=True) if goes_on else self._fit_target(y)
         rows = self._read_rows(X, y, target, sample_weight, fitted=goes_on)
         objective = self.net_.criterion_ if goes_on else self.make_objective()
+        raw_blocks = objective.raw_blocks(self.specs_)
+        rows = rows.in_memory(self.specs_, raw_blocks)
         seed = draw_seed(self.random_state)
 
         all_rows, validation = rows, None
         if X_val is not None:
             target_val = self._encode_target(y_val, "y_val")
             validation = self._read_rows(X_val, y_val, target_val, sample_weight_val, fitted=True, validates=True)
+            validation = validation.in_memory(self.specs_, raw_blocks)
         elif fraction := trainer.held_out_fraction(len(rows), objective):
             rows, validation = trainer.hold_out(rows, self._target.strata(rows.target), fraction, seed)
         self._target = self._target.weighed(rows.target)
@@ -178,6 +181,7 @@ class BaseMultimodal(
         self._note_or_check_parameters(goes_on)
         rows = self._read_rows(X, y, target, sample_weight, fitted=goes_on)
         objective = self.net_.criterion_ if goes_on else self.make_objective(partial=True)
+        rows = rows.in_memory(self.specs_, objective.raw_blocks(self.specs_))
         self._target = self._target.weighed(rows.target, partial=True)
         trainer = Trainer(self, partial=True)
         self._train(trainer, objective, rows, None, tasks, draw_seed(self.random_state), goes_on)
@@ -387,8 +391,9 @@ class BaseMultimodal(
         self.net_.device, self.net_.precision = device, resolve_precision(self.precision, device, fitted=True)
         if self.batch_size != "auto":
             self.net_.batch_size = self.batch_size
-        blocks = encode_frozen(blocks, self.net_, resolve_store(self.memory), compute=False)
-        dataset = BlockDataset(blocks, trim=network.encoders.trimmed_blocks(), raw=network.top.raw_blocks)
+        raw_blocks = network.top.raw_blocks if function is None else ()
+        blocks = encode_frozen(blocks.in_memory(raw_blocks), self.net_, resolve_store(self.memory), compute=False)
+        dataset = BlockDataset(blocks, trim=network.encoders.trimmed_blocks(), raw=raw_blocks)
         # not by a call of the network, which may be compiled
         return self.net_.map(network.forward if function is None else lambda batch: function(network, batch), dataset)
 

@@ -18,6 +18,7 @@ from sklearn_mm.networks._heads import Head, resolve_head
 from sklearn_mm.networks._tops import FusionTop, Top
 from sklearn_mm.networks.losses._base import Loss
 from sklearn_mm.networks.wide import settle_share
+from sklearn_mm.networks.wide._block_model import has_model
 from sklearn_mm.networks.wide._frozen_vectors import frozen_vectors
 from sklearn_mm.networks.wide._wide_linear import WideLinear
 from sklearn_mm.utils._component import checked_clone
@@ -45,6 +46,10 @@ class Objective(nn.Module):
     def auto_encoder(self, spec: BlockSpec) -> Encoder:
         """Return the encoder that "auto" stands for, not built, for a block that ``spec`` describes."""
         return auto_encoder(spec.kind)
+
+    def raw_blocks(self, specs: dict[str, BlockSpec]) -> list[str]:
+        """Return the names of blocks that are read as they are, beside what their encoders make of them."""
+        return []
 
     def encode(self, target: Any) -> Any:
         """Return the target of rows as the array, or `Ragged`, that travels in the batches; None if there is none."""
@@ -128,6 +133,9 @@ class Supervised(Objective):
         if wide is not None and isinstance(encoder, BagEncoder):  # the linear model weighs single words
             encoder.set_params(embedding_dim=wide.resolved_text_width(self.criterion))
         return encoder
+
+    def raw_blocks(self, specs: dict[str, BlockSpec]) -> list[str]:
+        return [] if self._unbuilt["wide"] is None else [name for name, spec in specs.items() if has_model(spec)]
 
     def encode(self, target: Any) -> Any:
         return self.criterion.encode(target)

@@ -100,8 +100,6 @@ class Trainer:
             The net whose training goes on, in another one.
         """
         goes_on = before is not None
-        rows = rows.in_memory(self.learner.specs_)
-        validation = None if validation is None else validation.in_memory(self.learner.specs_)
         if goes_on:
             self._history_before = self.learner.history_
             seed = (seed + len(self._history_before)) % 2**31  # or each call would go through the rows in one order

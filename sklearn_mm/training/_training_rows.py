@@ -55,10 +55,13 @@ class Rows:
         """Return the same rows, of which some can be taken without a copy of their pictures."""
         return replace(self, blocks=self.blocks.with_views())
 
-    def in_memory(self, specs):
-        """Return the same rows, decoded but for blocks that a frozen encoder, which ``specs`` name, reads once."""
+    def in_memory(self, specs, raw=()):
+        """Return the same rows, decoded but for blocks that a frozen encoder, which ``specs`` name, reads once.
+
+        Those of ``raw`` somebody else reads too.
+        """
         trained = [name for name, spec in specs.items() if not _is_frozen(spec)]
-        return replace(self, blocks=self.blocks.in_memory(trained))
+        return replace(self, blocks=self.blocks.in_memory({*trained, *raw}))
 
     @property
     def sample_weight(self):

@@ -58,7 +58,8 @@ def image(encoder=None, **params):
 
 
 def classifier(image_input="auto", **params):
-    return MultimodalClassifier(image=image_input, **{"tabular": None, "max_epochs": 3, "random_state": 0, **params})
+    defaults = {"tabular": None, "wide": None, "max_epochs": 3, "random_state": 0}
+    return MultimodalClassifier(image=image_input, **{**defaults, **params})
 
 
 def test_blocks_of_frozen_encoders_are_lazy(data, decoded):
@@ -76,7 +77,7 @@ def test_blocks_of_others_are_not(data, encoder):
     assert isinstance(blocks["photo"], np.ndarray)
 
 
-@pytest.mark.parametrize("params", [{}, {"early_stopping": True}, {"fusion": AttentionFusion()}], ids=str)
+@pytest.mark.parametrize("params", [{}, {"early_stopping": True}, {"fusion": AttentionFusion()}], ids=["default", "early_stopping", "tokens"])
 def test_a_fit_decodes_each_picture_once(data, decoded, params):
     X, y = data
     clf = classifier(image(), **params).fit(X, y)
@@ -85,6 +86,19 @@ def test_a_fit_decodes_each_picture_once(data, decoded, params):
     assert len(set(decoded)) == N_ROWS
     decoded.clear()
     assert clf.score(X, y) == 1
+    assert len(decoded) == N_ROWS
+
+
+@pytest.mark.parametrize("params", [{}, {"early_stopping": True}, {"fusion": AttentionFusion()}], ids=["default", "early_stopping", "tokens"])
+def test_the_linear_part_which_sees_pixels_too_makes_none_be_decoded_twice(data, decoded, params):
+    X, y = data
+    clf = classifier(image(), wide="auto", **params).fit(X, y)
+    assert len(decoded) == N_ROWS
+    decoded.clear()
+    clf.predict(X)
+    assert len(decoded) == N_ROWS
+    decoded.clear()
+    clf.transform(X)
     assert len(decoded) == N_ROWS
 
 
