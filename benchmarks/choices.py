@@ -10,7 +10,7 @@ from functools import partial
 from emoji import main, ours
 
 from sklearn_mm import ImageInput, TextInput
-from sklearn_mm.encoders._registry import ENCODERS
+from sklearn_mm.encoders._registry import names_from_scratch
 from sklearn_mm.fusion._registry import fusions
 
 
@@ -21,9 +21,9 @@ def choices():
     for name, _ in fusions.items():
         if type(fusions.resolve(name)) is not type(default):
             found[f"fusion {name}"] = {"fusion": name}
-    for name, _ in ENCODERS["image"].items():
+    for name in names_from_scratch("image"):
         found[f"pictures by {name}"] = {"image": ImageInput(encoder=name)}
-    for name, _ in ENCODERS["text"].items():
+    for name in names_from_scratch("text"):
         found[f"texts by {name}"] = {"text": TextInput(encoder=name)}
     return {name: partial(ours, **parameters) for name, parameters in found.items()}
 

@@ -27,7 +27,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from sklearn_mm import MultimodalRegressor, TextInput
-from sklearn_mm.encoders._registry import ENCODERS
+from sklearn_mm.encoders._registry import names_from_scratch
 
 TEXTS = ["Title", "Review Text"]
 CATEGORIES = ["Division Name", "Department Name", "Class Name", "Recommended IND"]
@@ -107,7 +107,7 @@ def main():
         "mean": DummyRegressor(),
     }
     if arguments.choices:
-        inputs = {f"texts by {name}": TextInput(TEXTS, encoder=name) for name, _ in ENCODERS["text"].items()}
+        inputs = {f"texts by {name}": TextInput(TEXTS, encoder=name) for name in names_from_scratch("text")}
         models = {name: clone(default).set_params(text=text) for name, text in inputs.items()}
     models = {"default": default, **models}
     print("| model | RMSE | default − it | seconds |\n|---|---|---|---|")

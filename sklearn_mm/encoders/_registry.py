@@ -12,6 +12,7 @@ __all__ = [
     "ENCODERS",
     "auto_encoder",
     "has_auto_encoder",
+    "names_from_scratch",
     "pretrained_encoder",
     "register_encoder",
     "resolve_encoder",
@@ -21,6 +22,7 @@ ENCODERS = {}  # by kind, filled by the files of the encoders
 
 _ANY = Registry("encoder", Encoder)  # for kinds of a user's own: no names, instances only
 _AUTO = {}
+_PRETRAINED = set()
 
 
 def register_encoder(kind, name, factory, default=False, is_pretrained=False):
@@ -39,9 +41,16 @@ def register_encoder(kind, name, factory, default=False, is_pretrained=False):
     is_pretrained : bool, default=False
         Whether it was trained elsewhere: such names are listed after the others.
     """
+    if is_pretrained:
+        _PRETRAINED.add(name)
     ENCODERS.setdefault(kind, Registry(f"{kind} encoder", Encoder)).register(name, factory, listed_last=is_pretrained)
     if default:
         _AUTO[kind] = factory
+
+
+def names_from_scratch(kind):
+    """Return the names of encoders of a kind that know nothing beforehand."""
+    return [name for name in ENCODERS[kind].names if name not in _PRETRAINED]
 
 
 def has_auto_encoder(kind):

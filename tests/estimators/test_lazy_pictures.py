@@ -77,7 +77,9 @@ def test_blocks_of_others_are_not(data, encoder):
     assert isinstance(blocks["photo"], np.ndarray)
 
 
-@pytest.mark.parametrize("params", [{}, {"early_stopping": True}, {"fusion": AttentionFusion()}], ids=["default", "early_stopping", "tokens"])
+@pytest.mark.parametrize(
+    "params", [{}, {"early_stopping": True}, {"fusion": AttentionFusion()}], ids=["default", "early_stopping", "tokens"]
+)
 def test_a_fit_decodes_each_picture_once(data, decoded, params):
     X, y = data
     clf = classifier(image(), **params).fit(X, y)
@@ -89,7 +91,9 @@ def test_a_fit_decodes_each_picture_once(data, decoded, params):
     assert len(decoded) == N_ROWS
 
 
-@pytest.mark.parametrize("params", [{}, {"early_stopping": True}, {"fusion": AttentionFusion()}], ids=["default", "early_stopping", "tokens"])
+@pytest.mark.parametrize(
+    "params", [{}, {"early_stopping": True}, {"fusion": AttentionFusion()}], ids=["default", "early_stopping", "tokens"]
+)
 def test_the_linear_part_which_sees_pixels_too_makes_none_be_decoded_twice(data, decoded, params):
     X, y = data
     clf = classifier(image(), wide="auto", **params).fit(X, y)

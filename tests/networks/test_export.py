@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sklearn_mm import ImageInput, ModalityTransformer, TextInput
-from sklearn_mm.encoders._registry import ENCODERS
+from sklearn_mm.encoders._registry import ENCODERS, names_from_scratch
 from sklearn_mm.estimators._build_network import build_network
 from sklearn_mm.fusion._registry import fusions
 from sklearn_mm.networks import SquaredErrorLoss, WideLinear
@@ -14,7 +14,7 @@ from sklearn_mm.networks._objectives import Supervised
 from sklearn_mm.preprocessing import ImageTransformer
 from sklearn_mm.training._dataset import BlockDataset
 
-CASES = [(kind, name) for kind, registry in ENCODERS.items() for name in registry.names]
+CASES = [(kind, name) for kind in ENCODERS for name in names_from_scratch(kind)]
 
 
 @pytest.fixture(scope="module")
