@@ -353,8 +353,8 @@ class PretrainedEncoder(Encoder):
             return share(self.model), Tower(), ModuleArguments(spec), None
         checkpoint = self._checkpoint
         was_chosen = any(not was_auto for _, was_auto in (spec.reading or {}).values())
-        reading = self.reading if was_chosen else checkpoint.reading(spec.kind, self.long_texts)
         model, tower = checkpoint.load(spec.kind)
+        reading = self.reading if was_chosen else checkpoint.reading(spec.kind, self.long_texts)
         return model, tower, checkpoint.arguments(spec, reading), checkpoint.pooling(spec.kind)
 
     def _try(self, backbone, example, spec):

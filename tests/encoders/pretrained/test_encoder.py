@@ -51,8 +51,14 @@ def features(encoder, rows):
         return encoder(encoder.prepare(rows))
 
 
-@pytest.mark.parametrize(("kind", "name"), MODELS)
-@pytest.mark.parametrize("settings", [{}, {"trainable": "all"}], ids=["frozen", "trained"])
+TRAINED = [("text", "bert"), ("text", "siglip"), ("image", "clip"), ("image", "convnext"), ("audio", "whisper")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "settings"),
+    [(*model, {}) for model in MODELS] + [(*model, {"trainable": "all"}) for model in TRAINED],
+    ids=lambda value: value if isinstance(value, str) else value.get("trainable", "none"),
+)
 def test_shared_checks(kind, name, settings, tiny_model):
     encoder = PretrainedEncoder(str(tiny_model(name)), **settings)
     for _, check in yield_encoder_checks(encoder, SPECS[kind], rows_of(kind)):
