@@ -25,7 +25,7 @@ class ShortName(NamedTuple):
     kinds: tuple
 
 
-# Small models of their kind, under licences that allow any use (Apache-2.0 and MIT).
+# Small models of their kind. Licences, as their authors gave them: Apache-2.0, and MIT of the code of CLIP.
 SHORT_NAMES = {
     "clip": ShortName("openai/clip-vit-base-patch32", ("image", "text")),
     "dinov2": ShortName("facebook/dinov2-small", ("image",)),
