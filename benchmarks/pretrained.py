@@ -36,9 +36,9 @@ SIZES = (128, 224)
 class Pictures(nn.Module):
     """Normalised pictures to vectors, by EfficientNet-lite0."""
 
-    def __init__(self):
+    def __init__(self, layers):
         super().__init__()
-        self.layers = picture_network()
+        self.layers = layers
 
     def forward(self, x):
         return self.layers.extract_features(x).mean((2, 3))
@@ -49,7 +49,7 @@ def frozen_inputs(size):
     reader = ImageTransformer(size, interpolation="bilinear", mean=127 / 255, std=128 / 255)
     return {
         "text": TextInput("text", encoder=PretrainedEncoder(str(text_folder()))),
-        "image": ImageInput("image", transformer=reader, encoder=PretrainedEncoder(Pictures().eval())),
+        "image": ImageInput("image", transformer=reader, encoder=PretrainedEncoder(Pictures(picture_network()).eval())),
     }
 
 
