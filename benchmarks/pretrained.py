@@ -102,7 +102,8 @@ def main():
     chosen = np.arange(n_rows)[:: max(1, n_rows // (arguments.rows or n_rows))]
     X, y, groups = emoji.data.iloc[chosen], emoji.target.to_numpy()[chosen], emoji.groups[chosen]
     X = X.reset_index(drop=True)
-    memory = arguments.memory or tempfile.mkdtemp()
+    new = tempfile.TemporaryDirectory()  # which ends with the script
+    memory = arguments.memory or new.name
     frozen = {**frozen_inputs(arguments.size), "memory": memory}
     vectors = embed(X, y, frozen)
     models = {

@@ -4,7 +4,7 @@ from numbers import Integral
 
 import torch
 
-from sklearn_mm.encoders.pretrained._layer_stack import find_stack, part_above, tapped_once
+from sklearn_mm.encoders.pretrained._layer_stack import find_stack, part_above, tapped
 from sklearn_mm.encoders.pretrained._parts import Backbone, FrozenPart, PartAbove
 
 __all__ = ["checkpoint_gradients", "parted", "state_numbers", "train_used"]
@@ -89,7 +89,7 @@ def parted(backbone, pool, n_trained, example, encoded, padded, name):
     given, _ = arguments(example)
     try:
         layers = part_above(model, n_trained, lambda part: tower.run(part, given), padded).requires_grad_(True)
-        below = FrozenPart(Backbone(tapped_once(model), tower, arguments), pool, n_layers - n_trained, padded)
+        below = FrozenPart(Backbone(tapped(model), tower, arguments), pool, n_layers - n_trained, padded)
         above = PartAbove(layers, tower, arguments, example)
         with torch.no_grad():
             again = above.eval()(below(example))

@@ -18,7 +18,7 @@ from sklearn_mm.encoders.pretrained._checkpoint_formats import open_checkpoint
 from sklearn_mm.encoders.pretrained._hub import SHORT_NAMES
 from sklearn_mm.encoders.pretrained._image_reading import UnknownReadingError
 from sklearn_mm.encoders.pretrained._layer_groups import layer_groups
-from sklearn_mm.encoders.pretrained._layer_stack import tapped_once
+from sklearn_mm.encoders.pretrained._layer_stack import tapped
 from sklearn_mm.encoders.pretrained._loaded import LoadedCheckpoint, find_transformer
 from sklearn_mm.encoders.pretrained._lora import with_adapters
 from sklearn_mm.encoders.pretrained._parts import Backbone, FrozenPart, ids_of, tokens_of
@@ -34,7 +34,7 @@ from sklearn_mm.utils._validation import Interval, StrOptions
 __all__ = ["PretrainedEncoder"]
 
 _N_EXAMPLES = 2  # rows to try a network on
-# Of the last layer; found on texts and pictures, docs/decisions/0030.
+# Of the last layer: usual ones for networks of this sort. Decision 35 tells what is known of them here.
 _LEARNING_RATES = {"last": 2e-4, "lora": 1e-3, "all": 1e-4}
 
 
@@ -247,7 +247,7 @@ class PretrainedEncoder(Encoder):
         model, tower, arguments, own = self._open(spec)
         example = self.prepare(_example_rows(spec))
         states = state_numbers(self.layers, model, self.trainable, self._name)
-        backbone = Backbone(model if states is None else tapped_once(model), tower, arguments, states).eval()
+        backbone = Backbone(model if states is None else tapped(model), tower, arguments, states).eval()
         encoded = self._try(backbone, example, spec)
         self.token_features = encoded.tokens.shape[2]
         self.pool = TokenPooling(self.pooling, self.token_features, own)
@@ -285,8 +285,8 @@ class PretrainedEncoder(Encoder):
         """Return a network with weights, or adapters, of its own; None if nothing of it is trained."""
         if self.trainable == "none":
             return None
-        copied = with_adapters(backbone.layers, self.lora_rank) if self.trainable == "lora" else None
-        layers = copy_module(backbone.layers) if copied is None else copied
+        layers = backbone.layers
+        layers = with_adapters(layers, self.lora_rank) if self.trainable == "lora" else copy_module(layers)
         return Backbone(layers, backbone.tower, backbone.arguments, backbone.states)
 
     def _frozen_pool(self):

@@ -1,4 +1,4 @@
-"""The stack of like layers that deep networks are made of: found, cut in two (partial fine-tuning), tapped."""
+"""The stack of like layers that deep networks are made of: found, tapped, its last ones taken out (fine-tuning)."""
 
 import copy
 from contextvars import ContextVar
@@ -10,7 +10,7 @@ import torch.nn as nn
 from sklearn_mm.utils._shared_module import adopt
 from sklearn_mm.utils._tensors import module_tensors
 
-__all__ = ["find_stack", "part_above", "resume", "sharing_copy", "states_of", "tapped", "tapped_once"]
+__all__ = ["find_stack", "part_above", "resume", "sharing_copy", "states_of", "tapped"]
 
 _resumed = ContextVar("hidden states that the layers which are trained go on from")
 _tapped = WeakKeyDictionary()  # by shared network
@@ -103,19 +103,13 @@ def resume(above, hidden, run):
 
 
 def tapped(model):
-    """Return a copy of a network with the same tensors whose hidden states `states_of` tells."""
-    name, _ = find_stack(model)
-    other = sharing_copy(model)
-    layers = other.get_submodule(name)
-    for place, layer in enumerate(layers):
-        layers[place] = _Tap(layer)
-    return other
-
-
-def tapped_once(model):
-    """Return the copy of a shared network that is `tapped`, shared by all who ask."""
+    """Return a copy of a network with the same tensors whose hidden states `states_of` tells, shared by all who ask."""
     if model not in _tapped:
-        _tapped[model] = adopt(tapped(model))
+        other = sharing_copy(model)
+        layers = other.get_submodule(find_stack(model)[0])
+        for place, layer in enumerate(layers):
+            layers[place] = _Tap(layer)
+        _tapped[model] = adopt(other)
     return _tapped[model]
 
 

@@ -52,16 +52,17 @@ class Backbone(_Layers):
         return self.encode(x)[0]
 
     def encode(self, x):
-        """Return what `forward` does, and of a network that is `tapped` what goes into its layers and out of them."""
+        """Return what `forward` does, which arguments are there, and what goes into `tapped` layers and out of them."""
         arguments, mask = self.arguments(x)
         output, states = states_of(self.layers, lambda model: self.tower.run(model, arguments))
         last = self.tower.read(output, mask)
         if self.states is None:
-            return last, states
+            return last, mask, states
         of_layers = [*map(self.tower.tokens_of, states[:-1]), last.tokens]  # what follows the last layer belongs to it
         tokens = torch.stack([of_layers[number] for number in self.states]).mean(0)
         fits = last.mask.shape == tokens.shape[:2]  # lower layers of convolutions have more places, all of them there
-        return Encoded(tokens, last.mask if fits else tokens.new_ones(tokens.shape[:2], dtype=torch.bool), None), states
+        of_tokens = last.mask if fits else tokens.new_ones(tokens.shape[:2], dtype=torch.bool)
+        return Encoded(tokens, of_tokens, None), mask, states
 
 
 class FrozenPart(nn.Module):
@@ -102,13 +103,13 @@ class FrozenPart(nn.Module):
 
     def forward(self, x):
         with torch.no_grad():
-            encoded, states = self.backbone.encode(x)
+            encoded, mask, states = self.backbone.encode(x)
             pooled = self.pool(encoded)
         if self.start is None:
             hidden, mask = encoded.tokens, encoded.mask
         else:
             hidden = states[self.start] if self.start else None
-            mask = x != 0 if self.gives_tokens else self.backbone.arguments(x)[1]
+            mask = x != 0 if self.gives_tokens else mask
         if not self.gives_tokens:
             tensors = {"pooled": pooled, "values": hidden}
             return tensors if mask is None else {**tensors, "mask": coarser(mask, hidden.shape[1])}

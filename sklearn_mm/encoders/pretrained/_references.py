@@ -44,9 +44,9 @@ class Source(NamedTuple):
         weights = weights_hash(checkpoint.folder)
         return cls(str(model), checkpoint.revision, checkpoint.trust_remote_code, kind, weights)
 
-    def load(self, fetch=False):
+    def load(self):
         """Return the network, if it is there and the same."""
-        checkpoint = open_checkpoint(self.model, self.revision, self.trust_remote_code, fetch=fetch)
+        checkpoint = open_checkpoint(self.model, self.revision, self.trust_remote_code, fetch=False)
         found = weights_hash(checkpoint.folder)
         if found != self.weights:
             raise ValueError(

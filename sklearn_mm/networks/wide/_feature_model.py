@@ -27,13 +27,12 @@ class FeatureModel(nn.Module):
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("scale", torch.zeros(()))
         self.register_buffer("weight", torch.zeros(width, n_scores))
-        self.register_buffer("terms", torch.arange(width))
 
     def forward(self, vectors):
         """Map features (batch, width) to scores (batch, n_scores)."""
         values = self.expand(vectors.to(self.mean.dtype))
         # not by "@", which is less precise under autocast than what was fitted
-        terms = self.terms.expand(len(values), -1)
+        terms = torch.arange(values.shape[1], device=values.device).expand(len(values), -1)
         return F.embedding_bag(terms, self.weight, per_sample_weights=values, mode="sum")
 
     def expand(self, vectors):

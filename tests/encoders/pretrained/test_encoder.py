@@ -204,7 +204,7 @@ def test_weights_are_there_once(tiny_model):
     assert not any("vision" in name for name, _ in text.named_parameters())
     assert not any("text" in name for name, _ in image.named_parameters())
     size = sum(weight.nbytes for weight in first.parameters())
-    assert len(pickle.dumps((first, copy.deepcopy(first)))) < 1.3 * size + 60_000
+    assert len(pickle.dumps((first, copy.deepcopy(first)))) < len(pickle.dumps(first)) + size / 2
 
 
 def test_pickles_and_clones(tiny_model):
@@ -273,9 +273,9 @@ def test_pickles_may_refer_to_weights(settings, kind, name, tiny_model, tmp_path
     shutil.copytree(tiny_model(name), folder)
     encoder = built(folder, kind, weights="reference", **settings)
     expected = features(encoder, rows)
-    n_bytes = len(pickle.dumps(encoder))
-    assert n_bytes < len(pickle.dumps(built(folder, kind, **settings))) - 5_000
     dumped = pickle.dumps(encoder)
+    size = sum(weight.nbytes for weight in built(folder, kind).whole.layers.parameters())
+    assert len(dumped) < len(pickle.dumps(built(folder, kind, **settings))) - 0.8 * size
     for again in (pickle.loads(dumped), copy.deepcopy(encoder)):
         for part, other in zip(expected, features(again, rows), strict=True):
             torch.testing.assert_close(other, part)
