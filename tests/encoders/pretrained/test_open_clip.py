@@ -269,4 +269,4 @@ def test_folders_that_cannot_be_read_are_errors(model_cfg, message, tiny_open_cl
 
 def test_sound_is_not_read(tiny_open_clip):
     encoder = PretrainedEncoder(tiny_open_clip("clip"))
-    assert [kind for kind in ("image", "text", "audio") if encoder.reads(kind)] == ["image", "text"]
+    assert [kind for kind in ("image", "text", "audio") if encoder.reads_kind(kind)] == ["image", "text"]

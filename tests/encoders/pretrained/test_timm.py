@@ -163,8 +163,8 @@ def test_reading_is_that_of_the_folder(vit):
     assert encoder.reading["size"] == (32, 32)
     assert encoder.reading["mean"] == pytest.approx((0.5, 0.5, 0.5))
     assert encoder.required_reading == ("size", "color")
-    assert PretrainedEncoder(vit).reads("image")
-    assert not PretrainedEncoder(vit).reads("text")
+    assert PretrainedEncoder(vit).reads_kind("image")
+    assert not PretrainedEncoder(vit).reads_kind("text")
 
 
 def test_weights_are_there_once_and_may_be_referred_to(vit):
@@ -172,7 +172,7 @@ def test_weights_are_there_once_and_may_be_referred_to(vit):
     assert first.whole.layers is second.whole.layers
     referring = built(vit, weights="reference")
     dumped = pickle.dumps(referring)
-    assert len(dumped) < len(pickle.dumps(first)) - 5_000
+    assert len(dumped) < len(pickle.dumps(first)) - 0.8 * sum(weight.nbytes for weight in first.parameters())
     rows = as_tensors(SPEC.example_rows(3))
     torch.testing.assert_close(features(pickle.loads(dumped), rows).pooled, features(first, rows).pooled)
 
@@ -230,5 +230,5 @@ def test_folders_that_are_not_whole_are_errors(changes, message, vit, tmp_path):
 
 
 def test_blocks_of_other_kinds_are_errors(vit):
-    with pytest.raises(CheckpointError, match="reads image, and the block is of kind 'audio'"):
+    with pytest.raises(ValueError, match="reads image, and the block is of kind 'audio'"):
         open_checkpoint(vit).load("audio")
