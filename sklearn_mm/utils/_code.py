@@ -5,11 +5,12 @@ import dis
 import functools
 import sys
 import types
+from dataclasses import dataclass
 from hashlib import blake2b
 from importlib import metadata
 from pathlib import Path
 
-__all__ = ["UnknownCodeError", "code_of_class", "code_of_function", "code_of_module"]
+__all__ = ["ClassOf", "UnknownCodeError", "code_of_class", "code_of_function", "code_of_module"]
 
 # What a function may use of the standard library, beside its own code: modules that read nothing that changes.
 _PURE = {
@@ -28,21 +29,36 @@ class UnknownCodeError(ValueError):
     """It cannot be told what code does."""
 
 
+@dataclass(frozen=True)
+class ClassOf:
+    """A class of an object that is there already."""
+
+    cls: type
+
+
 def code_of_function(function):
     """Return what a function is made of: its code, defaults, what it closes over and the globals that it uses."""
     if (library := _library(function.__module__)) is not None:
         return library, function.__qualname__
-    cells = [cell.cell_contents for cell in function.__closure__ or ()]
+    names = function.__code__.co_freevars
+    cells = {name: cell.cell_contents for name, cell in zip(names, function.__closure__ or (), strict=True)}
+    if "__class__" in cells:  # for super(), of an object that is there
+        cells["__class__"] = ClassOf(cells["__class__"])
     used = {name: _global(name, function.__globals__) for name in sorted(_globals_used(function.__code__))}
     return _content(function.__code__), function.__defaults__, function.__kwdefaults__, cells, used, vars(function)
 
 
-def code_of_class(cls):
-    """Return what a class is made of: the name of a library's, with its version, and all that is in a user's."""
+def code_of_class(cls, of_object=False):
+    """Return what a class is made of: the name of a library's, with its version, and all that is in a user's.
+
+    With ``of_object``, ``__init__`` is left out, which has done to the object what it does; it may have loaded files.
+    """
     library = _library(cls.__module__)
     if library is None:
-        content = {name: _attribute(value) for name, value in vars(cls).items() if name not in _SAYS_NOTHING}
-        return cls.__qualname__, content, [base for base in cls.__bases__ if base is not object], type(cls)
+        skipped = _SAYS_NOTHING | {"__init__"} if of_object else _SAYS_NOTHING
+        content = {name: _attribute(value) for name, value in vars(cls).items() if name not in skipped}
+        bases = [base for base in cls.__bases__ if base is not object]
+        return cls.__qualname__, content, [*map(ClassOf, bases)] if of_object else bases, type(cls)
     for base in cls.__mro__:
         for name, value in vars(base).items():  # may have been put there by somebody else
             if isinstance(value, types.FunctionType) and _library(value.__module__) is None:

@@ -12,7 +12,7 @@ from joblib.hashing import NumpyHasher
 from torch.nn.modules import module as _global
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from sklearn_mm.utils._code import code_of_class, code_of_function, code_of_module
+from sklearn_mm.utils._code import ClassOf, code_of_class, code_of_function, code_of_module
 from sklearn_mm.utils._component import Component
 from sklearn_mm.utils._messages import name_function
 from sklearn_mm.utils._tensors import module_tensors
@@ -40,8 +40,8 @@ def fingerprint(module, anew=False):
     """Return a string that is the same for modules that compute the same in ``eval`` mode, in any process.
 
     All tensors count, all attributes, and code: of a library its version, and of what a user wrote each function that
-    the classes have and use, with what these close over. A tensor is looked at again when it has been written to,
-    whichever module has it by then, and all else each time.
+    the classes have and use, with what these close over; but not ``__init__``, whose work shows in the rest.
+    A tensor is looked at again when it has been written to, whichever module has it by then, and all else each time.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def _state(module):
     skipped = _SAYS_NOTHING | {name for name in parameters if isinstance(vars(module).get(name), nn.Module)}
     skipped |= {name for name, value in vars(module).items() if getattr(type(value), "is_parameter", False)}
     skipped |= {name for name in _OF_ALL if not vars(module)[name]}  # most of what there would be to hash
-    return type(module), names, {name: value for name, value in vars(module).items() if name not in skipped}
+    return ClassOf(type(module)), names, {name: value for name, value in vars(module).items() if name not in skipped}
 
 
 class _Hasher(NumpyHasher):
@@ -155,12 +155,15 @@ class _Hasher(NumpyHasher):
             obj = ("path", str(obj))
         elif isinstance(obj, types.ModuleType):
             obj = ("module", code_of_module(obj))
+        elif isinstance(obj, ClassOf):
+            obj = self._code(obj.cls, of_object=True)
         elif isinstance(obj, type | types.FunctionType):
             obj = self._code(obj)
         super().save(obj)
 
-    def _code(self, thing):
-        if thing in self._met:
-            return "code", self._met[thing]
-        self._met[thing] = len(self._met)
-        return "code", (code_of_class if isinstance(thing, type) else code_of_function)(thing)
+    def _code(self, thing, of_object=False):
+        key = thing, of_object
+        if key in self._met:
+            return "code", self._met[key]
+        self._met[key] = len(self._met)
+        return "code", code_of_class(thing, of_object) if isinstance(thing, type) else code_of_function(thing)

@@ -284,6 +284,59 @@ def test_of_what_may_change_nothing_is_said(make_module):
     assert fingerprint(make_module()) is None
 
 
+def loads(factor):
+    """Return a module whose class, and the class below it, load something when they make one."""
+
+    class Base(nn.Module):
+        def __init__(self):
+            import importlib
+
+            super().__init__()
+            self.layer = importlib.import_module("torch").nn.Linear(2, 2, bias=False)
+
+        def forward(self, x):
+            return self.layer(x)
+
+    class Loads(Base):
+        def __init__(self, value):
+            super().__init__()
+            with open(__file__) as file:
+                self.layer.weight.data.fill_(float(value) if file.readable() else 0.0)
+
+        def forward(self, x):
+            return factor * super().forward(x)
+
+    return Loads
+
+
+def test_how_a_module_was_made_does_not_count():
+    module = loads(1.0)(2.0)
+    assert fingerprint(module) == fingerprint(loads(1.0)(2.0)) is not None
+    assert len({fingerprint(other) for other in (module, loads(1.0)(3.0), loads(3.0)(2.0))}) == 3
+
+
+def test_a_class_that_forward_makes_objects_of_counts_whole():
+    def makes(value):
+        class Inner(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.value = value
+
+        class Outer(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.inner = Inner()  # whose class is met before forward is
+
+            def forward(self, x):
+                return x * Inner().value * self.inner.value
+
+        outer = Outer()
+        outer.inner.value = 0
+        return outer
+
+    assert fingerprint(makes(1)) == fingerprint(makes(1)) != fingerprint(makes(2))
+
+
 def test_hooks_of_all_modules(monkeypatch):
     module = make()
     assert fingerprint(module) is not None
