@@ -23,12 +23,13 @@ def main():
     parser.add_argument("--epochs", type=int, nargs="+", default=[2, 4, 6, 8, 12, 16], help="of the plain network")
     parser.add_argument("--shares", type=float, nargs="+", default=[0.15, 0.2, 0.5, 1.0], help="of its seconds")
     parser.add_argument("--folds", type=int, default=3, help="how many of five are run")
+    parser.add_argument("--every", type=int, default=1, help="take one row in so many")
     arguments = parser.parse_args()
 
-    emoji = load_emoji()
-    X, y = emoji.data, emoji.target.to_numpy()
+    emoji, chosen = load_emoji(), slice(None, None, arguments.every)
+    X, y, groups = emoji.data[chosen], emoji.target.to_numpy()[chosen], emoji.groups[chosen]
     ours(0, max_epochs=1).fit(X[:64], y[:64])  # what is loaded once
-    folds = StratifiedGroupKFold(5, shuffle=True, random_state=0).split(X, y, emoji.groups)
+    folds = StratifiedGroupKFold(5, shuffle=True, random_state=0).split(X, y, groups)
     folds = list(islice(folds, arguments.folds))
 
     def measure(name, **parameters):

@@ -29,6 +29,7 @@ from sklearn_mm.encoders import CNNEncoder, RNNEncoder
 parser = argparse.ArgumentParser(description="Fit, evaluate and grid-search on the emoji data.")
 parser.add_argument("--results", default="results", help="folder for the tables and the picture")
 parser.add_argument("--epochs", type=int, help="epochs of every network; fewer for a quick look")
+parser.add_argument("--every", type=int, default=1, help="take one row in so many; 4 for a quick look")
 arguments, _ = parser.parse_known_args()
 results = Path(arguments.results)
 results.mkdir(parents=True, exist_ok=True)
@@ -37,7 +38,8 @@ quick = {} if arguments.epochs is None else {"max_epochs": arguments.epochs}
 # %%
 # The data: paths of pictures, names, and what to predict.
 emoji = load_emoji()
-X, y = emoji.data, emoji.target
+chosen = slice(None, None, arguments.every)
+X, y, groups = emoji.data[chosen], emoji.target[chosen], emoji.groups[chosen]
 print(X.sample(4, random_state=0).to_string(max_colwidth=40), "\n")
 folds = StratifiedGroupKFold(3, shuffle=True, random_state=0)
 
@@ -66,7 +68,7 @@ models = {
 rows = []
 for name, model in models.items():
     model.set_params(random_state=0, **quick)
-    result = cross_validate(model, X, y, groups=emoji.groups, cv=folds)
+    result = cross_validate(model, X, y, groups=groups, cv=folds)
     accuracy, seconds = result["test_score"].mean(), result["fit_time"].mean()
     rows.append({"model": name, "accuracy": round(accuracy, 3), "seconds per fit": round(seconds)})
     print(f"{name}: accuracy {accuracy:.3f}, mean of folds {result['test_score'].round(3)}; {seconds:.0f} s per fit")
@@ -75,7 +77,7 @@ table.to_csv(results / "models.csv", index=False)
 
 # %%
 # A grid search over preprocessing, encoder and fusion, like any other, judged by rows that it has not seen.
-train, test = next(folds.split(X, y, emoji.groups))
+train, test = next(folds.split(X, y, groups))
 X_train, X_test, y_train, y_test = X.iloc[train], X.iloc[test], y.iloc[train], y.iloc[test]
 search = GridSearchCV(
     MultimodalClassifier(image=ImageInput(), max_epochs=arguments.epochs or 10, random_state=0),
@@ -85,7 +87,7 @@ search = GridSearchCV(
         "fusion": ["concat", "late"],
     },
     cv=StratifiedGroupKFold(2),
-).fit(X_train, y_train, groups=emoji.groups[train])
+).fit(X_train, y_train, groups=groups[train])
 candidates = pd.DataFrame(search.cv_results_["params"]).assign(accuracy=search.cv_results_["mean_test_score"].round(3))
 candidates = candidates.sort_values("accuracy", ascending=False)
 candidates.to_csv(results / "search.csv", index=False)

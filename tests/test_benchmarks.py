@@ -38,7 +38,7 @@ SMALLEST = {
     "fusion.py": ["--rows", "100", "--test-rows", "100", "--epochs", "1", "--fusions", "question alone", "late", "sum"],
     "fusion_speed.py": ["--rows", "40", "--epochs", "1", "--fusions", "concat", "attention", "attention of all tokens"],
     "fusion_xor.py": ["--epochs", "1"],
-    "learning_speed.py": ["--epochs", "1", "--shares", "0.5", "--folds", "1"],
+    "learning_speed.py": ["--epochs", "1", "--shares", "0.5", "--folds", "1", "--every", "5"],
     "larger_than_memory.py": ["--rows", "100"],
     "pretrained_search.py": ["--rows", "60", "--candidates", "1", "--folds", "2", "--epochs", "1"],
     "pretrained.py": [

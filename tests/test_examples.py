@@ -39,7 +39,7 @@ def imported(path):
 
 @pytest.mark.slow
 def test_main_job(tmp_path):
-    command = [sys.executable, EXAMPLES / "plot_emoji.py", "--results", tmp_path, "--epochs", "1"]
+    command = [sys.executable, EXAMPLES / "plot_emoji.py", "--results", tmp_path, "--epochs", "1", "--every", "4"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Grid search" in done.stdout
