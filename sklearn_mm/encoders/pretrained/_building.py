@@ -56,7 +56,7 @@ def parted(backbone, pool, n_trained, example, encoded, padded, name):
         The whole.
     pool : TokenPooling
         Makes the vector of the network as it came.
-    n_trained : int
+    n_trained : "auto" or int
         How many layers are trained.
     example : torch.Tensor
         Prepared rows.
@@ -81,6 +81,8 @@ def parted(backbone, pool, n_trained, example, encoded, padded, name):
             f'PretrainedEncoder(trainable="last"): {name} has no stack of layers of which the last could be trained. '
             'Train all of it (trainable="all"), or part of a torch.nn.Sequential with a ModuleEncoder.'
         )
+    if n_trained == "auto":
+        n_trained = max(1, n_layers // 3)  # docs/decisions/0035
     if not n_trained < n_layers:
         raise ValueError(
             f'PretrainedEncoder(trainable="last", n_layers={n_trained}): {name} has {n_layers} layers. Train fewer of '

@@ -62,8 +62,8 @@ class PretrainedEncoder(Encoder):
         once, equal texts and pictures once. "last" trains the last ``n_layers`` layers; what lies below is computed
         once. "lora" adds small matrices to each linear map, which alone are trained (needs peft). "all" trains
         everything. More fits better, and needs more rows and time.
-    n_layers : int, default=2
-        For "last": how many layers are trained.
+    n_layers : "auto" or int, default="auto"
+        For "last": how many layers are trained. "auto" is a third of them.
     layers : int or sequence of int, default=-1
         Whose outputs are the tokens: -1 is the last layer, 1 the first, 0 what goes into it; of several the mean. For
         speech those in the middle say more.
@@ -128,7 +128,7 @@ class PretrainedEncoder(Encoder):
     _parameter_constraints = {
         "model": [str, PathLike, nn.Module, callable],
         "trainable": [StrOptions({"none", "last", "lora", "all"})],
-        "n_layers": [Interval(Integral, 1, None, closed="left")],
+        "n_layers": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "layers": [Integral, "array-like"],
         "pooling": [StrOptions({"own", "mean", "first", "max", "attention"})],
         "long_texts": [StrOptions({"truncate", "chunk"})],
@@ -146,7 +146,7 @@ class PretrainedEncoder(Encoder):
         model: str | PathLike | nn.Module | Callable,
         *,
         trainable: str = "none",
-        n_layers: int = 2,
+        n_layers: str | int = "auto",
         layers: int | Sequence[int] = -1,
         pooling: str = "own",
         long_texts: str = "truncate",

@@ -88,6 +88,14 @@ def test_last_layers_alone_are_trained_and_all_else_is_computed_once(kind, name,
     assert any(weight.grad is not None and weight.grad.abs().sum() > 0 for weight in last)
 
 
+@pytest.mark.parametrize(("n_blocks", "n_trained"), [(2, 1), (3, 1), (7, 2), (9, 3)])
+def test_a_third_of_the_layers_is_trained_by_default(n_blocks, n_trained):
+    layers = nn.Sequential(nn.Linear(4, 4), nn.Sequential(*[nn.Linear(4, 4) for _ in range(n_blocks)]))
+    encoder = PretrainedEncoder(layers, trainable="last").build(BlockSpec(kind="vector", shape=(4,)))
+    trained = [weight for group in encoder.parameter_groups() for weight in group["params"]]
+    assert len(trained) == 2 * n_trained  # weights and biases
+
+
 def test_layers_that_cannot_be_parted_are_an_error(tiny_model):
     with pytest.raises(ValueError, match=r"'.*t5_encoder' cannot be parted .*trainable=\"all\""):
         built(tiny_model("t5_encoder"), "text", trainable="last")
