@@ -257,8 +257,8 @@ def _read_table(frame):
         values = [_hashable(cell) if there else None for cell, there in zip(cells, is_there, strict=True)]
         codes.append(pd.factorize(object_array(values))[0])
         present |= is_there
-    contents = np.unique(np.stack(codes, axis=1), axis=0, return_inverse=True)[1].ravel().astype(np.int64)
-    contents[~present] = -1
+    contents = np.full(len(frame), -1, dtype=np.int64)
+    contents[present] = np.unique(np.stack(codes, axis=1)[present], axis=0, return_inverse=True)[1].ravel()
     return _Block(contents, np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
 
 

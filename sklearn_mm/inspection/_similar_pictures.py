@@ -40,12 +40,11 @@ def similar_pictures(pictures, threshold):
     """
     found = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))]
     with torch.inference_mode():
-        for first, second in _candidates(_describe(pictures)):
+        vectors, glances = _describe(pictures)
+        for first, second in _candidates(vectors):
             for start in range(0, len(first), _N_ALIGNED):
                 pair = first[start : start + _N_ALIGNED], second[start : start + _N_ALIGNED]
-                similarities = _compare(*(_planes(_rows(pictures, rows)) for rows in pair))
-                kept = similarities >= threshold
-                found.append((pair[0][kept], pair[1][kept], similarities[kept]))
+                found.append(_compare(pictures, glances, *pair, threshold))
     return tuple(map(np.concatenate, zip(*found, strict=True)))
 
 
@@ -60,13 +59,17 @@ def _planes(pictures):
 
 
 def _describe(pictures):
-    """Return the low frequencies of each picture, as vectors of unit length; zeros of blank ones."""
-    vectors = [_low_frequencies(pictures[i : i + _N_DESCRIBED]) for i in range(0, len(pictures), _N_DESCRIBED)]
-    return torch.cat(vectors) if vectors else torch.empty(0, 1)
+    """Return the low frequencies of each picture, as vectors of unit length, and what it is at the first level."""
+    parts = [(torch.empty(0, sum(n * n for n in _N_FREQUENCIES)), torch.empty(0, 3, _LEVELS[0], _LEVELS[0]))]
+    for start in range(0, len(pictures), _N_DESCRIBED):
+        planes = _planes(np.asarray(pictures[start : start + _N_DESCRIBED]))
+        parts.append((_low_frequencies(planes), F.adaptive_avg_pool2d(planes, _LEVELS[0])))
+    return tuple(map(torch.cat, zip(*parts, strict=True)))
 
 
-def _low_frequencies(pictures):
-    planes, parts = _planes(np.asarray(pictures)), []
+def _low_frequencies(planes):
+    """Return the lowest coefficients of the discrete cosine transform, of unit length; zeros of blank pictures."""
+    parts = []
     for plane, n in zip(planes.unbind(1), _N_FREQUENCIES, strict=True):
         cosines = _cosines(n)
         frequency = torch.hypot(torch.arange(n).unsqueeze(1).float(), torch.arange(n).float()).clamp(min=1)
@@ -94,18 +97,20 @@ def _candidates(vectors):
             yield first + i, second + j
 
 
-def _compare(a, b):
-    """Return the similarity of each of ``a`` with its counterpart in ``b``, zeros where a glance shows a difference."""
-    similarities = np.zeros(len(a), dtype=np.float32)
-    places, moves = np.arange(len(a)), torch.zeros(len(a), 4)
+def _compare(pictures, glances, first, second, threshold):
+    """Return those of some pairs that are similar, and their similarities; most are told apart at a glance."""
+    a, b, moves = glances[first], glances[second], torch.zeros(len(first), 4)
     for side in _LEVELS:
+        if side == _LEVELS[1]:
+            a, b = (_planes(_rows(pictures, rows)) for rows in (first, second))
         coarse_a, coarse_b = F.adaptive_avg_pool2d(a, side), F.adaptive_avg_pool2d(b, side)
         moves = _align(coarse_a[:, 0], coarse_b[:, 0], moves)
         correlation, similarity = _agreement(coarse_a, coarse_b, moves)
         kept = correlation >= _CORRELATION
-        a, b, moves, places = a[kept], b[kept], moves[kept], places[kept.numpy()]
-    similarities[places] = similarity[kept].numpy()
-    return similarities
+        a, b, moves, first, second = a[kept], b[kept], moves[kept], first[kept.numpy()], second[kept.numpy()]
+    similarities = similarity[kept].numpy()
+    kept = similarities >= threshold
+    return first[kept], second[kept], similarities[kept]
 
 
 def _align(a, b, moves):

@@ -73,7 +73,7 @@ def test_different_flat_drawings_are_mostly_told_apart():
     assert (~variants).sum() < 50
     same = found.pairs[found.pairs["image"] == 1]
     names = emoji.data["text"].to_numpy()
-    assert ("Norway", "Svalbard & Jan Mayen") in {
+    assert ("Bouvet Island", "Norway") in {
         tuple(sorted(names[list(pair)])) for pair in same[["first", "second"]].to_numpy()
     }
     assert len(find_duplicates(emoji.data[["image"]], image_threshold=1).pairs) == len(same) > 10
@@ -136,7 +136,7 @@ def test_no_similar_text_is_overlooked(threshold):
         ["first", "second"]
     )
     expected = list(brute_force(texts, threshold))
-    assert len(expected) > (threshold < 0.9)
+    assert expected or threshold == 0.9
     assert list(zip(found["first"], found["second"], strict=True)) == [pair[:2] for pair in expected]
     np.testing.assert_allclose(found["t"], [pair[2] for pair in expected], rtol=1e-5)
 
@@ -192,8 +192,8 @@ def test_all_agrees_with_pairs_one_by_one():
 
     def alike(name, i, j):
         distinct = X[name].drop_duplicates().tolist()
-        if i is None or j is None:
-            return i is None and j is None
+        if pd.isna(i) or pd.isna(j):
+            return pd.isna(i) and pd.isna(j)
         pair = sorted([distinct.index(i), distinct.index(j)])
         return pair[0] == pair[1] or pair in one[name].pairs[["first", "second"]].to_numpy().tolist()
 
@@ -202,7 +202,7 @@ def test_all_agrees_with_pairs_one_by_one():
     connected = np.eye(60, dtype=bool)
     for i, row in enumerate(rows):
         for j, other in enumerate(rows):
-            some = any(cell is not None for cell in row)
+            some = any(map(pd.notna, row))
             connected[i, j] |= some and alike("a", row.a, other.a) and alike("b", row.b, other.b)
     for _ in range(6):
         connected = connected @ connected
