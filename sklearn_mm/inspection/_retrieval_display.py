@@ -1,5 +1,6 @@
 """`RetrievalDisplay`: queries and the rows that a search found for them, as thumbnails."""
 
+from os import PathLike
 from typing import Any, Self
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from sklearn_mm.preprocessing import ImageTransformer
+from sklearn_mm.preprocessing.cells._lists import STACK_OF_PICTURES, is_list
 from sklearn_mm.preprocessing.cells._missing import is_missing
 from sklearn_mm.preprocessing.containers._frame import as_frame
 from sklearn_mm.preprocessing.image._picture_cells import looks_like_picture
@@ -33,6 +35,8 @@ class RetrievalDisplay:
         Positions of the rows that were found, the nearest first; -1 for none.
     similarities : ndarray of shape (n_queries, n_neighbors)
         Theirs.
+    root : str or path, default=None
+        Folder of relative paths of pictures.
 
     Attributes
     ----------
@@ -54,28 +58,46 @@ class RetrievalDisplay:
     (1, 3)
     """
 
-    def __init__(self, queries: list, rows: pd.DataFrame, indices: np.ndarray, similarities: np.ndarray):
+    def __init__(
+        self,
+        queries: list,
+        rows: pd.DataFrame,
+        indices: np.ndarray,
+        similarities: np.ndarray,
+        root: str | PathLike | None = None,
+    ):
         self.queries = queries
         self.rows = rows
         self.indices = indices
         self.similarities = similarities
+        self.root = root
 
     @classmethod
     def from_estimator(
-        cls, estimator: Any, queries: Any, X: Any, *, n_neighbors: int = 5, ax: Any = None, size: float = 1.4
+        cls,
+        estimator: Any,
+        queries: Any,
+        X: Any = None,
+        *,
+        n_neighbors: int = 5,
+        root: str | PathLike | None = None,
+        ax: Any = None,
+        size: float = 1.4,
     ) -> Self:
         """Search, and plot what was found.
 
         Parameters
         ----------
         estimator : estimator with ``kneighbors``
-            A fitted retriever, such as MultimodalRetriever. Its distances are cosine distances.
-        queries : table, list, str or picture
+            A fitted retriever, whose distances are one less the similarity, as cosine distances are.
+        queries : table, str, picture, dict, or list of these
             What it is asked for, in a form that it takes.
-        X : table of shape (n_rows, n_columns)
-            The rows that it was fitted on, in order.
+        X : table of shape (n_rows, n_columns), default=None
+            The rows that it was fitted on, in order. By default its ``table_``.
         n_neighbors : int, default=5
             How many rows are shown for each query.
+        root : str or path, default=None
+            Folder of relative paths of pictures; by default the current one.
         ax : matplotlib Axes, default=None
             What is divided among the thumbnails; a new figure by default.
         size : float, default=1.4
@@ -86,8 +108,9 @@ class RetrievalDisplay:
         display : RetrievalDisplay
             The display, plotted.
         """
+        X = estimator.table_ if X is None else X
         distances, indices = estimator.kneighbors(queries, n_neighbors, return_distance=True)
-        return cls.from_predictions(queries, X, indices, 1 - np.asarray(distances), ax=ax, size=size)
+        return cls.from_predictions(queries, X, indices, 1 - np.asarray(distances), root=root, ax=ax, size=size)
 
     @classmethod
     def from_predictions(
@@ -97,6 +120,7 @@ class RetrievalDisplay:
         indices: ArrayLike,
         similarities: ArrayLike,
         *,
+        root: str | PathLike | None = None,
         ax: Any = None,
         size: float = 1.4,
     ) -> Self:
@@ -104,7 +128,7 @@ class RetrievalDisplay:
 
         Parameters
         ----------
-        queries : table, list, str or picture
+        queries : table, str, picture, dict, or list of these
             What was asked for.
         X : table of shape (n_rows, n_columns)
             What was searched.
@@ -112,6 +136,8 @@ class RetrievalDisplay:
             Positions in ``X``, the nearest first; -1 for none.
         similarities : array-like of shape (n_queries, n_neighbors)
             Theirs.
+        root : str or path, default=None
+            Folder of relative paths of pictures; by default the current one.
         ax : matplotlib Axes, default=None
             What is divided among the thumbnails; a new figure by default.
         size : float, default=1.4
@@ -134,7 +160,7 @@ class RetrievalDisplay:
                 f"{_WHO} got indices from {indices.min()} to {indices.max()}, but X has {len(rows)} rows: hand in the "
                 f"rows that were searched."
             )
-        return cls(queries, rows, indices, similarities).plot(ax=ax, size=size)
+        return cls(queries, rows, indices, similarities, root).plot(ax=ax, size=size)
 
     def plot(self, ax: Any = None, *, size: float = 1.4) -> Self:
         """Plot the thumbnails.
@@ -165,14 +191,15 @@ class RetrievalDisplay:
         for row_axes, query, found, similarities in zip(
             self.axes_, self.queries, self.indices, self.similarities, strict=True
         ):
-            _show(row_axes[0], query, "query")
+            _show(row_axes[0], query, "query", self.root)
             for axis, row, similarity in zip(row_axes[1:], found, similarities, strict=True):
-                _show(axis, self.rows.iloc[row] if row >= 0 else None, f"{similarity:.2f}" if row >= 0 else "")
+                found_row, title = (self.rows.iloc[row], f"{similarity:.2f}") if row >= 0 else (None, "")
+                _show(axis, found_row, title, self.root)
         return self
 
 
 def _as_list(queries):
-    if isinstance(queries, str) or looks_like_picture(queries):
+    if isinstance(queries, str | dict) or looks_like_picture(queries):
         return [queries]
     if isinstance(queries, list | tuple):
         return list(queries)
@@ -180,17 +207,18 @@ def _as_list(queries):
     return [frame.iloc[row] for row in range(len(frame))]
 
 
-def _show(axis, thing, title):
-    """Show the first picture of a row, query or cell, and its first text below."""
-    cells = thing.tolist() if isinstance(thing, pd.Series) else [thing]
+def _show(axis, thing, title, root):
+    """Show the first picture of a row, query or cell, and its first text below, or in place of one."""
+    cells = list(dict(thing).values()) if isinstance(thing, dict | pd.Series) else [thing]
+    cells = [item for cell in cells for item in (cell if is_list(cell, STACK_OF_PICTURES) else [cell])]
     cells = [cell for cell in cells if not is_missing(cell)]
-    picture = next((cell for cell in cells if looks_like_picture(cell)), None)
-    text = next((cell for cell in cells if isinstance(cell, str) and cell is not picture), "")
+    pictures = [cell for cell in cells if looks_like_picture(cell)]
+    text = next((cell for cell in cells if isinstance(cell, str) and not looks_like_picture(cell)), "")
     axis.set_title(title, fontsize=8)
     axis.set(xticks=[], yticks=[])
     axis.spines[:].set_visible(False)
-    if picture is not None:
-        axis.imshow(ImageTransformer(128, resize="pad").fit_transform([picture])[0])
+    if pictures:
+        axis.imshow(ImageTransformer(128, resize="pad", root=root).fit_transform(pictures[:1])[0])
         axis.set_xlabel(abbreviate(text, 24), fontsize=7)
     else:
         axis.text(0.5, 0.5, abbreviate(text, 60), ha="center", va="center", wrap=True, fontsize=8)
