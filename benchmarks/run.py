@@ -33,6 +33,7 @@ SPEED = {
     "pretrained_search": [],
     "fusion_speed": [],
     "decoders": [],
+    "duplicates": [],
     "stores": [],
     "threads": [],
     "busy": [],

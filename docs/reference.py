@@ -20,6 +20,7 @@ MODULES = [
     "sklearn_mm.networks",
     "sklearn_mm.training",
     "sklearn_mm.estimators",
+    "sklearn_mm.inspection",
     "sklearn_mm.datasets",
     "sklearn_mm.utils",
     "sklearn_mm.utils.estimator_checks",

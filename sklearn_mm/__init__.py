@@ -11,6 +11,7 @@ if "torch" not in sys.modules and "OMP_WAIT_POLICY" not in os.environ:
 
 from sklearn_mm.estimators import MultimodalClassifier, MultimodalRegressor, ZeroShotClassifier
 from sklearn_mm.inputs import ImageInput, ModalityTransformer, TabularInput, TextInput
+from sklearn_mm.inspection import find_duplicates
 
 __all__ = [
     "ImageInput",
@@ -20,5 +21,6 @@ __all__ = [
     "TabularInput",
     "TextInput",
     "ZeroShotClassifier",
+    "find_duplicates",
 ]
 __version__ = "0.1.0"

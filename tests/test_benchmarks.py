@@ -20,6 +20,7 @@ SMALLEST = {
     "clothing.py": ["--file", "{reviews}", "--epochs", "1"],
     "decoders.py": ["--files", "2", "--repeats", "1"],
     "defaults.py": ["--rows", "60", "--repeats", "1", "--without-compile"],
+    "duplicates.py": ["--emoji", "20", "--sample", "5", "--rows", "8"],
     "embedders.py": ["--n-texts", "70", "--n-pictures", "8", "--repeats", "1"],
     "emoji.py": [
         "--keep",

@@ -62,6 +62,7 @@ SURFACE = {
         *["HuberLoss", "PoissonLoss", "QuantileLoss"],
     ],
     "sklearn_mm.training": ["ImageAugmentation"],
+    "sklearn_mm.inspection": ["Duplicates", "RetrievalDisplay", "find_duplicates"],
     "sklearn_mm.datasets": ["load_emoji", "get_data_home", "clear_data_home"],
     "sklearn_mm.utils.estimator_checks": ["check_encoder", "check_estimator", "check_fusion", "check_transformer"],
 }

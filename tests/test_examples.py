@@ -118,3 +118,14 @@ def test_few_rows_and_zero_shot():
     table = run_pretrained("plot_few_shot.py")["table"]
     assert list(table.index) == [1, 5, 10]
     assert (table["and zero-shot in the mean"] > table["logistic regression"]).all()
+
+
+@pytest.mark.slow
+def test_copies_leak_between_random_folds_and_not_between_grouped_ones():
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed (the extra plot)").use("Agg")
+    example = runpy.run_path(str(EXAMPLES / "search" / "plot_duplicates.py"))
+    accuracy = example["accuracy"]
+    assert accuracy["random folds"] > accuracy["originals alone"] + 0.2
+    assert abs(accuracy["grouped folds"] - accuracy["originals alone"]) < 0.08
+    assert example["shared"] > 0.98 * len(example["chosen"])
+    sys.modules["matplotlib.pyplot"].close("all")

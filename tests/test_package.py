@@ -17,7 +17,17 @@ import sklearn_mm
 from sklearn_mm.preprocessing import BlockSpec
 
 ROOT = Path(sklearn_mm.__file__).parent
-SUBPACKAGES = ["datasets", "encoders", "estimators", "fusion", "inputs", "networks", "preprocessing", "training"]
+SUBPACKAGES = [
+    "datasets",
+    "encoders",
+    "estimators",
+    "fusion",
+    "inputs",
+    "inspection",
+    "networks",
+    "preprocessing",
+    "training",
+]
 
 # What the modules of a folder may import from the package; `utils` lies below all of them.
 MAY_IMPORT = {
@@ -29,6 +39,7 @@ MAY_IMPORT = {
     "fusion": set(),
     "datasets": set(),
     "inputs": {"blocks", "storage", "preprocessing", "encoders"},
+    "inspection": {"blocks", "storage", "preprocessing", "inputs"},
     "networks": {"blocks", "encoders", "fusion"},
     "training": {"blocks", "storage", "encoders"},
     "estimators": {"blocks", "storage", "inputs", "preprocessing", "encoders", "fusion", "networks", "training"},
