@@ -65,7 +65,13 @@ sphinx_gallery_conf = {
     "write_computation_times": False,  # that page would load its script from elsewhere
     "default_thumb_file": str(HERE / "data_way.svg"),
     "subsection_order": ExplicitOrder(
-        [*[f"../examples/{group}" for group in ("inputs", "fusion", "pretrained", "search", "training", "scikit_learn")], "*"]
+        [
+            *[
+                f"../examples/{group}"
+                for group in ("inputs", "fusion", "pretrained", "search", "training", "scikit_learn")
+            ],
+            "*",
+        ]
     ),
 }
 # Arguments of the examples that take minutes at full length.
