@@ -10,15 +10,16 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import sklearn_mm
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
-PRETRAINED = EXAMPLES / "pretrained"
 
 
-def run_pretrained(name, extra="transformers"):
+def run_pretrained(name, extra="transformers", folder="pretrained"):
     """Return the names that an example with pretrained weights ends with; skip where what it needs is not installed."""
     pytest.importorskip("matplotlib", reason="matplotlib is not installed (the extra plot)").use("Agg")
     pytest.importorskip(extra, reason=f"{extra} is not installed (the extras pretrained and lora)")
-    path = PRETRAINED / name
+    path = EXAMPLES / folder / name
     for package in sorted(imported(path)):
         if importlib.util.find_spec(package) is None:
             pytest.skip(f"the package {package} is not installed (tests/weights.txt)")
@@ -129,3 +130,21 @@ def test_copies_leak_between_random_folds_and_not_between_grouped_ones():
     assert abs(accuracy["grouped folds"] - accuracy["originals alone"]) < 0.08
     assert example["shared"] > 0.98 * len(example["chosen"])
     sys.modules["matplotlib.pyplot"].close("all")
+
+
+HAS_RETRIEVER = {"MultimodalEmbedder", "MultimodalRetriever"} <= set(sklearn_mm.__all__)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not HAS_RETRIEVER, reason="there is no MultimodalEmbedder")
+def test_clusters_of_pictures_and_names_are_nearest_to_categories():
+    table = run_pretrained("plot_clusters.py", folder="search")["table"]
+    assert table["NMI"].idxmax() == table["ARI"].idxmax() == "MultimodalEmbedder"
+    assert table.loc["MultimodalEmbedder", "NMI"] > table.loc["pixels", "NMI"] + 0.15
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not HAS_RETRIEVER, reason="there is no MultimodalRetriever")
+def test_pictures_are_found_by_words():
+    example = run_pretrained("plot_search_by_words.py", folder="search")
+    assert example["share"] > 10 * 10 / len(example["folder"])

@@ -1,4 +1,6 @@
 import io
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -231,6 +233,27 @@ def test_memory_keeps_the_small_pictures(tmp_path):
         found = find_duplicates(X, memory=tmp_path)
         pd.testing.assert_frame_equal(found.pairs, expected.pairs)
     assert any(tmp_path.rglob("*"))
+
+
+MANY_PICTURES = """
+import resource
+import numpy as np
+from PIL import Image
+from sklearn_mm.inspection._similar_pictures import similar_pictures
+rng = np.random.default_rng(0)
+coarse = rng.integers(0, 256, (25_000, 6, 6, 3), dtype=np.uint8)
+pictures = np.stack([np.asarray(Image.fromarray(picture).resize((32, 32))) for picture in coarse])
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+assert not len(similar_pictures(pictures, 0.75)[0])
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+"""
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_pairs():
+    pytest.importorskip("resource", reason="only Unix tells how much memory a process had at most")
+    done = subprocess.run([sys.executable, "-c", MANY_PICTURES], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 25_000**2 / 2**20 / 2  # half a byte per pair, in MB
 
 
 @pytest.mark.parametrize("kind", ["polars", "pyarrow"])
