@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image, ImageEnhance
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
@@ -79,6 +80,16 @@ def test_different_flat_drawings_are_mostly_told_apart():
         tuple(sorted(names[list(pair)])) for pair in same[["first", "second"]].to_numpy()
     }
     assert len(find_duplicates(emoji.data[["image"]], image_threshold=1).pairs) == len(same) > 10
+
+
+def test_default_type_of_torch_changes_nothing():
+    X = pd.DataFrame({"photo": [draw(0), draw(1), draw(0).resize((50, 40))]})
+    expected = find_duplicates(X).pairs
+    torch.set_default_dtype(torch.float64)
+    try:
+        pd.testing.assert_frame_equal(find_duplicates(X).pairs, expected)
+    finally:
+        torch.set_default_dtype(torch.float32)
 
 
 def test_blank_pictures_are_duplicates_only_if_equal():
