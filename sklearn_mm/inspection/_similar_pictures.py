@@ -86,7 +86,8 @@ def _low_frequencies(planes):
 def _cosines(n):
     """Return the first ``n`` rows of the discrete cosine transform."""
     rows = torch.cos(torch.pi * (_range(SIZE) + 0.5) * _range(n).unsqueeze(1) / SIZE)
-    return rows * torch.where(_range(n) == 0, 1, 2**0.5).unsqueeze(1) / SIZE**0.5
+    rows[1:] *= 2**0.5
+    return rows / SIZE**0.5
 
 
 def _candidates(vectors):
