@@ -52,6 +52,7 @@ autodoc_preserve_defaults = True  # or classes in them are written in a way that
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 
+GROUPS = ("inputs", "fusion", "pretrained", "search", "training", "scikit_learn")  # of examples, in this order
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
@@ -64,15 +65,7 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "write_computation_times": False,  # that page would load its script from elsewhere
     "default_thumb_file": str(HERE / "data_way.svg"),
-    "subsection_order": ExplicitOrder(
-        [
-            *[
-                f"../examples/{group}"
-                for group in ("inputs", "fusion", "pretrained", "search", "training", "scikit_learn")
-            ],
-            "*",
-        ]
-    ),
+    "subsection_order": ExplicitOrder([*[f"../examples/{group}" for group in GROUPS], "*"]),
 }
 # Arguments of the examples that take minutes at full length.
 QUICK = {"plot_emoji.py": ["--epochs", "2", "--results", str(HERE / "_build" / "results")]}

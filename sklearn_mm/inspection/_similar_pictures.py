@@ -14,7 +14,7 @@ _CANDIDATE = 0.5  # least cosine of coarse structure; a tenth cropped from one s
 _CORRELATION = 0.8  # least correlation at any level, below which nobody looks closer
 _N_DESCRIBED, _N_COMPARED, _N_ALIGNED = 4096, 2048, 4096  # pictures and pairs that are held in float32 at once
 _NOISE = 1e-4  # least mean square of a picture's deviations: fainter ones are blank, and alike only if equal
-_YCBCR = torch.tensor([[0.299, 0.587, 0.114], [-0.1687, -0.3313, 0.5], [0.5, -0.4187, -0.0813]])
+_YCBCR = torch.tensor([[0.299, 0.587, 0.114], [-0.1687, -0.3313, 0.5], [0.5, -0.4187, -0.0813]], dtype=torch.float32)
 
 
 def similar_pictures(pictures, threshold):
@@ -36,7 +36,7 @@ def similar_pictures(pictures, threshold):
     first, second : ndarray of shape (n_pairs,), dtype int64
         The first is less than the second.
     similarities : ndarray of shape (n_pairs,), dtype float32
-        One less the mean square difference in the worst eighth by eighth, relative to the contrast of the picture.
+        One less the mean square difference in the worst part (a quarter of the sides), relative to the contrast.
     """
     found = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))]
     with torch.inference_mode():
@@ -60,7 +60,8 @@ def _planes(pictures):
 
 def _describe(pictures):
     """Return the low frequencies of each picture, as vectors of unit length, and what it is at the first level."""
-    parts = [(torch.empty(0, sum(n * n for n in _N_FREQUENCIES)), torch.empty(0, 3, _LEVELS[0], _LEVELS[0]))]
+    width = sum(n * n for n in _N_FREQUENCIES)
+    parts = [(_YCBCR.new_empty(0, width), _YCBCR.new_empty(0, 3, _LEVELS[0], _LEVELS[0]))]
     for start in range(0, len(pictures), _N_DESCRIBED):
         planes = _planes(np.asarray(pictures[start : start + _N_DESCRIBED]))
         parts.append((_low_frequencies(planes), F.adaptive_avg_pool2d(planes, _LEVELS[0])))
@@ -72,7 +73,7 @@ def _low_frequencies(planes):
     parts = []
     for plane, n in zip(planes.unbind(1), _N_FREQUENCIES, strict=True):
         cosines = _cosines(n)
-        frequency = torch.hypot(torch.arange(n).unsqueeze(1).float(), torch.arange(n).float()).clamp(min=1)
+        frequency = torch.hypot(_range(n).unsqueeze(1), _range(n)).clamp(min=1)
         spectrum = cosines @ plane @ cosines.T * frequency  # (n, n, n): that of photographs falls as 1 / frequency
         if not parts:
             spectrum[:, 0, 0] = 0  # brightness
@@ -84,8 +85,9 @@ def _low_frequencies(planes):
 
 def _cosines(n):
     """Return the first ``n`` rows of the discrete cosine transform."""
-    rows = torch.cos(torch.pi * (torch.arange(SIZE) + 0.5) * torch.arange(n).unsqueeze(1) / SIZE)
-    return rows * torch.where(torch.arange(n) == 0, 1, 2**0.5).unsqueeze(1) / SIZE**0.5
+    rows = torch.cos(torch.pi * (_range(SIZE) + 0.5) * _range(n).unsqueeze(1) / SIZE)
+    rows[1:] *= 2**0.5
+    return rows / SIZE**0.5
 
 
 def _candidates(vectors):
@@ -99,7 +101,7 @@ def _candidates(vectors):
 
 def _compare(pictures, glances, first, second, threshold):
     """Return those of some pairs that are similar, and their similarities; most are told apart at a glance."""
-    a, b, moves = glances[first], glances[second], torch.zeros(len(first), 4)
+    a, b, moves = glances[first], glances[second], glances.new_zeros(len(first), 4)
     for side in _LEVELS:
         if side == _LEVELS[1]:
             a, b = (_planes(_rows(pictures, rows)) for rows in (first, second))
@@ -119,7 +121,7 @@ def _align(a, b, moves):
     Brightness and contrast are fitted in the same least squares, as factor and term of what was moved.
     """
     side = a.shape[-1]
-    place = (torch.arange(side) + 0.5) / side * 2 - 1
+    place = (_range(side) + 0.5) / side * 2 - 1
     for _ in range(_STEPS):
         moved, is_inside = _move(b.unsqueeze(1), moves)
         moved = moved.squeeze(1)
@@ -129,7 +131,7 @@ def _align(a, b, moves):
         design = (torch.stack(columns, 3) * is_inside.unsqueeze(3)).flatten(1, 2)  # (n, side ** 2, 6)
         gram = design.mT @ design
         ridge = 1e-4 * (1 + gram.diagonal(dim1=1, dim2=2).mean(1))
-        gram = gram + ridge[:, None, None] * torch.eye(6)
+        gram = gram + ridge[:, None, None] * torch.eye(6, dtype=gram.dtype)
         step = torch.linalg.solve(gram, design.mT @ (a * is_inside).flatten(1).unsqueeze(2)).squeeze(2)
         change = step[:, :4] / step[:, 4:5].clamp(0.3, 3)
         moves = (moves + change.clamp(-0.1, 0.1)).clamp(-0.25, 0.25)
@@ -139,7 +141,7 @@ def _align(a, b, moves):
 def _move(pictures, moves):
     """Return pictures after their moves, and which of their pixels come from inside of them."""
     side = pictures.shape[-1]
-    place = (torch.arange(side) + 0.5) / side * 2 - 1
+    place = (_range(side) + 0.5) / side * 2 - 1
     shift_x, size_x, shift_y, size_y = moves.unsqueeze(2).unbind(1)
     x, y = shift_x + (1 + size_x) * place, shift_y + (1 + size_y) * place  # (n, side)
     grid = torch.stack(torch.broadcast_tensors(x.unsqueeze(1), y.unsqueeze(2)), 3)
@@ -168,3 +170,7 @@ def _agreement(a, b, moves):
 def _blurred(planes):
     """Return pictures without their finest detail, which moving one by a part of a pixel takes from it alone."""
     return F.avg_pool2d(F.pad(planes, (1, 0, 1, 0), mode="replicate"), 2, 1)
+
+
+def _range(n):
+    return torch.arange(n, dtype=torch.float32)  # whatever torch's default is

@@ -1,8 +1,11 @@
 import io
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image, ImageEnhance
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
@@ -77,6 +80,16 @@ def test_different_flat_drawings_are_mostly_told_apart():
         tuple(sorted(names[list(pair)])) for pair in same[["first", "second"]].to_numpy()
     }
     assert len(find_duplicates(emoji.data[["image"]], image_threshold=1).pairs) == len(same) > 10
+
+
+def test_default_type_of_torch_changes_nothing():
+    X = pd.DataFrame({"photo": [draw(0), draw(1), draw(0).resize((50, 40))]})
+    expected = find_duplicates(X).pairs
+    torch.set_default_dtype(torch.float64)
+    try:
+        pd.testing.assert_frame_equal(find_duplicates(X).pairs, expected)
+    finally:
+        torch.set_default_dtype(torch.float32)
 
 
 def test_blank_pictures_are_duplicates_only_if_equal():
@@ -231,6 +244,27 @@ def test_memory_keeps_the_small_pictures(tmp_path):
         found = find_duplicates(X, memory=tmp_path)
         pd.testing.assert_frame_equal(found.pairs, expected.pairs)
     assert any(tmp_path.rglob("*"))
+
+
+MANY_PICTURES = """
+import resource
+import numpy as np
+from PIL import Image
+from sklearn_mm.inspection._similar_pictures import similar_pictures
+rng = np.random.default_rng(0)
+coarse = rng.integers(0, 256, (25_000, 6, 6, 3), dtype=np.uint8)
+pictures = np.stack([np.asarray(Image.fromarray(picture).resize((32, 32))) for picture in coarse])
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+assert not len(similar_pictures(pictures, 0.75)[0])
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+"""
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_pairs():
+    pytest.importorskip("resource", reason="only Unix tells how much memory a process had at most")
+    done = subprocess.run([sys.executable, "-c", MANY_PICTURES], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 25_000**2 / 2**20 / 2  # half a byte per pair, in MB
 
 
 @pytest.mark.parametrize("kind", ["polars", "pyarrow"])
