@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass
-from functools import partial
 from numbers import Real
 from os import PathLike
 from typing import Any
@@ -153,18 +152,22 @@ def find_duplicates(
     inputs = ModalityTransformer._of(told, _WHO, MODALITIES)._resolved_inputs()
     inputs = {name: input_ for name, input_ in inputs.items() if input_ is not None}
     claims, _ = claim_columns(frame, has_labels, inputs, _WHO, MODALITIES)
-    blocks = {}
-    for label in claims.get("image", ()):
-        blocks[label] = _read_pictures(inputs["image"], frame[label], image_threshold, memory)
-    for label in claims.get("text", ()):
-        blocks[label] = _read_texts(frame[label], text_threshold)
-    if "tabular" in claims and (match == "all" or not blocks):
+    pictures, texts = claims.get("image", ()), claims.get("text", ())
+    compares_table = "tabular" in claims and (match == "all" or not (pictures or texts))
+    _check_names([*pictures, *texts], compares_table)
+    blocks = {label: _read_pictures(inputs["image"], frame[label], image_threshold, memory) for label in pictures}
+    blocks |= {label: _read_texts(frame[label], text_threshold) for label in texts}
+    if compares_table:
         blocks["tabular"] = _read_table(frame[claims["tabular"]])
-    if clash := {"first", "second"} & set(blocks):
-        raise ValueError(f"{_WHO} has columns 'first' and 'second' of its own: rename {sorted(clash)} in X.")
-    contents = np.stack([block.contents for block in blocks.values()], axis=1)
-    first, second = _pairs_in_any(blocks) if match == "any" else _pairs_in_all(list(blocks.values()), contents)
+    first, second = _pairs_in_any(blocks.values()) if match == "any" else _pairs_in_all(list(blocks.values()))
     return _result(blocks, len(frame), first, second)
+
+
+def _check_names(labels, compares_table):
+    """Raise where a column is called as a column of the result is."""
+    reserved = ["first", "second", *(["tabular"] if compares_table else [])]
+    if clash := [label for label in labels if label in reserved]:
+        raise ValueError(f"{_WHO} has columns {', '.join(map(repr, reserved))} of its own: rename {clash} in X.")
 
 
 @dataclass(frozen=True)
@@ -185,9 +188,8 @@ class _Block:
     similarities: np.ndarray
 
     @classmethod
-    def of(cls, contents, find):
-        """Order what is found by ``find``, a function without arguments."""
-        first, second, similarities = find()
+    def of(cls, contents, first, second, similarities):
+        """Return a block of pairs in any order."""
         order = np.lexsort((second, first))
         return cls(contents, first[order], second[order], similarities[order])
 
@@ -227,7 +229,7 @@ def _read_pictures(input_, cells, threshold, memory):
     if transformer.spec_.pool is not None:
         raise _refuse_lists(cells.name)
     contents, rows = _number(hash_rows(pictures).view("S16"), present)
-    return _Block.of(contents, partial(similar_pictures, pictures[rows], threshold))
+    return _Block.of(contents, *similar_pictures(pictures[rows], threshold))
 
 
 def _read_texts(column, threshold):
@@ -240,7 +242,7 @@ def _read_texts(column, threshold):
     normalize = Normalizer(lowercase=True, strip_accents=True)
     keys[present] = [_words_of(normalize(text)) for text in cells[present]]
     contents, rows = _number(keys, present)
-    return _Block.of(contents, partial(similar_texts, keys[rows], threshold))
+    return _Block.of(contents, *similar_texts(keys[rows], threshold))
 
 
 def _words_of(text):
@@ -265,6 +267,8 @@ def _read_table(frame):
 def _hashable(cell):
     if isinstance(cell, list | tuple):
         return tuple(map(_hashable, cell))
+    if isinstance(cell, dict):
+        return frozenset((key, _hashable(value)) for key, value in cell.items())
     return (cell.shape, cell.tobytes()) if hasattr(cell, "tobytes") and np.ndim(cell) else cell
 
 
@@ -278,7 +282,7 @@ def _refuse_lists(name):
 def _pairs_in_any(blocks):
     """Return pairs of rows that are similar in a block, each row with the first of those that are the same there."""
     rows = []
-    for block in blocks.values():
+    for block in blocks:
         first_rows = block.first_rows
         present = np.flatnonzero(block.contents >= 0)
         first_of_same = first_rows[block.contents[present]]
@@ -290,8 +294,9 @@ def _pairs_in_any(blocks):
     return pairs[0], pairs[1]
 
 
-def _pairs_in_all(blocks, contents):
+def _pairs_in_all(blocks):
     """Return pairs of rows that are similar in all blocks that either has something in."""
+    contents = np.stack([block.contents for block in blocks], axis=1)
     distinct, firsts, numbers = np.unique(contents, axis=0, return_index=True, return_inverse=True)
     numbers = numbers.ravel()
     copies = np.flatnonzero((firsts[numbers] != np.arange(len(numbers))) & (contents >= 0).any(axis=1))
