@@ -153,15 +153,6 @@ def measure_time(files):
     print(f"\n{len(files)} files: {reading:.2f} s to read them, {whole:.2f} s in all, {whole / reading:.2f} times")
 
 
-parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-parser.add_argument("--pictures", nargs="*", default=[], help="folders of photographs")
-parser.add_argument("--texts", nargs="*", default=[], help="files with a text a line, also .gz")
-parser.add_argument("--sample", type=int, default=300, help="originals that are copied")
-parser.add_argument("--emoji", type=int, default=1870, help="emoji that are compared")
-parser.add_argument("--rows", type=int, default=10_000, help="pictures of which the time is measured")
-arguments = parser.parse_args()
-
-
 def find_pictures(pictures):
     return find_duplicates(pd.DataFrame({"picture": pictures}), image="picture", image_threshold=THRESHOLDS[0])
 
@@ -170,27 +161,41 @@ def find_texts(texts):
     return find_duplicates(pd.DataFrame({"text": texts}), text="text", text_threshold=TEXT_THRESHOLDS[0])
 
 
-emoji = load_emoji().data[: arguments.emoji]
-sets = {"emoji": list(emoji["image"])}
-sets |= {
-    folder: sorted(p for p in Path(folder).rglob("*") if p.suffix in (".jpg", ".png")) for folder in arguments.pictures
-}
-for name, paths in sets.items():
-    report(name, "picture", [opened(path) for path in paths], CHANGES, arguments.sample, THRESHOLDS, find_pictures)
-lists = {"names of emoji": list(dict.fromkeys(emoji["text"]))}
-for file in arguments.texts:
-    with (gzip.open if file.endswith(".gz") else open)(file, "rt", encoding="utf-8") as content:
-        lists[file] = list(dict.fromkeys(line.strip() for line in content if line.strip()))
-for name, texts in lists.items():
-    report(name, "text", texts, TEXT_CHANGES, 10 * arguments.sample, TEXT_THRESHOLDS, find_texts)
-    spent = seconds(lambda texts=texts: find_duplicates(pd.DataFrame({"text": texts}), text="text"))
-    print(f"{len(texts)} texts at the default threshold: {spent:.2f} s")
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pictures", nargs="*", default=[], help="folders of photographs")
+    parser.add_argument("--texts", nargs="*", default=[], help="files with a text a line, also .gz")
+    parser.add_argument("--sample", type=int, default=300, help="originals that are copied")
+    parser.add_argument("--emoji", type=int, default=1870, help="emoji that are compared")
+    parser.add_argument("--rows", type=int, default=10_000, help="pictures of which the time is measured")
+    arguments = parser.parse_args()
 
-# Parts of pictures, each another one, so that there are enough.
-paths = next((paths for name, paths in sets.items() if name in arguments.pictures), sets["emoji"])
-originals, rng, files = [opened(path) for path in paths], np.random.default_rng(0), []
-while len(files) < arguments.rows:
-    left, upper = rng.uniform(0, 0.5, 2)
-    part = cut(originals[len(files) % len(originals)], left, upper, 0.5 - left, 0.5 - upper)
-    files.append(file_of(part.resize((256, 192))))
-measure_time(files)
+    emoji = load_emoji().data[: arguments.emoji]
+    sets = {"emoji": list(emoji["image"])}
+    sets |= {
+        folder: sorted(p for p in Path(folder).rglob("*") if p.suffix in (".jpg", ".png"))
+        for folder in arguments.pictures
+    }
+    for name, paths in sets.items():
+        report(name, "picture", [opened(path) for path in paths], CHANGES, arguments.sample, THRESHOLDS, find_pictures)
+    lists = {"names of emoji": list(dict.fromkeys(emoji["text"]))}
+    for file in arguments.texts:
+        with (gzip.open if file.endswith(".gz") else open)(file, "rt", encoding="utf-8") as content:
+            lists[file] = list(dict.fromkeys(line.strip() for line in content if line.strip()))
+    for name, texts in lists.items():
+        report(name, "text", texts, TEXT_CHANGES, 10 * arguments.sample, TEXT_THRESHOLDS, find_texts)
+        spent = seconds(lambda texts=texts: find_duplicates(pd.DataFrame({"text": texts}), text="text"))
+        print(f"{len(texts)} texts at the default threshold: {spent:.2f} s")
+
+    # Parts of pictures, each another one, so that there are enough.
+    paths = next((paths for name, paths in sets.items() if name in arguments.pictures), sets["emoji"])
+    originals, rng, files = [opened(path) for path in paths], np.random.default_rng(0), []
+    while len(files) < arguments.rows:
+        left, upper = rng.uniform(0, 0.5, 2)
+        part = cut(originals[len(files) % len(originals)], left, upper, 0.5 - left, 0.5 - upper)
+        files.append(file_of(part.resize((256, 192))))
+    measure_time(files)
+
+
+if __name__ == "__main__":
+    main()
