@@ -23,7 +23,8 @@ _WHO = "RetrievalDisplay"
 class RetrievalDisplay:
     """Queries and their nearest rows as thumbnails (image search results), one row of the figure per query.
 
-    It is recommended to use ``RetrievalDisplay.from_estimator`` or ``RetrievalDisplay.from_predictions``. All parameters are stored as attributes.
+    It is recommended to use ``RetrievalDisplay.from_estimator`` or ``RetrievalDisplay.from_predictions``. All
+    parameters are stored as attributes.
 
     Parameters
     ----------
