@@ -31,7 +31,10 @@ MAY_IMPORT = {
     "inputs": {"blocks", "storage", "preprocessing", "encoders"},
     "networks": {"blocks", "encoders", "fusion"},
     "training": {"blocks", "storage", "encoders"},
-    "estimators": {"blocks", "storage", "inputs", "preprocessing", "encoders", "fusion", "networks", "training"},
+    "retrieval": {"storage"},
+    "estimators": {
+        *("blocks", "storage", "inputs", "preprocessing", "encoders", "fusion", "networks", "training", "retrieval")
+    },
     "testing": {"blocks", "storage", "inputs", "preprocessing", "encoders", "fusion", "networks"},
 }
 # The same within `preprocessing`; `_base.py`, the base of all transformers, may be imported by those that have one.

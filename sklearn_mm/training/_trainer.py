@@ -71,9 +71,9 @@ class Trainer:
         fraction = objective.held_out_fraction(n_rows)
         return max(fraction, settings.validation_fraction) if fraction else 0.0
 
-    def hold_out(self, rows, strata, fraction, seed):
+    def hold_out(self, rows, strata, fraction, seed, groups=None):
         """Return the `Rows` to train with, and those to validate with."""
-        kept, held_out = split_validation(len(rows), fraction, seed, strata)
+        kept, held_out = split_validation(len(rows), fraction, seed, strata, groups)
         self._held_out_order = np.argsort(np.concatenate([kept, held_out]))
         rows = rows.with_views()  # or most pictures would be in memory twice
         return rows.take(kept), rows.take(held_out)
@@ -199,8 +199,9 @@ class Trainer:
         settings = self.learner
         time_limit = None if self.end == math.inf else TimeLimit(self.end)
         max_epochs = 1 if self.partial else settings.max_epochs
-        batch_size = self._batch_size(n_rows)
-        n_steps = max_epochs * -(-n_rows // (batch_size * settings.gradient_accumulation_steps))
+        max_epochs = max_epochs if objective.trains else 0
+        batch_size, n_parts = self._batch_size(n_rows, objective)
+        n_steps = max(1, max_epochs * -(-n_rows // (batch_size * n_parts)))
         schedule = "constant" if self.partial else settings.lr_schedule
         schedule = SCHEDULES[schedule] if isinstance(schedule, str) else schedule
         return MultimodalNet(
@@ -208,7 +209,7 @@ class Trainer:
             objective,
             max_epochs=max_epochs,
             batch_size=batch_size,
-            gradient_accumulation_steps=settings.gradient_accumulation_steps,
+            gradient_accumulation_steps=n_parts,
             lr=settings.lr,
             weight_decay=settings.weight_decay,
             device=device,
@@ -253,11 +254,16 @@ class Trainer:
             options["optimizer__fused"] = True
         return {"optimizer": OPTIMIZERS[optimizer], **options}
 
-    def _batch_size(self, n_rows):
-        """Batches of 8 to 64 rows, so that an epoch over few rows still makes some sixteen steps."""
-        if self.learner.batch_size != "auto":
-            return min(self.learner.batch_size, n_rows)
-        return int(np.clip(2 ** int(np.log2(max(n_rows / 16, 1))), 8, 64))
+    def _batch_size(self, n_rows, objective):
+        """Return how many rows are computed at once, and how many times as many make a step."""
+        settings = self.learner
+        is_auto = settings.batch_size == "auto"
+        batch_size = objective.auto_batch_size(n_rows) if is_auto else min(settings.batch_size, n_rows)
+        most = objective.max_rows_at_once()
+        if most is None or objective.row_wise:
+            return batch_size, settings.gradient_accumulation_steps
+        n_parts = -(-batch_size // most)
+        return -(-batch_size // n_parts), n_parts * settings.gradient_accumulation_steps
 
     def _measure(self, blocks, validation):
         """Return a function that scores the network as it is; the scorer sees an estimator that looks fitted."""
