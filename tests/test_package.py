@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "fusion": set(),
     "datasets": set(),
     "inputs": {"blocks", "storage", "preprocessing", "encoders"},
-    "networks": {"blocks", "encoders", "fusion"},
+    "networks": {"blocks", "encoders", "fusion", "retrieval"},
     "training": {"blocks", "storage", "encoders"},
     "retrieval": {"storage"},
     "estimators": {

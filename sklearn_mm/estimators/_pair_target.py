@@ -4,13 +4,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from sklearn_mm.blocks import Ragged
 from sklearn_mm.estimators._targets import Target
+from sklearn_mm.retrieval._groups import groups_of_equals
 from sklearn_mm.storage._content_keys import hash_contents, hash_rows
 
 __all__ = ["PairTarget", "content_codes"]
@@ -33,17 +32,8 @@ class PairTarget(Target):
         return _with_own_codes(codes, codes >= 0)
 
     def groups(self, encoded: np.ndarray) -> np.ndarray:
-        """Return which rows share content, by any block: the one of most different cells first.
-
-        A block by which more than half of the rows would be one group, such as one of three colours, is left out.
-        """
-        n_rows, blocks = len(encoded), encoded[:, :-1].T
-        groups = np.arange(n_rows)
-        for codes in sorted(blocks, key=lambda codes: -len(np.unique(codes))):
-            joined = _connected(groups, np.unique(codes, return_inverse=True)[1])
-            if np.bincount(joined).max() <= n_rows / 2:
-                groups = joined
-        return groups
+        """Return which rows share content."""
+        return groups_of_equals(encoded[:, :-1])
 
 
 def content_codes(blocks):
@@ -74,11 +64,3 @@ def _keys(blocks, column, array):
 def _with_own_codes(codes, is_known):
     """Return codes of which those that are not known differ from all others."""
     return np.where(is_known, codes, -1 - np.arange(len(codes)))
-
-
-def _connected(first, second):
-    """Return the number of the component of each row, where rows are linked by two numberings."""
-    n_first = first.max() + 1
-    size = n_first + second.max() + 1
-    links = coo_array((np.ones(len(first), dtype=bool), (first, n_first + second)), shape=(size, size))
-    return connected_components(links, directed=False)[1][first]

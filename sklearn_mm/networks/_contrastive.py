@@ -18,6 +18,7 @@ from sklearn_mm.networks.wide._block_model import batches
 
 __all__ = ["Contrastive", "info_nce", "sigmoid_loss"]
 
+_ENOUGH_TO_HOLD_OUT = 200
 _NEVER = -1e9  # a logit that counts nothing, with gradients that are numbers
 
 
@@ -88,6 +89,9 @@ class Contrastive(Objective):
     def auto_batch_size(self, n_rows: int) -> int:
         return min(self._auto_batch_size, n_rows)
 
+    def held_out_fraction(self, n_rows: int) -> float:
+        return 0.1 if self.trains and n_rows >= _ENOUGH_TO_HOLD_OUT else 0.0
+
     def max_rows_at_once(self) -> int | None:
         return self.rows_at_once
 
@@ -131,13 +135,16 @@ class Contrastive(Objective):
     ) -> Any:
         """Begin projections of frozen vectors with regularised canonical correlations."""
         top = network.top
+        self.begins_well = False
         if not self.starts or self.projection is None or len(top.frozen_names) < len(top.names):
             return
         if goes_on and self.trains:
             return
         vectors = {name: F.normalize(pooled, dim=1) for name, pooled in _pooled(network.encoders, dataset).items()}
         present = torch.from_numpy(dataset.blocks.present)
-        top.start(canonical_projections(vectors, present, self.n_components))
+        codes = dataset.target.numpy()[:, :-1]
+        self.begins_well = True
+        top.start(canonical_projections(vectors, present, self.n_components, codes))
 
 
 @torch.no_grad()

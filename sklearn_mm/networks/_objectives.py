@@ -44,6 +44,7 @@ class Objective(nn.Module):
 
     row_wise = True
     trains = True  # whether there is anything to train by the loss
+    begins_well = False  # whether the weights before the first epoch may be the best, as those of a closed form
 
     def auto_encoder(self, spec: BlockSpec) -> Encoder:
         """Return the encoder that "auto" stands for, not built, for a block that ``spec`` describes."""

@@ -66,6 +66,8 @@ class Trainer:
     def held_out_fraction(self, n_rows, objective):
         """Return which share of the training rows is held out, to stop early or for the objective; 0 for none."""
         settings = self.learner
+        if not objective.trains:
+            return 0.0
         if settings.early_stopping != "auto":
             return settings.validation_fraction if settings.early_stopping else 0.0
         fraction = objective.held_out_fraction(n_rows)
@@ -127,6 +129,8 @@ class Trainer:
                 self.net.time_limit.begin()
             measures = held_out is not None and self._score is not None
             measure = self._measure(held_out.blocks, validation) if measures else dict
+            if measures and self._stopping is not None and objective.begins_well and not goes_on:
+                self._stopping.first_score = measure()[self._score.key]
             try:
                 self.net.train(dataset, held_out, tasks=tasks, measure=measure, keep_optimizer=self.partial)
             except KeyboardInterrupt:
@@ -161,7 +165,7 @@ class Trainer:
     @property
     def best_epoch(self):
         """The epoch whose weights are used."""
-        if self._stopping is not None and self._stopping.best_epoch_:
+        if self._stopping is not None and (self._stopping.best_epoch_ or self._stopping.first_score is not None):
             return len(self._history_before) + self._stopping.best_epoch_
         return len(self.history)
 
