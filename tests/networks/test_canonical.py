@@ -56,7 +56,8 @@ def test_blocks_of_a_row_find_each_other(views):
     projections = canonical_projections(train, present(3)[:200], 4)
     held_out = project({name: x[200:] for name, x in views.items()}, projections).numpy()
     codes = np.arange(300).reshape(100, 3)
-    assert mean_recall(held_out, np.ones((100, 3), dtype=bool), codes) > 0.8
+    by_chance = (1 + 5 + 10) / 300
+    assert mean_recall(held_out, np.ones((100, 3), dtype=bool), codes) > 10 * by_chance
     assert all(weight.dtype == torch.float32 for weight, _ in projections.values())
 
 
