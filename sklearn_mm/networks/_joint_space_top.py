@@ -49,6 +49,11 @@ class JointSpaceTop(Top):
     ):
         super().__init__()
         self.names = list(encoders.widths)
+        if n_components is None and len(set(encoders.widths.values())) > 1:
+            raise ValueError(
+                "projection=None takes the vectors of encoders for those of one space, and they have different widths: "
+                f'{encoders.widths}. Give a pretrained pair, as by pretrained="clip", or another projection.'
+            )
         self.frozen_names = [name for name in self.names if _is_frozen(encoders, name)]
         self.out_features = next(iter(encoders.widths.values())) if n_components is None else n_components
         self.projections = nn.ModuleList(

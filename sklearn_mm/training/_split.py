@@ -36,8 +36,8 @@ def split_validation(n_rows, fraction, seed, strata=None, groups=None):
 def _split_groups(groups, fraction, seed):
     if len(np.unique(groups)) < 2:
         raise ValueError(
-            f"Early stopping needs rows to hold out that share nothing with others, and all {len(groups)} rows belong "
-            "together. Pass X_val, or early_stopping=False."
+            f"Early stopping needs at least 2 rows that share nothing to hold out one, got {len(groups)} rows. Pass "
+            "X_val, or early_stopping=False."
         )
     splitter = GroupShuffleSplit(1, test_size=fraction, random_state=seed)
     return next(splitter.split(groups, groups=groups))

@@ -3,6 +3,7 @@
 import copy
 import pickle
 import warnings
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -14,10 +15,12 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
-from sklearn_mm import ModalityTransformer, MultimodalEmbedder, TabularInput, TextInput
-from sklearn_mm.encoders import MLPEncoder, ModuleEncoder
+from sklearn_mm import ModalityTransformer, MultimodalEmbedder, TabularInput
+from sklearn_mm.encoders import MLPEncoder, VectorEncoder
 from sklearn_mm.estimators._pair_target import PairTarget, content_codes
-from sklearn_mm.networks._contrastive import Contrastive
+from sklearn_mm.networks import _contrastive
+from sklearn_mm.networks._canonical import canonical_projections, project
+from sklearn_mm.training._frozen import _FrozenBlock
 from sklearn_mm.training._gradient_caching import cached_backward
 
 WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven"]
@@ -44,21 +47,6 @@ def fitted(pairs):
     return embedder().fit(pairs[0])
 
 
-class Scaled(torch.nn.Module):
-    """A frozen encoder of vectors: they are as they are."""
-
-    def forward(self, x):
-        return x
-
-
-def frozen_tables(first="ab", second="cd"):
-    encoder = ModuleEncoder(Scaled())
-    return [
-        ("first", TabularInput(list(first), encoder=encoder)),
-        ("second", TabularInput(list(second), encoder=ModuleEncoder(Scaled()))),
-    ]
-
-
 def purity(vectors, which):
     """Return the share of rows of the first vectors whose nearest of the second is of the same corner."""
     nearest = (vectors[0] @ vectors[1].T).argmax(1)
@@ -69,7 +57,7 @@ def purity(vectors, which):
 @pytest.mark.parametrize("hardness", [0.0, 0.5])
 def test_blocks_of_a_row_come_together(loss, hardness, pairs):
     X, which = pairs
-    model = embedder(loss=loss, hard_negatives=hardness).fit(X)
+    model = embedder(loss=loss, hard_negatives=hardness, max_epochs=60).fit(X)
     words, numbers = model.transform(X, "word"), model.transform(X, blocks=["tabular"])
     assert purity((words, numbers), which) > 0.9
     assert model.history_[-1]["train_loss"] < 0.6 * model.history_[0]["train_loss"]
@@ -110,7 +98,7 @@ def test_rows_that_lack_a_block_change_nothing_of_a_pair(pairs):
     present = torch.ones(10, 2, dtype=torch.bool)
     present[5:, 1] = False
     codes = torch.arange(30).reshape(10, 3)
-    objective = Contrastive()
+    objective = _contrastive.Contrastive()
     top = embedder(max_epochs=1).fit(pairs[0]).net_.module_.top
 
     def loss(rows):
@@ -182,19 +170,26 @@ def test_labels_must_be_labels(pairs):
     assert PairTarget("me").fit(["x", None, "y", None, "x"]).tolist() == [0, -2, 1, -4, 0]
 
 
-@pytest.mark.parametrize("loss", ["infonce", "siglip"])
-def test_captions_of_one_picture_are_no_negatives(loss, pairs):
-    """A step from rows that all show one picture pushes nothing apart."""
-    X = pd.DataFrame({"a": np.ones(16), "b": np.ones(16), "word": [f"caption {k}" for k in range(16)]})
-    model = embedder(loss=loss, batch_size=16, max_epochs=1).fit(pairs[0])
-    codes = np.column_stack([content_codes(ModalityTransformer(text="word").fit_transform(X)), -1 - np.arange(16)])
-    vectors = torch.nn.functional.normalize(torch.randn(16, 2, 8), dim=2).requires_grad_()
-    batch = {"target": torch.from_numpy(codes), "weight": torch.ones(codes.shape)}
-    model.net_.criterion_.loss((vectors, torch.ones(16, 2, dtype=torch.bool)), batch, model.net_.module_.top).backward()
-    with torch.no_grad():
-        cosines = vectors[:, 0] @ vectors[:, 1].T
-        moved = vectors - 1e-3 * vectors.grad
-        assert ((moved[:, 0] @ moved[:, 1].T) >= cosines - 1e-6).all()
+@pytest.mark.parametrize(("loss", "function"), [("infonce", "info_nce"), ("siglip", "sigmoid_loss")])
+def test_captions_of_one_picture_are_no_negatives(loss, function, pairs, monkeypatch):
+    """In each step, those rows match that show one picture, have one caption, or one label."""
+    X = pairs[0][:40].copy()
+    X[["a", "b", "c"]] = X[["a", "b", "c"]].to_numpy()[np.arange(40) // 5 * 5]
+    y = np.full(40, None)
+    y[[0, 39]] = "the same"
+    compute, seen = getattr(_contrastive, function), []
+
+    def spy(logits, matches, *others):
+        seen.append(matches)
+        return compute(logits, matches, *others)
+
+    monkeypatch.setattr(_contrastive, function, spy)
+    embedder(loss=loss, batch_size=40, max_epochs=1).fit(X, y)
+    picture = np.arange(40) // 5
+    expected = picture[:, None] == picture
+    expected[[0, 39], [39, 0]] = True
+    assert sorted(seen[0].sum(1).tolist()) == sorted(expected.sum(1).tolist())
+    assert (seen[0] == seen[0].T).all()
 
 
 def test_content_is_recognised(tmp_path, pairs):
@@ -208,7 +203,7 @@ def test_content_is_recognised(tmp_path, pairs):
             "tags": [["x y", "z"], ["z"], ["x y", "z"], ["x y"], []],
         }
     )
-    blocks = ModalityTransformer(text=["title", TextInput("tags").columns]).fit_transform(X)
+    blocks = ModalityTransformer(text=["title", "tags"]).fit_transform(X)
     without = copy.copy(blocks)
     without.content_keys = None
     stored = ModalityTransformer(text=["title", "tags"], memory=tmp_path).fit_transform(X)
@@ -236,9 +231,8 @@ def test_held_out_rows_share_no_content_with_training_rows(pairs, monkeypatch):
     assert len(seen["kept"]) + len(seen["held_out"]) == 60
     assert len(seen["held_out"]) == 15  # of three of twelve
     assert max(row["valid_recall"] for row in model.history_) == model.history_[model.best_epoch_ - 1]["valid_recall"]
-    same = X.assign(word="all the same", a=1.0, b=1.0, c=1.0)
-    with pytest.raises(ValueError, match="Early stopping needs at least|all 60 rows belong together"):
-        embedder(early_stopping=True).fit(same, np.zeros(60))
+    with pytest.raises(ValueError, match="Early stopping needs at least 2 rows that share nothing"):
+        embedder(early_stopping=True).fit(X[:1])
 
 
 def test_small_tables_hold_nothing_out_and_larger_ones_do(pairs):
@@ -304,7 +298,7 @@ def test_training_in_parts_is_training_with_whole_batches():
     rng = np.random.default_rng(0)
     X = pd.DataFrame(rng.normal(size=(300, 3)), columns=list("abc"))
     model = MultimodalEmbedder(inputs=TABLES, dropout=0.0, batch_size=150, max_epochs=2, random_state=0)
-    model.set_params(early_stopping=False)
+    model.set_params(early_stopping=False, optimizer="sgd")
     whole = clone(model).set_params(rows_at_once=None).fit(X)
     parts = clone(model).set_params(rows_at_once=40).fit(X)
     assert (whole.net_.batch_size, parts.net_.batch_size) == (150, 38)
@@ -331,22 +325,125 @@ def test_temperature_and_bias_begin_as_published_and_stay_bounded(pairs):
             assert 1 <= learnt.scale.item() <= 100
 
 
-def numbers(n=120, seed=0):
-    rng = np.random.default_rng(seed)
-    hidden = rng.normal(size=(n, 3))
-    columns = {
-        **{f"a{k}": column for k, column in enumerate((hidden @ rng.normal(size=(3, 6))).T)},
-        **{f"b{k}": column for k, column in enumerate((hidden @ rng.normal(size=(3, 5))).T)},
+@pytest.fixture(scope="module")
+def vectors():
+    """Vectors of pictures and of five captions each, as if computed elsewhere; a row is a pair."""
+    rng = np.random.default_rng(0)
+    hidden = rng.normal(size=(120, 6))
+    photos = hidden @ rng.normal(size=(6, 40)) + 2 * rng.normal(size=(120, 40))
+    captions = np.repeat(hidden, 5, axis=0) @ rng.normal(size=(6, 30)) + 2 * rng.normal(size=(600, 30))
+    return pd.DataFrame({"photo": list(np.repeat(photos, 5, axis=0)), "caption": list(captions)})
+
+
+def of_vectors(**parameters):
+    encoders = VectorEncoder(), VectorEncoder()
+    inputs = [(name, TabularInput(name, encoder=own)) for name, own in zip(["photo", "caption"], encoders, strict=True)]
+    return MultimodalEmbedder(inputs=inputs, n_components=16, random_state=0, **parameters)
+
+
+def test_frozen_vectors_are_joined_in_closed_form(vectors):
+    """Nothing is trained: the projections are canonical correlations of the training rows."""
+    train, test = vectors[:500], vectors[500:]
+    model = of_vectors().fit(train)
+    assert (model.n_epochs_, model.best_epoch_, model.history_) == (0, 0, [])
+    blocks = model.transformer_.transform(train)
+    x = {
+        name: torch.nn.functional.normalize(torch.from_numpy(blocks[name]["numbers"].copy()), dim=1) for name in blocks
     }
-    return pd.DataFrame(columns) + 0.1 * rng.normal(size=(n, 11))
+    codes = content_codes(blocks)
+    expected = project(x, canonical_projections(x, torch.from_numpy(blocks.present), 16, codes)).numpy()
+    for column, name in enumerate(blocks):
+        own = model.transform(train[[name]], name)
+        np.testing.assert_allclose(own[:, : expected.shape[2]], expected[:, column], atol=1e-4)
+    by_chance = np.mean([5 / 100, 25 / 100, 50 / 100, 1 / 20, 5 / 20, 10 / 20])
+    assert model.score(test) > 2 * by_chance
+    assert pickle.loads(pickle.dumps(model)).score(test) == model.score(test)
+    np.testing.assert_array_equal(
+        clone(model).set_params(early_stopping=True).fit(train).transform(test), model.transform(test)
+    )
 
 
-def vectors_of(X):
-    """Blocks with frozen encoders: the numbers themselves, as vectors."""
-    from sklearn_mm.blocks import Blocks
-    from sklearn_mm.preprocessing import EmbeddingTransformer  # noqa: F401
+@pytest.mark.parametrize("projection", ["linear", "mlp"])
+def test_training_on_frozen_vectors_keeps_the_closed_form_unless_it_finds_more(projection, vectors):
+    train, test = vectors[:500], vectors[500:]
+    closed = of_vectors().fit(train)
+    wild = of_vectors(projection=projection, early_stopping=True, lr=1.0, n_iter_no_change=3).fit(train)
+    assert wild.best_epoch_ == 0
+    assert wild.n_epochs_ == 3
+    assert wild.score(test) > 0.9 * closed.score(test)
+    by_itself = of_vectors(projection=projection, max_epochs=1, lr=1e-9, dropout=0.0, early_stopping=False).fit(train)
+    np.testing.assert_allclose(by_itself.transform(test), closed.transform(test), atol=1e-3)
 
-    raise NotImplementedError
+
+def test_labels_and_partial_fit_train_frozen_vectors(vectors):
+    labelled = of_vectors(max_epochs=2).fit(vectors, np.arange(600) // 5 % 3)
+    assert labelled.n_epochs_ == 2
+    online = of_vectors().partial_fit(vectors).partial_fit(vectors)
+    assert online.n_epochs_ == 2
+    with pytest.raises(ValueError, match='partial_fit cannot go on with projection="cca"'):
+        of_vectors(projection="cca").partial_fit(vectors)
+    again = of_vectors(warm_start=True).fit(vectors)
+    np.testing.assert_allclose(again.fit(vectors).transform(vectors), of_vectors().fit(vectors).transform(vectors))
+
+
+@pytest.mark.parametrize("projection", ["cca", None])
+def test_what_trains_nothing_needs_frozen_encoders(projection, pairs):
+    with pytest.raises(ValueError, match=r"trains nothing with projection=.*encoders of \['word', 'tabular'\] are not"):
+        embedder(projection=projection).fit(pairs[0])
+
+
+def test_vectors_as_they_are_have_one_width(vectors):
+    with pytest.raises(ValueError, match=r"projection=None .* one space.*\{'photo': 40, 'caption': 30\}"):
+        of_vectors(projection=None).fit(vectors)
+
+
+@pytest.fixture(scope="module")
+def photos():
+    rng = np.random.default_rng(0)
+    words = ["cat", "dog", "snow", "apples", "red", "quiet", "old", "white", "birds", "roof"]
+    return pd.DataFrame(
+        {
+            "photo": list(rng.integers(0, 256, (12, 32, 32, 3)).astype(np.uint8)),
+            "title": [" ".join(rng.choice(words, 2 + row % 4)) for row in range(12)],
+        }
+    )
+
+
+def test_a_pretrained_pair_is_taken_as_it_is(tiny_model, photos, tmp_path):
+    """The vectors of CLIP's towers, as transformers gives them."""
+    transformers = pytest.importorskip("transformers")
+    folder = tiny_model("clip")
+    model = MultimodalEmbedder(pretrained=folder, projection=None, image="photo", text="title").fit(photos)
+    assert model.n_epochs_ == 0
+    clip = transformers.AutoModel.from_pretrained(folder, local_files_only=True).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    processor = transformers.AutoImageProcessor.from_pretrained(folder, local_files_only=True)
+    ids = tokenizer(list(photos["title"]), return_tensors="pt", padding=True)
+    with torch.no_grad():
+        expected = clip(**processor(list(photos["photo"]), return_tensors="pt"), **ids)
+    np.testing.assert_allclose(model.transform(photos[["title"]], "title"), expected.text_embeds, atol=1e-4)
+    np.testing.assert_allclose(model.transform(photos[["photo"]], "photo"), expected.image_embeds, atol=1e-4)
+    assert model.transform(photos).shape == (12, expected.text_embeds.shape[1])
+    kept = clone(model).set_params(memory=tmp_path).fit(photos)
+    np.testing.assert_allclose(kept.transform(photos), model.transform(photos), atol=1e-5)
+    assert kept.score(photos) == pytest.approx(model.score(photos))
+
+
+def test_what_is_frozen_is_computed_once_for_each_different_cell(tiny_model, photos):
+    """Twelve pictures with five titles each: twelve go through the tower, and none again in a search."""
+    rows = photos.loc[np.repeat(np.arange(12), 5)].reset_index(drop=True)
+    rows["title"] = [f"{title} {WORDS[row % 5]}" for row, title in enumerate(rows["title"])]
+    blocks = ModalityTransformer(pretrained=tiny_model("clip"), image="photo", text="title").fit_transform(rows)
+    seen, encode = [], _FrozenBlock._compute
+
+    def spy(self, places, dtype):
+        seen.append((self.name, len(places)))
+        return encode(self, places, dtype)
+
+    with mock.patch.object(_FrozenBlock, "_compute", spy):
+        search = GridSearchCV(MultimodalEmbedder(n_components=4), {"projection": ["cca", "linear"]}, cv=2)
+        search.fit(blocks)
+    assert sum(n for name, n in seen if name == "photo") == 12
 
 
 def test_blocks_read_before_are_the_same(fitted, pairs):

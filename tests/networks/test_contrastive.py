@@ -81,3 +81,13 @@ def test_hard_negatives_are_weighted_as_in_the_paper(logits):
         positive = math.exp(logits[row, row].item())
         expected.append(-math.log(positive / (positive + (weights * np.exp(negatives)).sum())))
     assert info_nce(logits, EYE, ONES, beta).item() == pytest.approx(np.mean(expected))
+
+
+@pytest.mark.parametrize("loss", [info_nce, sigmoid_loss])
+def test_what_belongs_together_is_never_pushed_apart(loss, logits):
+    matches = EYE.clone()
+    matches[:3, :3] = matches[3:5, 3:5] = True
+    logits.requires_grad_()
+    loss(logits, matches, ONES).backward()
+    assert (logits.grad[matches] < 0).all()
+    assert (logits.grad[~matches] > 0).all()
