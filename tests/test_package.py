@@ -40,9 +40,12 @@ MAY_IMPORT = {
     "datasets": set(),
     "inputs": {"blocks", "storage", "preprocessing", "encoders"},
     "inspection": {"blocks", "storage", "preprocessing", "inputs"},
-    "networks": {"blocks", "encoders", "fusion"},
+    "networks": {"blocks", "encoders", "fusion", "retrieval"},
     "training": {"blocks", "storage", "encoders"},
-    "estimators": {"blocks", "storage", "inputs", "preprocessing", "encoders", "fusion", "networks", "training"},
+    "retrieval": {"storage"},
+    "estimators": {
+        *("blocks", "storage", "inputs", "preprocessing", "encoders", "fusion", "networks", "training", "retrieval")
+    },
     "testing": {"blocks", "storage", "inputs", "preprocessing", "encoders", "fusion", "networks"},
 }
 # The same within `preprocessing`; `_base.py`, the base of all transformers, may be imported by those that have one.

@@ -2,6 +2,7 @@
 
 from sklearn_mm.estimators._base import BaseMultimodal
 from sklearn_mm.estimators._classifier import MultimodalClassifier
+from sklearn_mm.estimators._embedder import MultimodalEmbedder
 from sklearn_mm.estimators._regressor import MultimodalRegressor
 from sklearn_mm.estimators._targets import ClassTarget, NoTarget, NumberTarget, Target
 from sklearn_mm.estimators._zero_shot import ZeroShotClassifier
@@ -10,6 +11,7 @@ __all__ = [
     "BaseMultimodal",
     "ClassTarget",
     "MultimodalClassifier",
+    "MultimodalEmbedder",
     "MultimodalRegressor",
     "NoTarget",
     "NumberTarget",

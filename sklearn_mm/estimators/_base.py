@@ -163,7 +163,8 @@ class BaseMultimodal(
             validation = self._read_rows(X_val, y_val, target_val, sample_weight_val, fitted=True, validates=True)
             validation = validation.in_memory(self.specs_, raw_blocks)
         elif fraction := trainer.held_out_fraction(len(rows), objective):
-            rows, validation = trainer.hold_out(rows, self._target.strata(rows.target), fraction, seed)
+            strata, groups = self._target.strata(rows.target), self._target.groups(rows.target)
+            rows, validation = trainer.hold_out(rows, strata, fraction, seed, groups)
         self._target = self._target.weighed(rows.target)
         self._check_validates(validation)
         self._train(trainer, objective, rows, validation, tasks, seed, goes_on)

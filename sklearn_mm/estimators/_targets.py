@@ -66,6 +66,10 @@ class Target:
         """Return what should be as frequent among held-out rows as among all, (n_rows,), dtype int; None if nothing."""
         return None
 
+    def groups(self, encoded: Any) -> np.ndarray | None:
+        """Return a number for each row, (n_rows,): those with one number are held out together; None if any may be."""
+        return None
+
 
 class NoTarget(Target):
     """For tasks that learn from the rows alone."""

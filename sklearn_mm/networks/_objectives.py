@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn as nn
 
@@ -42,6 +43,8 @@ class Objective(nn.Module):
     """
 
     row_wise = True
+    trains = True  # whether there is anything to train by the loss
+    begins_well = False  # whether the weights before the first epoch may be the best, as those of a closed form
 
     def auto_encoder(self, spec: BlockSpec) -> Encoder:
         """Return the encoder that "auto" stands for, not built, for a block that ``spec`` describes."""
@@ -74,6 +77,14 @@ class Objective(nn.Module):
     def held_out_fraction(self, n_rows: int) -> float:
         """Return which share of the rows had better be held out even where nobody asks for it."""
         return 0.0
+
+    def auto_batch_size(self, n_rows: int) -> int:
+        """Return how many rows "auto" is: 8 to 64, so that an epoch over few rows still makes some sixteen steps."""
+        return int(np.clip(2 ** int(np.log2(max(n_rows / 16, 1))), 8, 64))
+
+    def max_rows_at_once(self) -> int | None:
+        """Return how many rows of a batch are computed at once, at most, where its loss is one of all; None for all."""
+        return None
 
     def start(
         self, network: Any, dataset: Any, generator: torch.Generator, end: float = math.inf, goes_on: bool = False

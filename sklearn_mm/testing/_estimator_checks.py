@@ -74,7 +74,7 @@ def _frozen(value):
 def check_fit_changes_no_parameter_and_no_data(estimator, X, y):
     """The user's parameters, components and table are as before."""
     parameters, table, target = repr(estimator.get_params()), X.copy(deep=True), copy.deepcopy(y)
-    estimator.fit(X, y).predict(X)
+    _outputs(estimator.fit(X, y), X)
     assert repr(estimator.get_params()) == parameters
     pd.testing.assert_frame_equal(X, table)
     np.testing.assert_array_equal(y, target)

@@ -30,6 +30,14 @@ class BestWeights(EarlyStopping):
     def __init__(self, monitor="valid_loss", patience=10, lower_is_better=True, best_possible=None):
         super().__init__(monitor=monitor, patience=patience, lower_is_better=lower_is_better, threshold=0)
         self.best_possible = best_possible
+        self.first_score = None  # of the weights before the first epoch, where they may be the best
+
+    def on_train_begin(self, net, **kwargs):
+        """Take the weights before the first epoch for the best ones, if they have a score."""
+        super().on_train_begin(net, **kwargs)
+        if self.first_score is not None:
+            self.dynamic_threshold_ = self.first_score
+            self.best_model_weights_ = deepcopy(trained_state(net.module_))
 
     def on_epoch_end(self, net, **kwargs):
         """Remember a better epoch; ask the net to stop when patience is over or perfection reached."""

@@ -25,16 +25,17 @@ class ValidationScore:
     """
 
     def __init__(self, estimator, scoring):
-        if isinstance(scoring, str) and scoring not in (names := get_scorer_names()):
+        is_own = isinstance(scoring, str) and scoring == getattr(estimator, "_score_name", None)
+        if not is_own and isinstance(scoring, str) and scoring not in (names := get_scorer_names()):
             raise ValueError(
                 f"scoring of {type(estimator).__name__} got the unknown name {scoring!r}."
                 f"{did_you_mean(scoring, ['loss', *names])} Give 'loss', a name from sklearn.metrics."
                 "get_scorer_names(), or a callable scorer(estimator, X, y)."
             )
-        self.scorer = check_scoring(estimator, scoring=scoring)
+        self.scorer = check_scoring(estimator, scoring=None if is_own else scoring)
         self.key = f"valid_{scoring}" if isinstance(scoring, str) else "valid_scoring"
         self.best_possible = None  # of a callable nothing is known
-        if isinstance(scoring, str) and scoring not in _WITHOUT_BOUND:
+        if isinstance(scoring, str) and not is_own and scoring not in _WITHOUT_BOUND:
             self.best_possible = 0.0 if scoring.startswith("neg_") else 1.0
         scores = getattr(self.scorer, "_score_func", self.scorer)
         self.takes_weights = "sample_weight" in inspect.signature(scores).parameters

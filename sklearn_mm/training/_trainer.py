@@ -66,14 +66,16 @@ class Trainer:
     def held_out_fraction(self, n_rows, objective):
         """Return which share of the training rows is held out, to stop early or for the objective; 0 for none."""
         settings = self.learner
+        if not objective.trains:
+            return 0.0
         if settings.early_stopping != "auto":
             return settings.validation_fraction if settings.early_stopping else 0.0
         fraction = objective.held_out_fraction(n_rows)
         return max(fraction, settings.validation_fraction) if fraction else 0.0
 
-    def hold_out(self, rows, strata, fraction, seed):
+    def hold_out(self, rows, strata, fraction, seed, groups=None):
         """Return the `Rows` to train with, and those to validate with."""
-        kept, held_out = split_validation(len(rows), fraction, seed, strata)
+        kept, held_out = split_validation(len(rows), fraction, seed, strata, groups)
         self._held_out_order = np.argsort(np.concatenate([kept, held_out]))
         rows = rows.with_views()  # or most pictures would be in memory twice
         return rows.take(kept), rows.take(held_out)
@@ -127,6 +129,8 @@ class Trainer:
                 self.net.time_limit.begin()
             measures = held_out is not None and self._score is not None
             measure = self._measure(held_out.blocks, validation) if measures else dict
+            if measures and self._stopping is not None and objective.begins_well and not goes_on:
+                self._stopping.first_score = measure()[self._score.key]
             try:
                 self.net.train(dataset, held_out, tasks=tasks, measure=measure, keep_optimizer=self.partial)
             except KeyboardInterrupt:
@@ -161,7 +165,7 @@ class Trainer:
     @property
     def best_epoch(self):
         """The epoch whose weights are used."""
-        if self._stopping is not None and self._stopping.best_epoch_:
+        if self._stopping is not None and (self._stopping.best_epoch_ or self._stopping.first_score is not None):
             return len(self._history_before) + self._stopping.best_epoch_
         return len(self.history)
 
@@ -199,8 +203,9 @@ class Trainer:
         settings = self.learner
         time_limit = None if self.end == math.inf else TimeLimit(self.end)
         max_epochs = 1 if self.partial else settings.max_epochs
-        batch_size = self._batch_size(n_rows)
-        n_steps = max_epochs * -(-n_rows // (batch_size * settings.gradient_accumulation_steps))
+        max_epochs = max_epochs if objective.trains else 0
+        batch_size, n_parts = self._batch_size(n_rows, objective)
+        n_steps = max(1, max_epochs * -(-n_rows // (batch_size * n_parts)))
         schedule = "constant" if self.partial else settings.lr_schedule
         schedule = SCHEDULES[schedule] if isinstance(schedule, str) else schedule
         return MultimodalNet(
@@ -208,7 +213,7 @@ class Trainer:
             objective,
             max_epochs=max_epochs,
             batch_size=batch_size,
-            gradient_accumulation_steps=settings.gradient_accumulation_steps,
+            gradient_accumulation_steps=n_parts,
             lr=settings.lr,
             weight_decay=settings.weight_decay,
             device=device,
@@ -253,11 +258,16 @@ class Trainer:
             options["optimizer__fused"] = True
         return {"optimizer": OPTIMIZERS[optimizer], **options}
 
-    def _batch_size(self, n_rows):
-        """Batches of 8 to 64 rows, so that an epoch over few rows still makes some sixteen steps."""
-        if self.learner.batch_size != "auto":
-            return min(self.learner.batch_size, n_rows)
-        return int(np.clip(2 ** int(np.log2(max(n_rows / 16, 1))), 8, 64))
+    def _batch_size(self, n_rows, objective):
+        """Return how many rows are computed at once, and how many times as many make a step."""
+        settings = self.learner
+        is_auto = settings.batch_size == "auto"
+        batch_size = objective.auto_batch_size(n_rows) if is_auto else min(settings.batch_size, n_rows)
+        most = objective.max_rows_at_once()
+        if most is None or objective.row_wise:
+            return batch_size, settings.gradient_accumulation_steps
+        n_parts = -(-batch_size // most)
+        return -(-batch_size // n_parts), n_parts * settings.gradient_accumulation_steps
 
     def _measure(self, blocks, validation):
         """Return a function that scores the network as it is; the scorer sees an estimator that looks fitted."""

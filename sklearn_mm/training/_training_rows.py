@@ -11,7 +11,7 @@ from sklearn_mm.blocks import Blocks, Ragged
 from sklearn_mm.encoders._registry import resolve_encoder
 from sklearn_mm.training._dataset import BlockDataset
 
-__all__ = ["Rows"]
+__all__ = ["Rows", "is_frozen"]
 
 
 @dataclass
@@ -60,7 +60,7 @@ class Rows:
 
         Those of ``raw`` somebody else reads too.
         """
-        trained = [name for name, spec in specs.items() if not _is_frozen(spec)]
+        trained = [name for name, spec in specs.items() if not is_frozen(spec)]
         return replace(self, blocks=self.blocks.in_memory({*trained, *raw}))
 
     @property
@@ -87,7 +87,8 @@ class Rows:
         return BlockDataset(self.blocks, encoded, torch.from_numpy((weight / mean).astype(np.float32)))
 
 
-def _is_frozen(spec):
+def is_frozen(spec):
+    """Return whether the encoder that a spec names is frozen."""
     is_auto = isinstance(spec.encoder, str) and spec.encoder == "auto"
     return not is_auto and resolve_encoder(spec.encoder, spec.kind).frozen
 

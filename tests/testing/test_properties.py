@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 
-from sklearn_mm import ImageInput, MultimodalClassifier, MultimodalRegressor, TextInput
+from sklearn_mm import ImageInput, MultimodalClassifier, MultimodalEmbedder, MultimodalRegressor, TextInput
 from sklearn_mm.encoders import CNNEncoder
 from sklearn_mm.preprocessing import ImageTransformer, TextTransformer
 from sklearn_mm.testing._estimator_checks import yield_estimator_checks, yield_transformer_checks
@@ -53,6 +53,8 @@ ESTIMATORS = {
     "lstm, late": MultimodalClassifier(image=IMAGE, text=TextInput(encoder="lstm"), fusion="late", max_epochs=2),
     "modality dropout": MultimodalClassifier(image=IMAGE, modality_dropout=0.3, max_epochs=2),
     "regressor": MultimodalRegressor(image=IMAGE, max_epochs=2),
+    "embedder": MultimodalEmbedder(image=IMAGE, max_epochs=2),
+    "embedder, labels": MultimodalEmbedder(image=IMAGE, projection="mlp", loss="siglip", max_epochs=2),
 }
 ESTIMATOR_CHECKS = [name for name, _ in yield_estimator_checks(MultimodalClassifier(), None, None)]
 
@@ -62,7 +64,8 @@ ESTIMATOR_CHECKS = [name for name, _ in yield_estimator_checks(MultimodalClassif
 def test_estimators(name, check, data):
     X, labels, numbers = data
     estimator = ESTIMATORS[name]
-    dict(yield_estimator_checks(estimator, X, numbers if name == "regressor" else labels))[check]()
+    y = {"regressor": numbers, "embedder": None}.get(name, labels)
+    dict(yield_estimator_checks(estimator, X, y))[check]()
 
 
 LIST_ESTIMATORS = {
@@ -72,6 +75,7 @@ LIST_ESTIMATORS = {
         text=TextInput("title", encoder="lstm", pool="max"),
         max_epochs=2,
     ),
+    "embedder": MultimodalEmbedder(image=IMAGE, text=TextInput("title"), max_epochs=2),
 }
 
 

@@ -43,3 +43,13 @@ def test_too_few_rows_to_split(target, stratify):
 def test_some_row_is_left_to_train_with(stratify):
     kept, held_out = split_validation(20, 0.99, seed=0, strata=np.repeat([0, 1], 10) if stratify else None)
     assert (len(kept), len(held_out)) == (1, 19)
+
+
+def test_groups_are_held_out_whole():
+    groups = np.repeat(np.arange(20), 5)
+    kept, held_out = split_validation(100, 0.2, 0, groups=groups)
+    assert not set(groups[kept]) & set(groups[held_out])
+    assert len(held_out) == 20
+    assert sorted([*kept, *held_out]) == list(range(100))
+    with pytest.raises(ValueError, match="at least 2 rows that share nothing to hold out one, got 5 rows"):
+        split_validation(5, 0.2, 0, groups=np.zeros(5, dtype=int))

@@ -1,0 +1,206 @@
+"""What joint spaces learn by: blocks of a row are to be nearer than those of other rows (contrastive learning)."""
+
+import math
+from itertools import combinations
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from skorch.utils import to_tensor
+
+from sklearn_mm.blocks import BlockSpec
+from sklearn_mm.networks._block_encoders import BlockEncoders
+from sklearn_mm.networks._canonical import canonical_projections
+from sklearn_mm.networks._joint_space_top import JointSpaceTop
+from sklearn_mm.networks._objectives import Objective
+from sklearn_mm.networks._tops import Top
+from sklearn_mm.networks.wide._block_model import batches
+
+__all__ = ["Contrastive", "info_nce", "sigmoid_loss"]
+
+_ENOUGH_TO_HOLD_OUT = 200
+_NEVER = -1e9  # a logit that counts nothing, with gradients that are numbers
+
+
+class Contrastive(Objective):
+    """Bring what the blocks of a row are mapped to together, and apart from what those of other rows are.
+
+    The target of a batch is (batch, n_blocks + 1): codes that are equal where the content of a block is, and codes of
+    labels. Two rows *match* where any of those of the pair of blocks, or of the label, are equal: what the one has is
+    then no negative of what the other has, but a positive.
+
+    Parameters
+    ----------
+    loss : {"infonce", "siglip"}, default="infonce"
+        Softmax over the rows of a batch, in both directions, or a sigmoid for each pair.
+    n_components : int, default=64
+        Width of the space.
+    projection : {"cca", "linear", "mlp"} or None, default="linear"
+        What maps blocks into the space.
+    dropout : float, default=0.0
+        In the projections.
+    temperature : float or None, default=None
+        At first; None is 0.07 for "infonce" and 0.1 for "siglip".
+    hard_negatives : float, default=0.0
+        How much more similar negatives count.
+    auto_batch_size : int, default=64
+        What a batch size of "auto" stands for.
+    n_candidates : int, default=64
+        Rows of a step, from which the bias of "siglip" begins.
+    rows_at_once : int or None, default=None
+        How many of them are computed at once, at most; None for all.
+    starts : bool, default=True
+        Whether projections of frozen vectors begin in closed form.
+    """
+
+    row_wise = False
+
+    def __init__(
+        self,
+        loss: str = "infonce",
+        *,
+        n_components: int = 64,
+        projection: str | None = "linear",
+        dropout: float = 0.0,
+        temperature: float | None = None,
+        hard_negatives: float = 0.0,
+        auto_batch_size: int = 64,
+        n_candidates: int = 64,
+        rows_at_once: int | None = None,
+        starts: bool = True,
+    ):
+        super().__init__()
+        self.kind = loss
+        self.n_components = n_components
+        self.projection = projection
+        self.dropout = dropout
+        self.temperature = temperature
+        self.hard_negatives = hard_negatives
+        self.n_candidates = n_candidates
+        self._auto_batch_size = auto_batch_size
+        self.rows_at_once = rows_at_once
+        self.starts = starts
+
+    @property
+    def trains(self) -> bool:
+        """Whether anything is trained by the loss."""
+        return self.projection not in (None, "cca")
+
+    def auto_batch_size(self, n_rows: int) -> int:
+        return min(self._auto_batch_size, n_rows)
+
+    def held_out_fraction(self, n_rows: int) -> float:
+        return 0.1 if self.trains and n_rows >= _ENOUGH_TO_HOLD_OUT else 0.0
+
+    def max_rows_at_once(self) -> int | None:
+        return self.rows_at_once
+
+    def build_top(self, encoders: BlockEncoders, specs: dict[str, BlockSpec], target: Any) -> Top:
+        is_sigmoid = self.kind == "siglip"
+        temperature = (0.1 if is_sigmoid else 0.07) if self.temperature is None else self.temperature
+        return JointSpaceTop(
+            encoders,
+            None if self.projection is None else self.n_components,
+            hidden_layer_sizes=(4 * self.n_components,) if self.projection == "mlp" else (),
+            dropout=self.dropout,
+            temperature=temperature,
+            bias=-math.log(max(self.n_candidates - 1, 1)) if is_sigmoid else 0.0,
+        )
+
+    def loss(self, outputs: Any, batch: dict[str, Any], top: Top) -> torch.Tensor:
+        (vectors, present), codes = outputs, batch["target"]
+        weight = batch["weight"][:, 0]
+        is_label = torch.zeros(codes.shape[1], dtype=torch.bool, device=codes.device)
+        is_label[-1] = True
+        losses = []
+        for first, second in combinations(range(vectors.shape[1]), 2):
+            rows = (present[:, first] & present[:, second]).nonzero().squeeze(1)
+            if len(rows) < 2:  # nothing to tell from
+                continue
+            cosines = vectors[rows, first] @ vectors[rows, second].T
+            own = codes[rows][:, [first, second, -1]]  # (n, 3)
+            matches = (own.unsqueeze(1) == own.unsqueeze(0)).any(2)
+            if self.kind == "siglip":
+                logits = top.scale * cosines + top.bias
+                losses.append(sigmoid_loss(logits, matches, weight[rows], self.hard_negatives))
+            else:
+                logits = top.scale * cosines
+                ways = [info_nce(x, matches, weight[rows], self.hard_negatives) for x in (logits, logits.T)]
+                losses.append(sum(ways) / 2)
+        # a batch in which no row has two blocks teaches nothing
+        return torch.stack(losses).mean() if losses else 0.0 * (vectors.sum() + top.scale)
+
+    def start(
+        self, network: Any, dataset: Any, generator: torch.Generator, end: float = math.inf, goes_on: bool = False
+    ) -> Any:
+        """Begin projections of frozen vectors with regularised canonical correlations."""
+        top = network.top
+        self.begins_well = False
+        if not self.starts or self.projection is None or len(top.frozen_names) < len(top.names):
+            return
+        if goes_on and self.trains:
+            return
+        vectors = {name: F.normalize(pooled, dim=1) for name, pooled in _pooled(network.encoders, dataset).items()}
+        present = torch.from_numpy(dataset.blocks.present)
+        codes = dataset.target.numpy()[:, :-1]
+        self.begins_well = True
+        top.start(canonical_projections(vectors, present, self.n_components, codes))
+
+
+@torch.no_grad()
+def _pooled(encoders, dataset):
+    """Return what encoders say of all rows, by block: tensors (n_rows, width) on the CPU."""
+    was_training, device, parts = encoders.training, encoders.stand_ins[0].device, []
+    encoders.eval()
+    for batch in batches(dataset):
+        features, _ = encoders.encode(to_tensor(batch, device=device))
+        parts.append([block.pooled.float().cpu() for block in features.values()])
+    encoders.train(was_training)
+    return dict(zip(encoders.names, map(torch.cat, zip(*parts, strict=True)), strict=True))
+
+
+def info_nce(logits, matches, weight, hardness=0.0):
+    """Return InfoNCE of rows that are to find their matches among all columns, a weighted mean over rows.
+
+    Each match is compared with what matches not, so that several do not compete; with one, it is cross-entropy.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (n, n)
+        Similarities.
+    matches : Tensor of shape (n, n), dtype bool
+        Which columns belong to a row; its own one among them.
+    weight : Tensor of shape (n,)
+        Of rows.
+    hardness : float, default=0.0
+        By how much more negatives count that are similar (Robinson et al., 2021): the exponent of their weights.
+    """
+    negatives = logits.masked_fill(matches, _NEVER)
+    if hardness:
+        negatives = negatives + _log_weights(negatives, matches, hardness)
+    losses = torch.logaddexp(logits, negatives.logsumexp(1, keepdim=True)) - logits
+    losses = (losses * matches).sum(1) / matches.sum(1)
+    return (losses * weight).sum() / weight.sum()
+
+
+def sigmoid_loss(logits, matches, weight, hardness=0.0):
+    """Return the loss of SigLIP: each pair is a match or not, by itself; a weighted mean of sums over rows.
+
+    Parameters
+    ----------
+    logits, matches, weight, hardness
+        As of `info_nce`.
+    """
+    losses = -F.logsigmoid(torch.where(matches, logits, -logits))
+    if hardness:
+        log_weights = _log_weights(logits.masked_fill(matches, _NEVER), matches, hardness)
+        losses = torch.where(matches, losses, losses * log_weights.exp())
+    pairs = weight.unsqueeze(1) * weight.unsqueeze(0) / weight.mean() ** 2
+    return (losses * pairs).sum() / len(logits)
+
+
+def _log_weights(negatives, matches, hardness):
+    """Return logarithms of weights of negatives, whose mean over those of a row is 1; no gradient goes through them."""
+    n_negatives = (~matches).sum(1, keepdim=True).clamp(min=1)
+    scaled = hardness * negatives.detach()
+    return (scaled - scaled.logsumexp(1, keepdim=True) + n_negatives.log()).masked_fill(matches, 0.0)
