@@ -23,6 +23,7 @@ SUBPACKAGES = ["datasets", "encoders", "estimators", "fusion", "inputs", "networ
 MAY_IMPORT = {
     "utils": set(),
     "storage": set(),
+    "retrieval": {"storage"},
     "blocks": {"storage"},
     "preprocessing": {"blocks", "storage"},
     "encoders": {"blocks"},
@@ -31,7 +32,9 @@ MAY_IMPORT = {
     "inputs": {"blocks", "storage", "preprocessing", "encoders"},
     "networks": {"blocks", "encoders", "fusion"},
     "training": {"blocks", "storage", "encoders"},
-    "estimators": {"blocks", "storage", "inputs", "preprocessing", "encoders", "fusion", "networks", "training"},
+    "estimators": {
+        "blocks", "storage", "inputs", "preprocessing", "encoders", "fusion", "networks", "training", "retrieval",
+    },
     "testing": {"blocks", "storage", "inputs", "preprocessing", "encoders", "fusion", "networks"},
 }
 # The same within `preprocessing`; `_base.py`, the base of all transformers, may be imported by those that have one.
@@ -193,8 +196,8 @@ CORE_ONLY = """
 import importlib.machinery
 import sys
 OPTIONAL = {
-    "huggingface_hub", "hypothesis", "matplotlib", "peft", "polars", "pyarrow", "pytest", "rich", "safetensors",
-    "spacy", "stop_words", "torchvision", "transformers",
+    "faiss", "huggingface_hub", "hypothesis", "matplotlib", "peft", "polars", "pyarrow", "pytest", "rich", "safetensors",
+    "spacy", "stop_words", "torchvision", "transformers", "voyager",
 }
 
 class Refuse:  # can be found, as torch does with some, but not imported

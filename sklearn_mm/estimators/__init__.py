@@ -3,6 +3,7 @@
 from sklearn_mm.estimators._base import BaseMultimodal
 from sklearn_mm.estimators._classifier import MultimodalClassifier
 from sklearn_mm.estimators._regressor import MultimodalRegressor
+from sklearn_mm.estimators._retriever import MultimodalRetriever
 from sklearn_mm.estimators._targets import ClassTarget, NoTarget, NumberTarget, Target
 from sklearn_mm.estimators._zero_shot import ZeroShotClassifier
 
@@ -11,6 +12,7 @@ __all__ = [
     "ClassTarget",
     "MultimodalClassifier",
     "MultimodalRegressor",
+    "MultimodalRetriever",
     "NoTarget",
     "NumberTarget",
     "Target",
