@@ -33,7 +33,15 @@ MAY_IMPORT = {
     "networks": {"blocks", "encoders", "fusion"},
     "training": {"blocks", "storage", "encoders"},
     "estimators": {
-        "blocks", "storage", "inputs", "preprocessing", "encoders", "fusion", "networks", "training", "retrieval",
+        "blocks",
+        "storage",
+        "inputs",
+        "preprocessing",
+        "encoders",
+        "fusion",
+        "networks",
+        "training",
+        "retrieval",
     },
     "testing": {"blocks", "storage", "inputs", "preprocessing", "encoders", "fusion", "networks"},
 }
@@ -196,8 +204,8 @@ CORE_ONLY = """
 import importlib.machinery
 import sys
 OPTIONAL = {
-    "faiss", "huggingface_hub", "hypothesis", "matplotlib", "peft", "polars", "pyarrow", "pytest", "rich", "safetensors",
-    "spacy", "stop_words", "torchvision", "transformers", "voyager",
+    "faiss", "huggingface_hub", "hypothesis", "matplotlib", "peft", "polars", "pyarrow", "pytest", "rich",
+    "safetensors", "spacy", "stop_words", "torchvision", "transformers", "voyager",
 }
 
 class Refuse:  # can be found, as torch does with some, but not imported

@@ -72,7 +72,7 @@ class Embedding:
     def _weighted(self, table, names, weights):
         if names is None:
             raise TypeError(f"{self.owner} cannot weight blocks: its embedder does not tell which there are (specs_).")
-        known = {name: 1.0 for name in names}
+        known = dict.fromkeys(names, 1.0)
         for key, weight in weights.items():
             if not np.isfinite(weight):
                 raise ValueError(f"{self.owner}: weights must be finite numbers, got {weight!r} for {key!r}.")
@@ -156,9 +156,7 @@ class Embedding:
                 for column, cell in row.items():
                     cells[number, int(column)] = cell
             return cells
-        return pd.DataFrame(
-            {column: pd.Series([row.get(column) for row in rows], dtype=object) for column in columns}
-        )
+        return pd.DataFrame({column: pd.Series([row.get(column) for row in rows], dtype=object) for column in columns})
 
     def _row(self, query):
         """Return the cells of a query by column."""
@@ -175,7 +173,7 @@ class Embedding:
         for key, cell in query.items():
             if str(key) in columns:
                 row[str(key)] = cell
-            elif not is_missing(cell):
+            elif not is_missing(cell) and not (isinstance(query, pd.Series) and key not in self.specs):
                 row.update({self.specs[name].columns[0]: cell for name in self._of_name_or_kind(key)})
         return row
 
@@ -188,9 +186,8 @@ class Embedding:
     def _of_name_or_kind(self, key):
         names = [key] if key in self.specs else self._of_kind(key)
         if not names:
-            raise ValueError(
-                f"{self.owner} knows of no block or kind {key!r}: it has {self._kinds()}.{did_you_mean(key, self.specs)}"
-            )
+            suggestion = did_you_mean(key, self.specs)
+            raise ValueError(f"{self.owner} knows of no block or kind {key!r}: it has {self._kinds()}.{suggestion}")
         return names
 
     def _named(self, blocks):

@@ -1,4 +1,4 @@
-"""`MultimodalRetriever`: rows that are nearest to a text, a picture or other rows (semantic search, nearest neighbours)."""
+"""`MultimodalRetriever`: the rows that are nearest to a text, a picture or others (semantic search)."""
 
 import os
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mm.blocks import Blocks
 from sklearn_mm.encoders import PretrainedEncoder
-from sklearn_mm.estimators._queries import Embedding, is_single_query
+from sklearn_mm.estimators._queries import Embedding
 from sklearn_mm.preprocessing.containers._frame import as_frame
 from sklearn_mm.retrieval._approximate import APPROXIMATE, ApproximateIndex, import_library
 from sklearn_mm.retrieval._hubness import hubness_offsets
@@ -46,8 +46,8 @@ class MultimodalRetriever(BaseEstimator):
     ----------
     embedder : transformer, str, path, PretrainedEncoder or None, default=None
         What makes vectors: ``transform(X, blocks=names)`` returns one for each row, from the named blocks alone. One
-        that is fitted is used as it is; one that is not is cloned and fitted on the rows of `fit`. Since `clone`, and so
-        each search and cross-validation, makes an unfitted copy of a fitted one, put it into scikit-learn's
+        that is fitted is used as it is; one that is not is cloned and fitted on the rows of `fit`. `clone`, and so each
+        search and cross-validation, makes an unfitted copy of a fitted one: put it into scikit-learn's
         `FrozenEstimator` where it is to stay fitted there. A name, a path or a `PretrainedEncoder` is a pretrained pair
         of towers (CLIP), of which nothing is trained. None is a `MultimodalEmbedder` with its defaults. A transformer
         whose ``transform`` takes no ``blocks``, and that has no ``specs_``, is searched with whole tables only.

@@ -103,7 +103,7 @@ def _top(similarities, k):
 def _largest(values, rows, k):
     """Return the k largest values in descending order, and their rows; of equal ones the first row comes first."""
     rows, order = rows.sort(1)
-    values, order = values.gather(1, order).sort(1, descending=True, stable=True)
+    values, order = values.gather(1, order).sort(dim=1, descending=True, stable=True)
     return values[:, :k], rows.gather(1, order)[:, :k]
 
 
