@@ -1,7 +1,10 @@
 """The retriever: held to scikit-learn's NearestNeighbors on the embedder's vectors, and to what users may ask of it."""
 
 import copy
+import importlib.util
 import pickle
+import sys
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -24,6 +27,15 @@ from sklearn.utils.estimator_checks import (
 from sklearn_mm import ModalityTransformer, MultimodalRetriever
 from sklearn_mm.estimators import _retriever
 from sklearn_mm.testing._estimator_checks import yield_estimator_checks
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # where pickles look for its classes
+    spec.loader.exec_module(module)
+    return module
+
 
 PretrainedPair = load("pretrained_pair").PretrainedPair
 
