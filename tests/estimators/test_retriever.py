@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics.pairwise import cosine_distances
 from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import Normalizer
 from sklearn.utils.estimator_checks import (
     check_estimator_repr,
     check_estimator_tags_renamed,
@@ -365,14 +366,14 @@ def test_copies_and_pickles(pair, rows, in_files, tmp_path):
     twin.partial_fit(rows[20:])
     other = copy.copy(twin).remove("row 1")
     assert (len(twin.table_), len(other.table_)) == (N_ROWS, N_ROWS - 1)
-    assert (
-        "row 1" in twin.kneighbors(rows, N_ROWS, return_distance=False).shape or 1 in twin.kneighbors(rows, N_ROWS)[1]
-    )
+    assert 1 in twin.kneighbors(rows, N_ROWS, return_distance=False)
 
 
-def test_processes(retriever, rows):
-    expected = retriever.kneighbors("snow")[1]
-    for found in joblib.Parallel(2)(joblib.delayed(retriever.kneighbors)("snow") for _ in range(2)):
+def test_processes(tmp_path):
+    X = np.random.default_rng(0).standard_normal((30, 5))
+    retriever = MultimodalRetriever(Normalizer(), folder=tmp_path).fit(X)
+    expected = retriever.kneighbors(X)[1]
+    for found in joblib.Parallel(2)(joblib.delayed(retriever.kneighbors)(X) for _ in range(2)):
         np.testing.assert_array_equal(found[1], expected)
 
 
