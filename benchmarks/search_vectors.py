@@ -69,10 +69,16 @@ def least_seconds(functions, repeats):
     return {name: min(values) for name, values in times.items()}
 
 
-def show(title, seconds, reference="numpy"):
-    """Print seconds, and their ratios to a reference."""
-    parts = [f"{name} {1000 * value:.1f} ms ({value / seconds[reference]:.2f})" for name, value in seconds.items()]
-    print(f"{title}: {', '.join(parts)}", flush=True)
+def show(what, method, *measured):
+    """Print a row of the table."""
+    print("|", " | ".join([what, str(method), ", ".join(measured)]), "|", flush=True)
+
+
+def show_seconds(what, seconds, reference="numpy", **more):
+    """Print seconds of each method, and their ratio to those of a reference."""
+    for method, value in seconds.items():
+        ratio = f"{value / seconds[reference]:.2f} × {reference}"
+        show(what, method, f"{1000 * value:.1f} ms", ratio, *more.get(method, ()))
 
 
 def exact(args):
@@ -86,7 +92,7 @@ def exact(args):
             "exact": lambda queries=queries: nearest(queries, vectors, K),
             "scikit-learn": lambda queries=queries: neighbors.kneighbors(queries),
         }
-        show(f"{args.rows} in memory, {n_queries} queries", least_seconds(functions, args.repeats))
+        show_seconds(f"{args.rows} in memory, {n_queries} queries", least_seconds(functions, args.repeats))
 
 
 def peak_of(code, *arguments):
@@ -135,15 +141,15 @@ def files(args):
         file = write_vectors(folder, parts)
         start = time.process_time()
         file[:1]
-        print(f"{args.rows_in_file} in a file, verified once in {time.process_time() - start:.2f} s", flush=True)
+        show(f"{args.rows_in_file} in a file", "verified", f"{1000 * (time.process_time() - start):.0f} ms")
         for n_queries in args.queries:
             arguments = file.path, str(len(file)), file.digest, str(n_queries)
             results = {kind: peak_of(f"_{kind}", *arguments) for kind in ("numpy", "exact")}
-            show(
+            show_seconds(
                 f"{args.rows_in_file} in a file, {n_queries} queries",
                 {kind: result["seconds"] for kind, result in results.items()},
+                **{kind: (f"{result['MB']:.0f} MB more memory",) for kind, result in results.items()},
             )
-            print("    memory:", ", ".join(f"{kind} {r['MB']:.0f} MB" for kind, r in results.items()), flush=True)
 
 
 def sentences(path, n_rows):
@@ -178,10 +184,12 @@ def approximate(args):
             found = index.query(queries, indexed, searchable, K)
             query_ms = (time.process_time() - start) / len(queries) * 1000
             hits = [len(set(a) & set(b)) for a, b in zip(found[1].tolist(), expected[1].tolist(), strict=True)]
-            print(
-                f"{title}, {len(vectors)} rows, {library}: recall@10 {np.mean(hits) / K:.3f}, built in {build:.1f} s, "
+            show(
+                f"{title}, {len(vectors)} rows",
+                library,
+                f"recall@10 {np.mean(hits) / K:.3f}",
+                f"built in {build:.1f} s",
                 f"{query_ms:.2f} ms a query (exact {exact_ms:.2f})",
-                flush=True,
             )
 
 
@@ -210,8 +218,7 @@ def rescale(args):
             hits = owner[found] == np.arange(len(test))[:, np.newaxis]
             recalls.setdefault(("picture to text", method), []).append(_recalls(hits))
     for (direction, method), values in recalls.items():
-        shown = "  ".join(f"R@{k} {value:.3f}" for k, value in zip((1, 5, 10), np.mean(values, 0), strict=True))
-        print(f"{direction}, {method}: {shown}", flush=True)
+        show(direction, method, *(f"R@{k} {v:.3f}" for k, v in zip((1, 5, 10), np.mean(values, 0), strict=True)))
 
 
 def _recalls(hits):
@@ -235,6 +242,7 @@ def main():
     parser.add_argument("--pairs", help="an .npz file of vectors of pictures and texts")
     parser.add_argument("--alpha", type=float, default=1000.0, help="penalty of the ridge regression")
     args = parser.parse_args()
+    print("| search | method | measured |\n|---|---|---|")
     for task in args.tasks:
         tasks[task](args)
 

@@ -136,7 +136,6 @@ def run_script(name, options):
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
-@pytest.mark.slow
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory):
     """Return a file with vectors of pictures and of texts."""
@@ -145,6 +144,7 @@ def pairs(tmp_path_factory):
     return str(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALLEST)
 def test_it_prints_a_table(name, request):
     for package in DATA.get(name, ()):
