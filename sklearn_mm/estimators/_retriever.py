@@ -46,11 +46,11 @@ class MultimodalRetriever(BaseEstimator):
     ----------
     embedder : transformer, str, path, PretrainedEncoder or None, default=None
         What makes vectors: ``transform(X, blocks=names)`` returns one for each row, from the named blocks alone. One
-        that is fitted is used as it is; one that is not is cloned and fitted on the rows of `fit`. ``clone``, and so each
-        search and cross-validation, makes an unfitted copy of a fitted one: put it into scikit-learn's
-        ``FrozenEstimator`` where it is to stay fitted there. A name, a path or a `PretrainedEncoder` is a pretrained pair
-        of towers (CLIP), of which nothing is trained. None is a ``MultimodalEmbedder`` with its defaults. A transformer
-        whose ``transform`` takes no ``blocks``, and that has no ``specs_``, is searched with whole tables only.
+        that is fitted is used as it is; one that is not is cloned and fitted on the rows of `fit`. ``clone``, and so
+        each search and cross-validation, makes an unfitted copy of a fitted one: put it into scikit-learn's
+        ``FrozenEstimator`` where it is to stay fitted there. A name, a path or a `PretrainedEncoder` is a pretrained
+        pair of towers (CLIP), of which nothing is trained. None is a ``MultimodalEmbedder`` with its defaults. A
+        transformer whose ``transform`` takes no ``blocks``, and that has no ``specs_``, is searched with whole tables.
     blocks : str or list of str, default=None
         The blocks of the rows that are indexed, by name or kind ("image", "text"), where rows are to be found by these
         alone. None takes all that the table has.
