@@ -9,7 +9,13 @@ import sys
 if "torch" not in sys.modules and "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 
-from sklearn_mm.estimators import MultimodalClassifier, MultimodalEmbedder, MultimodalRegressor, ZeroShotClassifier
+from sklearn_mm.estimators import (
+    MultimodalClassifier,
+    MultimodalEmbedder,
+    MultimodalRegressor,
+    MultimodalRetriever,
+    ZeroShotClassifier,
+)
 from sklearn_mm.inputs import ImageInput, ModalityTransformer, TabularInput, TextInput
 from sklearn_mm.inspection import find_duplicates
 
@@ -19,6 +25,7 @@ __all__ = [
     "MultimodalClassifier",
     "MultimodalEmbedder",
     "MultimodalRegressor",
+    "MultimodalRetriever",
     "TabularInput",
     "TextInput",
     "ZeroShotClassifier",

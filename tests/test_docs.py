@@ -38,6 +38,7 @@ reference = load_reference()
 SURFACE = {
     "sklearn_mm": [
         *["MultimodalClassifier", "MultimodalRegressor", "ModalityTransformer", "ZeroShotClassifier"],
+        "MultimodalRetriever",
         *["ImageInput", "TextInput", "TabularInput"],
     ],
     "sklearn_mm.preprocessing": [

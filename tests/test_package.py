@@ -33,6 +33,7 @@ SUBPACKAGES = [
 MAY_IMPORT = {
     "utils": set(),
     "storage": set(),
+    "retrieval": {"storage"},
     "blocks": {"storage"},
     "preprocessing": {"blocks", "storage"},
     "encoders": {"blocks"},
@@ -207,8 +208,8 @@ CORE_ONLY = """
 import importlib.machinery
 import sys
 OPTIONAL = {
-    "huggingface_hub", "hypothesis", "matplotlib", "peft", "polars", "pyarrow", "pytest", "rich", "safetensors",
-    "spacy", "stop_words", "torchvision", "transformers",
+    "faiss", "huggingface_hub", "hypothesis", "matplotlib", "peft", "polars", "pyarrow", "pytest", "rich",
+    "safetensors", "spacy", "stop_words", "torchvision", "transformers", "voyager",
 }
 
 class Refuse:  # can be found, as torch does with some, but not imported

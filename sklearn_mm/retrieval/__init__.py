@@ -1,1 +1,1 @@
-"""What is about vectors alone: how well rows of one block find those of another."""
+"""Search among vectors alone: nearest neighbours, vectors in files, approximate indexes, hubness, recall."""

