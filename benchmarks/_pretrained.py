@@ -10,9 +10,34 @@ import torch
 from scipy.signal import resample_poly
 from torch import nn
 
-__all__ = ["embed_pictures", "embed_sounds", "embed_texts", "picture_network", "skip_without", "text_folder"]
+from sklearn_mm.blocks import Blocks, BlockSpec
+from sklearn_mm.encoders import ModuleEncoder
+
+__all__ = [
+    "as_blocks",
+    "embed_pictures",
+    "embed_sounds",
+    "embed_texts",
+    "picture_network",
+    "skip_without",
+    "text_folder",
+]
 
 _AT_ONCE = 32
+
+
+def as_blocks(embeddings):
+    """Return `Blocks` of embeddings, by name, each with a frozen encoder that takes them as they are."""
+    specs = {
+        name: BlockSpec(
+            kind="embedding",
+            name=name,
+            shape=vectors.shape[1:],
+            encoder=ModuleEncoder(nn.Identity(), width=vectors.shape[1]),
+        )
+        for name, vectors in embeddings.items()
+    }
+    return Blocks(dict(embeddings), specs)
 
 
 def skip_without(*modules):

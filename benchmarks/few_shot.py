@@ -14,17 +14,14 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from _pretrained import embed_pictures, embed_sounds, embed_texts
+from _pretrained import as_blocks, embed_pictures, embed_sounds, embed_texts
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from torch import nn
 
 from sklearn_mm import MultimodalClassifier
-from sklearn_mm.blocks import Blocks, BlockSpec
 from sklearn_mm.datasets import load_emoji
-from sklearn_mm.encoders import ModuleEncoder
 from sklearn_mm.preprocessing import ImageTransformer
 
 N_TEST = 600
@@ -54,20 +51,6 @@ def read_spoken(arguments):
 SETS = {"emoji": read_emoji, "digits": read_digits, "spoken": read_spoken}
 
 
-def as_blocks(embeddings):
-    """Return `Blocks` of embeddings, each with a frozen encoder that takes them as they are."""
-    specs = {
-        f"embedding {place}": BlockSpec(
-            kind="embedding",
-            name=f"embedding {place}",
-            shape=vectors.shape[1:],
-            encoder=ModuleEncoder(nn.Identity(), width=vectors.shape[1]),
-        )
-        for place, vectors in enumerate(embeddings)
-    }
-    return Blocks(dict(zip(specs, embeddings, strict=True)), specs)
-
-
 def logistic(n_rows):
     """Return logistic regression for so many rows of each class."""
     if n_rows < 5:
@@ -94,7 +77,8 @@ def main():
     print("| set | rows of a class | default | logistic regression | scaled | default − better |\n" + "|---" * 6 + "|")
     for name in arguments.sets:
         embeddings, y = SETS[name](arguments)
-        blocks, vectors = as_blocks(embeddings), np.hstack(embeddings)
+        blocks = as_blocks({f"embedding {place}": vectors for place, vectors in enumerate(embeddings)})
+        vectors = np.hstack(embeddings)
         for n_rows in arguments.rows:
             scores = []
             for seed in range(arguments.seeds):

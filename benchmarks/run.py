@@ -5,7 +5,7 @@ its interval. The JSON file has all that the benchmarks print, how long they too
 
     python benchmarks/run.py                       # those of speed and memory: most of an hour on 2 cores
     python benchmarks/run.py throughput search     # some
-    python benchmarks/run.py --quality --films FOLDER --reviews FILE      # the others: hours
+    python benchmarks/run.py --quality --films FOLDER --reviews FILE --photos FOLDER  # the others: hours
 """
 
 import argparse
@@ -52,6 +52,7 @@ QUALITY = {
     "balancing": [],
     "films": ["--folder", "{films}"],
     "clothing": ["--file", "{reviews}"],
+    "retrieval": ["--photos", "{photos}"],
 }
 RELATIVE = (" / ", "−", "times")  # what the header of a column that compares has in it
 PACKAGES = ["sklearn-mm", "numpy", "scikit-learn", "skorch", "torch", "pandas", "pillow"]
@@ -106,6 +107,7 @@ def main():
     parser.add_argument("--quality", action="store_true", help="those of quality instead")
     parser.add_argument("--films", help="folder of the benchmark of films, which is left out without")
     parser.add_argument("--reviews", help="file of the benchmark of reviews, which is left out without")
+    parser.add_argument("--photos", help="folder of the benchmark of retrieval, which is left out without")
     parser.add_argument("--options", default="", help="more options for each of them, as one string")
     parser.add_argument("--to", type=Path, default=Path("results"), help="files to write to, without their ending")
     arguments = parser.parse_args()
@@ -117,7 +119,7 @@ def main():
     os.environ.setdefault("GOMP_SPINCOUNT", "5000")  # as the package has it, for those that import torch before it
     results, lines = {"machine": machine(), "started": datetime.now(UTC).isoformat(), "benchmarks": {}}, []
     for name in arguments.names or (QUALITY if arguments.quality else SPEED):
-        given = {"{films}": arguments.films, "{reviews}": arguments.reviews}
+        given = {"{films}": arguments.films, "{reviews}": arguments.reviews, "{photos}": arguments.photos}
         options = [given.get(part, part) for part in known[name]]
         if None in options:
             print(f"{name} is left out: its data are not part of the project, and were not given.", flush=True)

