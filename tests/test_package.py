@@ -26,6 +26,7 @@ SUBPACKAGES = [
     "inspection",
     "networks",
     "preprocessing",
+    "retrieval",
     "training",
 ]
 
@@ -33,7 +34,6 @@ SUBPACKAGES = [
 MAY_IMPORT = {
     "utils": set(),
     "storage": set(),
-    "retrieval": {"storage"},
     "blocks": {"storage"},
     "preprocessing": {"blocks", "storage"},
     "encoders": {"blocks"},

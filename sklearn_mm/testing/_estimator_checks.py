@@ -159,7 +159,7 @@ def check_columns_are_found_by_name(estimator, X, y):
     for column in X.columns:
         message = ""
         try:
-            estimator.predict(X.drop(columns=column))
+            _outputs(estimator, X.drop(columns=column))
         except ValueError as error:
             message = str(error)
         if column in used:
