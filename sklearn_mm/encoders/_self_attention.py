@@ -9,9 +9,10 @@ import torch.nn as nn
 from sklearn_mm.blocks import BlockSpec
 from sklearn_mm.encoders._base import Features, TextEncoder
 from sklearn_mm.encoders._registry import register_encoder
-from sklearn_mm.encoders._self_attention_layers import AttentionLayers, waves
+from sklearn_mm.encoders._self_attention_layers import AttentionLayers
 from sklearn_mm.utils._token_pooling import check_heads
 from sklearn_mm.utils._validation import Interval, StrOptions
+from sklearn_mm.utils._waves import waves
 
 __all__ = ["SelfAttentionEncoder"]
 

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from sklearn_mm.utils._token_pooling import masked_max, masked_mean
 
-__all__ = ["AttentionLayers", "waves"]
+__all__ = ["AttentionLayers"]
 
 _GAIN = 0.1  # at first, so that a layer begins as little more than what it gets
 
@@ -82,14 +82,3 @@ class _Layer(nn.Module):
         dropout = self.dropout if self.training else 0.0
         mixed = F.scaled_dot_product_attention(queries, keys, values, read[:, None, None, :], dropout)
         return self.attention_out(mixed.transpose(1, 2).flatten(2))  # (batch, n_tokens, width)
-
-
-def waves(n_places, width, like):
-    """Return sines and cosines (n_places, width) of falling frequency, by which places are told apart.
-
-    Unlike vectors that are learnt for each place, they are there for any number of places (Vaswani et al. 2017, 3.5).
-    """
-    place = torch.arange(n_places, dtype=like.dtype, device=like.device)
-    exponent = torch.arange(0, width, 2, dtype=like.dtype, device=like.device) / width
-    angle = place.unsqueeze(1) * 10_000**-exponent  # (n_places, width / 2)
-    return torch.cat([angle.sin(), angle.cos()], 1)[:, :width]

@@ -13,9 +13,10 @@ from sklearn_mm.encoders._base import Features, ImageEncoder
 from sklearn_mm.encoders._norm import BatchNorm2d
 from sklearn_mm.encoders._places import places
 from sklearn_mm.encoders._registry import register_encoder
-from sklearn_mm.encoders._self_attention_layers import AttentionLayers, waves
+from sklearn_mm.encoders._self_attention_layers import AttentionLayers
 from sklearn_mm.utils._token_pooling import check_heads
 from sklearn_mm.utils._validation import Interval, StrOptions
+from sklearn_mm.utils._waves import waves
 
 __all__ = ["ViTEncoder"]
 

@@ -3,8 +3,9 @@ import torch
 import torch.nn as nn
 
 from sklearn_mm.encoders import SelfAttentionEncoder, ViTEncoder
-from sklearn_mm.encoders._self_attention_layers import AttentionLayers, waves
+from sklearn_mm.encoders._self_attention_layers import AttentionLayers
 from sklearn_mm.preprocessing import ImageSpec, TextSpec
+from sklearn_mm.utils._waves import waves
 
 MASK = torch.tensor([[True, True, True, False, False], [True, False, False, False, False], [True] * 5])
 

@@ -1,0 +1,54 @@
+"""What every decoder owes: the features of all blocks and a text so far in, scores of the next token out."""
+
+from typing import TYPE_CHECKING, Any, Self
+
+import torch
+
+from sklearn_mm.utils._component import Component
+
+if TYPE_CHECKING:
+    from sklearn_mm.encoders import Features
+
+__all__ = ["Decoder"]
+
+
+class Decoder(Component):
+    """Base of all decoders, which write texts token by token (autoregressive).
+
+    A subclass owes four methods. ``build(widths, token_widths, n_ids)`` makes the layers and returns ``self``; the
+    widths are dicts of those of ``pooled`` and of ``tokens`` by block name. ``remember(features, present)`` returns
+    what is kept of the blocks while a text is written, ``forward(ids, memory, state)`` reads on in the text, and
+    ``scores(vectors)`` tells what comes next. What a row is given depends on nothing in other rows, and a vector on no
+    later token.
+    """
+
+    def build(self, widths: dict[str, int], token_widths: dict[str, int], n_ids: int) -> Self:
+        """Make the layers for blocks of the given widths and a vocabulary of ``n_ids``; 0 is padding."""
+        raise NotImplementedError
+
+    def remember(self, features: "dict[str, Features]", present: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return what is kept of the blocks of a batch, tensors whose first axis is the rows.
+
+        A row may have no block at all.
+        """
+        raise NotImplementedError
+
+    def forward(
+        self, ids: torch.Tensor, memory: dict[str, torch.Tensor], state: dict[str, torch.Tensor] | None = None
+    ) -> tuple[torch.Tensor, Any]:
+        """Return vectors (batch, n_tokens, width) of tokens that follow those in ``state``, and the state after them.
+
+        Parameters
+        ----------
+        ids : Tensor of shape (batch, n_tokens), dtype int64
+            The next tokens of each text.
+        memory : dict of str to Tensor
+            What `remember` gave of the rows.
+        state : dict of str to Tensor, default=None
+            What the decoder keeps of the tokens so far, tensors whose first axis is the rows; None at the beginning.
+        """
+        raise NotImplementedError
+
+    def scores(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Map vectors (..., width) to logits (..., n_ids) of the token that follows."""
+        raise NotImplementedError
