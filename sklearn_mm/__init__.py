@@ -12,6 +12,7 @@ if "torch" not in sys.modules and "OMP_WAIT_POLICY" not in os.environ:
 from sklearn_mm.estimators import (
     MultimodalClassifier,
     MultimodalEmbedder,
+    MultimodalGenerator,
     MultimodalRegressor,
     MultimodalRetriever,
     ZeroShotClassifier,
@@ -24,6 +25,7 @@ __all__ = [
     "ModalityTransformer",
     "MultimodalClassifier",
     "MultimodalEmbedder",
+    "MultimodalGenerator",
     "MultimodalRegressor",
     "MultimodalRetriever",
     "TabularInput",

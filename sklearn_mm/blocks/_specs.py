@@ -135,7 +135,8 @@ class TextSpec(BlockSpec):
     vocab_size : int
         Number of ids, padding included: ids are smaller than this.
     tokenizer : str
-        How strings became ids: "word", "bpe", "wordpiece", "unigram", "char", "ngram" or "custom".
+        How strings became ids: "word", "bpe", "byte_bpe", "wordpiece", "unigram", "char", "ngram" or
+        "custom".
     n_word_ids : int, default=None
         Where ids are of words and of parts of words too, as of "ngram", those of (n-grams of) words are smaller than
         this. None where all ids are of one sort.

@@ -3,6 +3,7 @@
 from sklearn_mm.estimators._base import BaseMultimodal
 from sklearn_mm.estimators._classifier import MultimodalClassifier
 from sklearn_mm.estimators._embedder import MultimodalEmbedder
+from sklearn_mm.estimators._generator import MultimodalGenerator
 from sklearn_mm.estimators._regressor import MultimodalRegressor
 from sklearn_mm.estimators._retriever import MultimodalRetriever
 from sklearn_mm.estimators._targets import ClassTarget, NoTarget, NumberTarget, Target
@@ -13,6 +14,7 @@ __all__ = [
     "ClassTarget",
     "MultimodalClassifier",
     "MultimodalEmbedder",
+    "MultimodalGenerator",
     "MultimodalRegressor",
     "MultimodalRetriever",
     "NoTarget",

@@ -370,7 +370,7 @@ class BaseMultimodal(
         return dict(zip(names, np.split(self._map(X, pooled, in_order), ends[:-1], axis=1), strict=True))
 
     @own_settings()
-    def _map(self, X, function=None, names=None):
+    def _map(self, X, function=None, names=None, target=None):
         """Return what a function makes of the rows of ``X``, as an array.
 
         Parameters
@@ -381,6 +381,8 @@ class BaseMultimodal(
             Maps the network and a batch to a tensor whose first axis is the rows; by default their outputs.
         names : list of str, default=None
             Blocks that are read; all by default.
+        target : ndarray or Ragged, default=None
+            What travels with the rows.
         """
         check_is_fitted(self)
         blocks = self._reader.read(X, names)
@@ -394,7 +396,7 @@ class BaseMultimodal(
             self.net_.batch_size = self.batch_size
         raw_blocks = network.top.raw_blocks if function is None else ()
         blocks = encode_frozen(blocks.in_memory(raw_blocks), self.net_, resolve_store(self.memory), compute=False)
-        dataset = BlockDataset(blocks, trim=network.encoders.trimmed_blocks(), raw=raw_blocks)
+        dataset = BlockDataset(blocks, target, trim=network.encoders.trimmed_blocks(), raw=raw_blocks)
         # not by a call of the network, which may be compiled
         return self.net_.map(network.forward if function is None else lambda batch: function(network, batch), dataset)
 

@@ -89,7 +89,7 @@ def test_estimators_with_lists(name, check, lists):
 TRANSFORMERS = {
     "image": ImageTransformer(size=8, n_jobs=2),
     "grey image, dataset statistics": ImageTransformer(size=(6, 8), color="L", mean="dataset", std="dataset"),
-    **{kind: TextTransformer(kind) for kind in ("word", "bpe", "wordpiece", "unigram", "char", "ngram")},
+    **{kind: TextTransformer(kind) for kind in ("word", "bpe", "byte_bpe", "wordpiece", "unigram", "char", "ngram")},
     "callable": TextTransformer(str.split, max_length=4),
 }
 TRANSFORMER_CHECKS = [name for name, _ in yield_transformer_checks(ImageTransformer(), None)]

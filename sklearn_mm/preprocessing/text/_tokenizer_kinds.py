@@ -7,10 +7,11 @@ from tokenizers import Tokenizer
 from sklearn_mm.preprocessing.text._trained_tokenizers import TRAINED
 from sklearn_mm.utils._registry import did_you_mean
 
-__all__ = ["NAMES", "READY_MADE", "check_pos_tags", "check_special_tokens", "kind_of"]
+__all__ = ["KEEP_SPELLING", "NAMES", "READY_MADE", "check_pos_tags", "check_special_tokens", "kind_of"]
 
 NAMES = sorted([*TRAINED, "ngram"])
 READY_MADE = ("file", "object")
+KEEP_SPELLING = (*READY_MADE, "byte_bpe")  # the tokenizers that see texts in the form and with the spaces they have
 _OF_WORDS = ("word", "ngram")  # the tokenizers whose words can be those of a part-of-speech tagger
 
 

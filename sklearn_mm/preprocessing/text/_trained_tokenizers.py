@@ -11,7 +11,7 @@ from sklearn_mm.preprocessing.text._words import RUN, WORDS
 
 __all__ = ["TRAINED", "train"]
 
-TRAINED = ("bpe", "char", "unigram", "word", "wordpiece")
+TRAINED = ("bpe", "byte_bpe", "char", "unigram", "word", "wordpiece")
 
 
 def train(kind, texts, vocab_size, min_frequency):
@@ -63,6 +63,25 @@ def _train_bpe(texts, vocab_size, min_frequency):
     )
     model = _fit_model(models.BPE(unk_token="[UNK]", fuse_unk=True), trainer, _spaced_runs(), texts)
     return _assemble(model, _spaced_runs(), decoders.Metaspace(prepend_scheme="first"))
+
+
+def _train_byte_bpe(texts, vocab_size, min_frequency):
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    fewest = len(alphabet) + len(SPECIAL_TOKENS)
+    if vocab_size < fewest:
+        raise ValueError(
+            f"TextTransformer with tokenizer='byte_bpe' needs an id for each of 256 bytes, and {len(SPECIAL_TOKENS)} "
+            f"more: vocab_size must be at least {fewest}, got {vocab_size}."
+        )
+    runs = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        min_frequency=min_frequency,
+        special_tokens=SPECIAL_TOKENS,
+        initial_alphabet=alphabet,
+        show_progress=False,
+    )
+    return _assemble(_fit_model(models.BPE(), trainer, runs, texts), runs, decoders.ByteLevel())
 
 
 def _train_wordpiece(texts, vocab_size, min_frequency):
@@ -123,6 +142,7 @@ def _with_frequent_characters(texts, vocab_size, min_frequency):
 
 _TRAIN = {
     "bpe": _train_bpe,
+    "byte_bpe": _train_byte_bpe,
     "char": _train_characters,
     "unigram": _train_unigram,
     "word": _train_words,

@@ -27,6 +27,7 @@ from sklearn_mm.preprocessing.text._ready_tokenizer import ReadyTokenizer
 from sklearn_mm.preprocessing.text._stop_words import find_stop_words
 from sklearn_mm.preprocessing.text._text_cells import check_texts
 from sklearn_mm.preprocessing.text._tokenizer_kinds import (
+    KEEP_SPELLING,
     NAMES,
     READY_MADE,
     check_pos_tags,
@@ -56,7 +57,8 @@ class TextTransformer(BlockTransformer):
     the result is a `Ragged`, which holds the ids of all texts in one array, and a single text counts as a list of one.
     An empty list is a missing cell, and what is missing in a list is left out of it.
 
-    Texts are brought into Unicode's form NFKC first, and white space of any length and kind counts as one space.
+    Texts are brought into Unicode's form NFKC first, and white space of any length and kind counts as one space, but
+    for ready-made tokenizers and "byte_bpe".
     Words are runs of letters and digits; every other sign, each emoji among them, is a word of its own, and so is
     each letter of the scripts that are written without spaces (Chinese characters, Hiragana, Thai, Lao, Khmer, Burmese
     and Tibetan).
@@ -70,6 +72,9 @@ class TextTransformer(BlockTransformer):
         - "bpe", "wordpiece", "unigram": a word or a frequent part of one, by byte-pair encoding [1]_, WordPiece [2]_
           or a unigram language model [3]_. Unseen words are spelt from parts, so that little is unknown and the
           vocabulary can be small; rows are longer.
+        - "byte_bpe": byte-pair encoding of the bytes of the text as it is written (UTF-8) [6]_. Nothing is unknown, and
+          with ``lowercase=False`` `inverse_transform` gives back the very string, with its spaces, signs and emojis:
+          the choice for texts that are to be written. 256 ids are those of bytes.
         - "char": a character. The smallest vocabulary and the longest rows.
         - "ngram": words, word n-grams and character n-grams, as in fastText [4]_ [5]_, for encoders that take a text
           as a bag. Unseen n-grams are dropped.
@@ -151,6 +156,7 @@ class TextTransformer(BlockTransformer):
     .. [3] Kudo: Subword Regularization. ACL 2018.
     .. [4] Bojanowski, Grave, Joulin, Mikolov: Enriching Word Vectors with Subword Information. TACL 2017.
     .. [5] Joulin, Grave, Bojanowski, Mikolov: Bag of Tricks for Efficient Text Classification. EACL 2017.
+    .. [6] Radford, Wu, Child, Luan, Amodei, Sutskever: Language Models are Unsupervised Multitask Learners. 2019.
 
     Examples
     --------
@@ -299,11 +305,12 @@ class TextTransformer(BlockTransformer):
     def inverse_transform(self, X: ArrayLike | Ragged) -> np.ndarray:
         """Return the strings that rows of ids stand for, as far as the tokenizer keeps them.
 
-        "word" and callables give the tokens joined by spaces, "char" the characters, "bpe", "wordpiece", "unigram" and
-        ready-made tokenizers what the decoder of the `tokenizers` library makes of them, and "ngram" the words that
-        the vocabulary knows, in order. Words keep the part-of-speech tags that they were joined by. Capitals, accents,
-        stop words and what was cut off do not come back, and special tokens around a text are taken off. Of texts that
-        were chunked each window comes back, with what it shares with the next.
+        "word" and callables give the tokens joined by spaces, "char" the characters, "bpe", "byte_bpe", "wordpiece",
+        "unigram" and ready-made tokenizers what the decoder of the `tokenizers` library makes of them, and "ngram" the
+        words that the vocabulary knows, in order. Words keep the part-of-speech tags that they were joined by.
+        Capitals, accents, stop words and what was cut off do not come back, and special tokens around a text are taken
+        off. Where ids of "byte_bpe" are no text, as where a character is cut, they read "�". Of texts that were
+        chunked each window comes back, with what it shares with the next.
 
         Parameters
         ----------
@@ -362,7 +369,7 @@ class TextTransformer(BlockTransformer):
         settings = {
             "lowercase": self.lowercase,
             "strip_accents": self.strip_accents,
-            "unify": kind not in READY_MADE,
+            "unify": kind not in KEEP_SPELLING,
         }
         plain = Normalizer(**settings)
         self._tagger = None

@@ -13,7 +13,7 @@ from sklearn_mm.encoders import RNNEncoder
 from sklearn_mm.preprocessing import TextTransformer
 
 LETTERS = " ".join("abcdefghijklmnopqrstuvwxyz")
-TRAINED = ["word", "bpe", "wordpiece", "unigram", "char", "ngram", str.split]
+TRAINED = ["word", "bpe", "byte_bpe", "wordpiece", "unigram", "char", "ngram", str.split]
 
 
 @pytest.fixture
