@@ -18,15 +18,12 @@ if TYPE_CHECKING:
 
 __all__ = ["TransformerDecoder"]
 
-_GAIN = 0.1  # at first, so that a layer begins as little more than what it gets
-
 
 class TransformerDecoder(Decoder):
     """Write a text whose tokens read each other and the tokens of all blocks (cross-attention).
 
-    The decoder of the transformer (Vaswani et al., 2017), with the normalisation before each part and layers that add
-    little at first, as `SelfAttentionEncoder` has them. The vectors that ids are looked up as also tell which id comes
-    next (tied embeddings, Press and Wolf, 2017).
+    The decoder of the transformer (Vaswani et al., 2017), with the normalisation before each part. The vectors that ids
+    are looked up as also tell which id comes next (tied embeddings, Press and Wolf, 2017).
 
     Parameters
     ----------
@@ -144,15 +141,14 @@ class _Layer(nn.Module):
         self.mlp = nn.Sequential(
             nn.Linear(width, mlp_ratio * width), nn.GELU(), nn.Dropout(dropout), nn.Linear(mlp_ratio * width, width)
         )
-        self.gains = nn.Parameter(torch.full((3, width), _GAIN))
         self.drop = nn.Dropout(dropout)
 
     def forward(self, tokens, seen, past):
         """Return the tokens (batch, n_tokens, width), and keys and values of all tokens by now."""
         own, past = self._attend_to_tokens(self.self_norm(tokens), past)
-        tokens = tokens + self.drop(self.gains[0] * own)
-        tokens = tokens + self.drop(self.gains[1] * self._attend_to_blocks(self.cross_norm(tokens), *seen))
-        return tokens + self.drop(self.gains[2] * self.mlp(self.mlp_norm(tokens))), past
+        tokens = tokens + self.drop(own)
+        tokens = tokens + self.drop(self._attend_to_blocks(self.cross_norm(tokens), *seen))
+        return tokens + self.drop(self.mlp(self.mlp_norm(tokens))), past
 
     def keys_values_of(self, seen):
         """Return keys and values of the tokens of the blocks, each (batch, n_heads, n_seen, width / n_heads)."""

@@ -64,7 +64,8 @@ class MultimodalGenerator(BaseMultimodal):
     (20,)
     """
 
-    _doc_words = {**BaseMultimodal._doc_words, "scorer": "loss", "kept": "texts"}
+    _doc_words = {**BaseMultimodal._doc_words, "scorer": "chrf", "kept": "texts"}
+    _score_name = "chrf"
     _network_parameters = (
         *BaseMultimodal._network_parameters,
         *("decoder", "target_transformer", "label_smoothing"),
@@ -106,7 +107,8 @@ class MultimodalGenerator(BaseMultimodal):
         constraints=[Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         before="modality_dropout",
         doc="""int or "auto"
-        How many tokens a text has at most. "auto" is as many as the longest text of `fit`. May be set after it.""",
+        How many tokens a text has at most, its end among them. "auto" is as many as the longest text of `fit` has. May
+        be set after it.""",
     )
     min_new_tokens: int = parameter(
         default=0,
@@ -195,7 +197,7 @@ class MultimodalGenerator(BaseMultimodal):
         limits = Limits(
             target.start_id,
             target.end_id,
-            target.longest_ if self.max_new_tokens == "auto" else self.max_new_tokens,
+            target.longest_ + 1 if self.max_new_tokens == "auto" else self.max_new_tokens,
             self.min_new_tokens,
             never=(0, 1),
         )

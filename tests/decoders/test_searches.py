@@ -33,8 +33,6 @@ def seed():
 def decoder(seed):
     built = TransformerDecoder(width=16, n_heads=2).build({"photo": 5}, {"photo": 4}, N_IDS).eval()
     with torch.no_grad():
-        for layer in built.layers:
-            layer.gains.fill_(1.0)  # or all would be said of nothing but the last token
         built.embedding.weight.mul_(2)
     return built
 

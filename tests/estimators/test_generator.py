@@ -1,0 +1,176 @@
+"""`MultimodalGenerator` writes what it has learnt, and is an estimator like any other."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.model_selection import GridSearchCV, cross_val_score
+
+from sklearn_mm import ImageInput, MultimodalGenerator, TextInput
+from sklearn_mm.decoders import BeamSearch, Sampling, TransformerDecoder
+from sklearn_mm.encoders import CNNEncoder
+from sklearn_mm.preprocessing import ImageTransformer, TextTransformer
+
+WORDS = {"red": "roter", "blue": "blauer", "green": "grüner"}
+THINGS = {"dog": "Hund", "fish": "Fisch", "bear": "Bär"}
+COLOURS = {"red": (220, 30, 30), "blue": (30, 30, 220), "green": (30, 200, 30)}
+
+
+@pytest.fixture(scope="module")
+def rows():
+    rng = np.random.default_rng(0)
+    colour, thing = rng.choice(list(WORDS), 60), rng.choice(list(THINGS), 60)
+    photos = [np.clip(rng.normal(COLOURS[name], 10, (8, 8, 3)), 0, 255).astype(np.uint8) for name in colour]
+    X = pd.DataFrame({"photo": photos, "title": [f"the {c} {t}" for c, t in zip(colour, thing, strict=True)]})
+    return X, np.array([f"Ein {WORDS[c]} {THINGS[t]}!" for c, t in zip(colour, thing, strict=True)], dtype=object)
+
+
+def generator(**parameters):
+    settings = {
+        "image": None,
+        "text": TextInput("title", transformer=TextTransformer("word")),
+        "decoder": TransformerDecoder(width=32, n_layers=1, dropout=0.0),
+        "max_epochs": 20,
+        "lr": 5e-3,
+        "random_state": 0,
+    }
+    return MultimodalGenerator(**{**settings, **parameters})
+
+
+@pytest.fixture(scope="module")
+def fitted(rows):
+    return generator().fit(*rows)
+
+
+def test_it_writes_what_it_has_learnt(fitted, rows):
+    X, y = rows
+    texts = fitted.predict(X)
+    assert texts.shape == (60,)
+    assert texts.dtype == object
+    assert (texts == y).all()
+    assert fitted.score(X, y) == pytest.approx(100)
+    assert fitted.score(X, y[::-1]) < 80
+
+
+def test_pictures_say_what_texts_do_not(rows):
+    X, y = rows
+    blind = X.assign(title=X["title"].str.split().str[-1])
+    photo = ImageInput("photo", transformer=ImageTransformer(size=8), encoder=CNNEncoder(channels=(8,)))
+    captions = generator(image=photo).fit(blind, y)
+    assert np.mean(captions.predict(blind) == y) > 0.95
+    assert np.mean(captions.predict(blind.assign(photo=X["photo"].to_numpy()[::-1])) == y) < 0.7
+
+
+def test_rows_may_lack_blocks_and_all_of_them(fitted, rows):
+    X, _ = rows
+    emptied = X.astype(object)
+    emptied.iloc[3] = None
+    texts = fitted.predict(emptied)
+    assert isinstance(texts[3], str)
+    assert (np.delete(texts, 3) == np.delete(fitted.predict(X), 3)).all()
+
+
+def test_texts_are_scored(fitted, rows):
+    X, y = rows
+    texts, scores = fitted.generate(X, 4)
+    assert texts.shape == scores.shape == (60, 4)
+    np.testing.assert_allclose(scores[:, 0], fitted.score_text(X, texts[:, 0]), atol=1e-3)
+    one, other = (fitted.score_text(X, texts[:, place]) for place in (0, 1))
+    np.testing.assert_allclose(fitted.score_text(X, texts[:, :2].tolist()), (one + other) / 2, atol=1e-3)
+    assert (fitted.score_text(X, y) > fitted.score_text(X, y[::-1])).mean() > 0.7
+
+
+def test_batches_do_not_matter(fitted, rows):
+    X, _ = rows
+    texts, scores = fitted.generate(X, 2)
+    other = pickle.loads(pickle.dumps(fitted))
+    for size in (1, 7, 60):
+        other.net_.batch_size = size
+        np.testing.assert_array_equal(other.generate(X, 2)[0], texts)
+    np.testing.assert_array_equal(other.generate(X[::-1], 2)[0], texts[::-1])
+    np.testing.assert_allclose(other.generate(X[::-1], 2)[1], scores[::-1], atol=1e-4)
+
+
+def test_search_and_limits_may_be_set_after_fit(fitted, rows):
+    X, y = rows
+    other = pickle.loads(pickle.dumps(fitted)).set_params(search="greedy")
+    assert (other.predict(X) == y).all()
+    with pytest.raises(ValueError, match=r"n_texts=2.*GreedySearch.*writes 1"):
+        other.generate(X, 2)
+    other.set_params(max_new_tokens=2)
+    assert all(
+        len(text) < len(whole) and whole.startswith(text) for text, whole in zip(other.predict(X), y, strict=True)
+    )
+    other.set_params(search=Sampling(temperature=3.0, n_texts=2), random_state=1, max_new_tokens="auto")
+    first = other.generate(X)[0]
+    np.testing.assert_array_equal(other.generate(X)[0], first)
+    assert (other.set_params(random_state=2).generate(X)[0] != first).any()
+
+
+def test_several_texts_of_a_row_are_all_learnt(rows):
+    X, y = rows
+    references = [[text, f"{text} Ja."] if row % 3 else text for row, text in enumerate(y)]
+    fitted = generator().fit(X, references)
+    several = np.arange(60) % 3 > 0
+    longer = y + " Ja."
+    shuffled = np.roll(longer, 1)
+    differ = shuffled != longer
+    assert (fitted.score_text(X, longer) > fitted.score_text(X, shuffled) + 1)[differ].all()
+    assert np.mean([text in (one, other) for text, one, other in zip(fitted.predict(X), y, longer, strict=True)]) > 0.9
+    assert fitted.score(X[several], [texts for texts in references if len(texts) == 2]) > 95
+
+
+@pytest.mark.parametrize(
+    ("cell", "error", "message"),
+    [
+        (None, ValueError, "a missing or blank text in 1 of 60 rows .row 4.. First: None"),
+        (np.nan, ValueError, "a missing or blank text in 1 of 60 rows"),
+        ("  ", ValueError, "a missing or blank text in 1 of 60 rows"),
+        (3.5, TypeError, "no text in 1 of 60 rows .row 4.. First: 3.5 of type float"),
+        ([], ValueError, "an empty list in row 4"),
+        (["a", None], ValueError, "a missing or blank text"),
+    ],
+)
+def test_what_is_no_text_is_named(rows, cell, error, message):
+    X, y = rows
+    y = y.copy()
+    y[4] = cell
+    with pytest.raises(error, match=message):
+        generator().fit(X, y)
+
+
+def test_wrong_parameters(rows):
+    with pytest.raises(ValueError, match=r"Unknown decoder 'transfomer'. Did you mean 'transformer'"):
+        generator(decoder="transfomer").fit(*rows)
+    with pytest.raises(ValueError, match=r"Unknown search 'beams'. Did you mean 'beam'"):
+        generator(search="beams", max_epochs=1).fit(*rows).predict(rows[0])
+    with pytest.raises(ValueError, match="'width' parameter of BeamSearch"):
+        generator(search=BeamSearch(0), max_epochs=1).fit(*rows).predict(rows[0])
+
+
+def test_it_is_searched_over(rows):
+    X, y = rows
+    search = GridSearchCV(generator(max_epochs=2), {"decoder__width": [8, 32], "search": ["greedy"]}, cv=2).fit(X, y)
+    assert search.cv_results_["mean_test_score"].shape == (2,)
+    assert cross_val_score(generator(), X, y, cv=2).mean() > 75
+
+
+def test_validation_by_texts(rows):
+    X, y = rows
+    fitted = generator(early_stopping=True, scoring="chrf", max_epochs=30, search="greedy").fit(X, y)
+    assert "valid_chrf" in fitted.history_[0]
+    assert fitted.history_[fitted.best_epoch_ - 1]["valid_chrf"] == max(row["valid_chrf"] for row in fitted.history_)
+    assert fitted.n_epochs_ < 30  # all is right before
+
+
+def test_weights_and_more_rows(rows):
+    X, y = rows
+    weight = np.arange(60) % 3 > 0
+    others = np.where(weight, y, "Nein?")
+    assert (generator(max_epochs=40).fit(X, others, sample_weight=weight).predict(X) == y).mean() > 0.9
+    more = generator(max_epochs=3).partial_fit(X, y)
+    before = more.score_text(X, y).mean()
+    for _ in range(8):
+        more.partial_fit(X, y)
+    assert more.score_text(X, y).mean() > before
