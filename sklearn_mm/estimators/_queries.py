@@ -7,15 +7,18 @@ import numpy as np
 import pandas as pd
 import torch
 from PIL import Image
+from sklearn.utils import _safe_indexing
 
 from sklearn_mm.blocks import Blocks
 from sklearn_mm.preprocessing.cells._missing import is_missing
 from sklearn_mm.preprocessing.image._picture_cells import looks_like_picture
 from sklearn_mm.utils._messages import abbreviated_repr, name_rows
 from sklearn_mm.utils._registry import did_you_mean
+from sklearn_mm.utils._validation import _num_samples
 
 __all__ = ["Embedding", "is_single_query"]
 
+_EMBEDDED_AT_ONCE = 16384  # rows
 _CELLS = (str, bytes, bytearray, os.PathLike, Image.Image)
 
 
@@ -42,10 +45,20 @@ class Embedding:
         self.owner = owner
         self.specs = getattr(embedder, "specs_", None)
 
-    def rows(self, X, blocks=None):
-        """Return the vectors of a table, from those blocks whose columns it has or, of these, the chosen ones."""
+    def parts(self, X, blocks=None):
+        """Yield the vectors of a table part by part, from the blocks whose columns it has, or from the chosen ones."""
         names = self._blocks_in(X) if blocks is None else self._named(blocks)
-        return self._unit_vectors(X, names)
+        n_rows = _num_samples(X)
+        for start in range(0, n_rows, _EMBEDDED_AT_ONCE):
+            rows = np.arange(start, min(start + _EMBEDDED_AT_ONCE, n_rows))
+            part = X if len(rows) == n_rows else X[rows] if isinstance(X, Blocks) else _safe_indexing(X, rows)
+            vectors = self._unit_vectors(part, names)
+            if len(vectors) != len(rows):
+                raise ValueError(
+                    f"{self.owner} needs a vector for each of {len(rows)} rows, and its embedder, "
+                    f"{type(self.embedder).__name__}, gave {len(vectors)}."
+                )
+            yield vectors
 
     def queries(self, queries, weights=None):
         """Return the vectors of queries, each of which must have something in it.

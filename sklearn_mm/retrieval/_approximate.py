@@ -91,6 +91,10 @@ class ApproximateIndex:
                 _save(self._graph, path)
         self._graph.follow(vectors, searchable)
 
+    def __reduce__(self):
+        """A copy has no graph, which the vectors can make again."""
+        return ApproximateIndex, (self.library, self.folder)
+
     def _path(self, vectors, searchable):
         if self.folder is None:
             return None

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics.pairwise import cosine_distances
 from sklearn.neighbors import NearestNeighbors
@@ -26,7 +27,7 @@ from sklearn.utils.estimator_checks import (
 )
 
 from sklearn_mm import ModalityTransformer, MultimodalRetriever
-from sklearn_mm.estimators import _retriever
+from sklearn_mm.estimators import _indexed_rows, _queries
 from sklearn_mm.testing._estimator_checks import yield_estimator_checks
 
 
@@ -253,6 +254,15 @@ def test_rows_come_and_go_by_label(pair, rows, in_files, tmp_path, monkeypatch):
     assert "row 1" in retriever.table_.index
 
 
+def test_labels_and_columns_that_the_user_changes_afterwards(pair, rows):
+    X = rows.copy()
+    retriever = MultimodalRetriever(pair).fit(X)
+    X.index, X["title"] = range(N_ROWS), "other"
+    pd.testing.assert_frame_equal(retriever.table_, rows)
+    with pytest.raises(NotFittedError):
+        MultimodalRetriever(pair).table_  # noqa: B018
+
+
 def test_rows_without_labels_are_numbered_on(pair, rows):
     polars = pytest.importorskip("polars")
     table = polars.DataFrame({"title": rows["title"].tolist()})
@@ -406,17 +416,17 @@ def test_files_hold_float16_and_are_read_by_slices(pair, rows, tmp_path):
 @pytest.mark.parametrize("algorithm", ["voyager", "faiss"])
 def test_approximate_index(algorithm, pair, rows, tmp_path, monkeypatch):
     pytest.importorskip(algorithm)
-    monkeypatch.setattr(_retriever, "_SEARCHED_EXACTLY", 10)
+    monkeypatch.setattr(_indexed_rows, "_SEARCHED_EXACTLY", 10)
     exact = MultimodalRetriever(pair, n_neighbors=4).fit(rows[:20])
     retriever = MultimodalRetriever(pair, n_neighbors=4, algorithm=algorithm, folder=tmp_path).fit(rows[:20])
     assert len(list(tmp_path.glob(f"{algorithm}-*.index"))) == 1
-    monkeypatch.setattr(_retriever, "nearest", None)  # not exactly
+    monkeypatch.setattr(_indexed_rows, "nearest", None)  # not exactly
     twin = pickle.loads(pickle.dumps(retriever))
     before = retriever.kneighbors(rows)
     np.testing.assert_allclose(twin.kneighbors(rows)[0], before[0], atol=2e-3)
     monkeypatch.undo()
     np.testing.assert_allclose(before[0], exact.kneighbors(rows)[0], atol=2e-3)
-    monkeypatch.setattr(_retriever, "_SEARCHED_EXACTLY", 10)
+    monkeypatch.setattr(_indexed_rows, "_SEARCHED_EXACTLY", 10)
     for one in (retriever, exact):
         one.partial_fit(rows[20:]).remove(["row 2", "row 22"])
     np.testing.assert_allclose(retriever.kneighbors(rows)[0], exact.kneighbors(rows)[0], atol=2e-3)
@@ -482,7 +492,8 @@ def test_tables_by_position_and_blocks(tiny_model, rows):
 
 def test_many_rows_are_embedded_in_parts(monkeypatch):
     X, seen = np.random.default_rng(0).standard_normal((50, 4)), []
-    monkeypatch.setattr(_retriever, "_EMBEDDED_AT_ONCE", 8)
+    monkeypatch.setattr(_queries, "_EMBEDDED_AT_ONCE", 8)
+    monkeypatch.setattr(_indexed_rows, "_READ_AT_ONCE", 8)
     monkeypatch.setattr(Vectors, "transform", lambda self, X: (seen.append(len(X)), np.asarray(X))[1])
     retriever = MultimodalRetriever(Vectors()).fit(X)
     assert seen == [8] * 6 + [2]
