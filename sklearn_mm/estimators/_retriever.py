@@ -74,7 +74,8 @@ class MultimodalRetriever(BaseEstimator):
     embedder_ : transformer
         The fitted embedder.
     table_ : pandas.DataFrame of shape (n_rows, n_columns)
-        The rows that are indexed. Their labels (``index``) are what `remove` asks for.
+        The rows that are indexed, also where they came in a table of another library. Their labels (``index``) are what
+        `remove` asks for.
     vectors_ : Vectors
         The vectors, of length 1, also of rows that were removed since.
     rows_ : ndarray of shape (n_rows,), dtype int64
