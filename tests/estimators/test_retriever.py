@@ -3,6 +3,7 @@
 import copy
 import importlib.util
 import pickle
+import subprocess
 import sys
 from pathlib import Path
 
@@ -438,6 +439,59 @@ def test_approximate_index(algorithm, pair, rows, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="only 22 rows"):
         retriever.kneighbors(rows, 23)
     assert retriever.kneighbors(rows, 22)[1].shape == (N_ROWS, 22)
+
+
+MUTATIONS = """
+import pickle, sys
+from pathlib import Path
+import numpy as np
+from sklearn.preprocessing import Normalizer
+from sklearn_mm import MultimodalRetriever
+from sklearn_mm.estimators import _indexed_rows
+
+algorithm, folder = sys.argv[1], Path(sys.argv[2])
+_indexed_rows._SEARCHED_EXACTLY = 10
+rng = np.random.default_rng(0)
+X = rng.standard_normal((200, 8))
+MultimodalRetriever(Normalizer(), algorithm=algorithm, folder=folder).fit(X[:90])
+(another,) = folder.glob("*.index")
+other = another.read_bytes()
+another.unlink()
+retriever = MultimodalRetriever(Normalizer(), algorithm=algorithm, folder=folder).fit(X)
+(file,) = folder.glob("*.index")
+content, state = file.read_bytes(), pickle.dumps(retriever)
+distances, positions = MultimodalRetriever(Normalizer()).fit(X).kneighbors(X)
+_indexed_rows.nearest = None  # the index is what answers
+for number in range(60):
+    changed = bytearray(content)
+    place = int(rng.integers(len(changed)))
+    if number % 6 == 0:
+        for place in rng.integers(len(changed), size=1 + number):
+            changed[place] ^= 1 << int(rng.integers(8))
+    elif number % 6 == 1:
+        del changed[place:]
+    elif number % 6 == 2:
+        changed[place:place] = rng.bytes(20)
+    elif number % 6 == 3:
+        changed = rng.bytes(number * 50)  # first of all, nothing
+    elif number % 6 == 4:
+        changed = other
+    else:
+        changed[32:] = other[32:]  # another index under this checksum
+    file.write_bytes(changed)
+    found = pickle.loads(state).kneighbors(X)
+    np.testing.assert_allclose(found[0], distances, atol=2e-3)
+    assert (found[1] == positions).mean() > 0.97
+    assert file.read_bytes() != changed
+print("whole")
+"""
+
+
+@pytest.mark.parametrize("algorithm", ["voyager", "faiss"])
+def test_of_changed_index_files_none_ends_the_process(algorithm, tmp_path):
+    pytest.importorskip(algorithm)
+    done = subprocess.run([sys.executable, "-c", MUTATIONS, algorithm, tmp_path], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "whole\n"), done.stderr
 
 
 @pytest.mark.parametrize("rescale", ["csls", "inverted_softmax"])
