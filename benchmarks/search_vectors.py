@@ -5,8 +5,8 @@
 NumPy has to make float32 of, and says how much memory a search takes. *approximate* builds indexes of real vectors
 (sentences of a file, one a line, by a sentence encoder, or their vectors, ``.npy``) and of clustered ones, asks one
 query after the other, and gives recall@10 against exact.
-*rescale* searches photographs by captions, with vectors from a file (``.npz``: ``image`` (n, a), ``text`` (n, m, b)),
-after a ridge regression from pictures to captions of half of the rows, whose captions are the bank.
+*rescale* searches photographs by captions and the other way round, with vectors from a file (``.npz``: ``image``
+(n, a), ``text`` (n, m, b)) of which `MultimodalEmbedder` learns a joint space by two thirds of the photographs.
 
     OMP_NUM_THREADS=1 python benchmarks/search_vectors.py exact files
 """
@@ -23,12 +23,11 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from sklearn.decomposition import PCA
-from sklearn.linear_model import Ridge
+from _pretrained import as_blocks
 from sklearn.neighbors import NearestNeighbors
 
+from sklearn_mm import MultimodalEmbedder, MultimodalRetriever
 from sklearn_mm.retrieval._approximate import ApproximateIndex
-from sklearn_mm.retrieval._hubness import hubness_offsets
 from sklearn_mm.retrieval._search import nearest
 from sklearn_mm.retrieval._vector_file import VectorFile, write_vectors
 from sklearn_mm.retrieval._vectors import Vectors
@@ -215,32 +214,34 @@ def rescale(args):
     """Search photographs by captions and captions by photographs, with and without rescaling."""
     data = np.load(args.pairs)
     image, text = data["image"], data["text"]
-    recalls = {}
-    for seed in range(5):
+    n_captions, recalls = text.shape[1], {}
+    for seed in range(args.splits):
         order = np.random.default_rng(seed).permutation(len(image))
         train, test = order[: len(order) * 2 // 3], order[len(order) * 2 // 3 :]
-        pca = PCA(min(128, len(train) - 1, text.shape[2]), random_state=0).fit(text[train].reshape(-1, text.shape[2]))
-        inputs = (image - image[train].mean(0)) / image[train].std()
-        ridge = Ridge(args.alpha).fit(inputs[train], pca.transform(text[train].mean(1)))
-        pictures = directions(ridge.predict(inputs))
-        captions = directions(pca.transform(text.reshape(-1, text.shape[2]))).reshape(*text.shape[:2], -1)
-        bank_of_captions, bank_of_pictures = captions[train].reshape(-1, captions.shape[2]), pictures[train]
-        queries = captions[test].reshape(-1, captions.shape[2])
-        owner = np.repeat(np.arange(len(test)), text.shape[1])
-        for method in (None, "csls", "inverted_softmax"):
-            offsets = None if method is None else hubness_offsets(pictures[test], bank_of_captions, method)
-            found = nearest(queries, pictures[test], K, offsets=offsets)[1]
-            recalls.setdefault(("text to picture", method), []).append(_recalls(found == owner[:, np.newaxis]))
-            offsets = None if method is None else hubness_offsets(queries, bank_of_pictures, method)
-            found = nearest(pictures[test], queries, K, offsets=offsets)[1]
-            hits = owner[found] == np.arange(len(test))[:, np.newaxis]
-            recalls.setdefault(("picture to text", method), []).append(_recalls(hits))
-    for (direction, method), values in recalls.items():
-        show(direction, method, *(f"R@{k} {v:.3f}" for k, v in zip((1, 5, 10), np.mean(values, 0), strict=True)))
-
-
-def _recalls(hits):
-    return [hits[:, :k].any(1).mean() for k in (1, 5, 10)]
+        captions = {name: text[rows].reshape(-1, text.shape[2]) for name, rows in (("train", train), ("test", test))}
+        pairs = {"image": np.repeat(image[train], n_captions, axis=0), "text": captions["train"]}
+        embedder = MultimodalEmbedder(random_state=0).fit(as_blocks(pairs))
+        pictures = as_blocks({"image": image[train]}), as_blocks({"image": image[test]})
+        captions = as_blocks({"text": captions["train"]}), as_blocks({"text": captions["test"]})
+        owner = np.repeat(np.arange(len(test)), n_captions)
+        for direction, rows, (bank, queries) in (
+            ("text to picture", pictures[1], captions),
+            ("picture to text", captions[1], pictures),
+        ):
+            for method, given in (
+                (None, None),
+                *((method, some) for method in ("csls", "inverted_softmax") for some in (bank, None)),
+            ):
+                retriever = MultimodalRetriever(embedder, n_neighbors=K, rescale=method).fit(rows, queries=given)
+                found = retriever.kneighbors(queries, return_distance=False)
+                if direction == "text to picture":
+                    hits = found == owner[:, np.newaxis]
+                else:
+                    hits = owner[found] == np.arange(len(test))[:, np.newaxis]
+                name = method and f"{method}, {'rows' if given is None else 'queries of training'} as the bank"
+                recalls.setdefault((direction, name), []).append([hits[:, :k].any(1).mean() for k in (1, 5, 10)])
+    for (direction, name), values in recalls.items():
+        show(direction, name, *(f"R@{k} {v:.3f}" for k, v in zip((1, 5, 10), np.mean(values, 0), strict=True)))
 
 
 def main():
@@ -258,7 +259,7 @@ def main():
     parser.add_argument("--libraries", nargs="+", default=["voyager"])
     parser.add_argument("--sentences", help="a text file, one sentence a line, or an .npy file of vectors")
     parser.add_argument("--pairs", help="an .npz file of vectors of pictures and texts")
-    parser.add_argument("--alpha", type=float, default=1000.0, help="penalty of the ridge regression")
+    parser.add_argument("--splits", type=int, default=5, help="of the pairs")
     args = parser.parse_args()
     print("| search | method | measured |\n|---|---|---|")
     for task in args.tasks:

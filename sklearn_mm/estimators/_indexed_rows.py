@@ -89,6 +89,11 @@ class IndexedRows:
         own = None
         if bank is None:
             own = np.flatnonzero(self.searchable)
+            if not len(own):
+                raise ValueError(
+                    f"{self.owner} needs queries to rescale by, and none of {len(self.rows)} rows has anything in it. "
+                    "Pass some: fit(X, queries=...)."
+                )
             own = own[np.linspace(0, len(own) - 1, min(_BANK, len(own))).astype(int)]
             bank = np.concatenate([self.vectors[row : row + 1] for row in own.tolist()]).astype(np.float32)
         return replace(self, rescale=method, bank=bank, offsets=hubness_offsets(self.vectors, bank, method, own))
@@ -122,7 +127,8 @@ class IndexedRows:
         places = self.table.index.get_indexer(labels)
         if (places < 0).any():
             missing = [label for label, place in zip(labels, places, strict=True) if place < 0]
-            raise KeyError(f"{self.owner} has no rows with the labels {first_few(missing, text=repr)}.")
+            hint = " Of a mask, these are table_.index[mask]." if labels.dtype == bool else ""
+            raise KeyError(f"{self.owner} has no rows with the labels {first_few(missing, text=repr)}.{hint}")
         kept = np.ones(len(self.table), dtype=bool)
         kept[places] = False
         searchable = self.searchable.copy()
@@ -208,7 +214,7 @@ class IndexedRows:
         return allowed & self.searchable
 
     def _check_enough(self, k, n_left, filter):
-        if not isinstance(k, Integral) or k < 1:
+        if not isinstance(k, Integral) or isinstance(k, bool) or k < 1:
             raise ValueError(f"{self.owner}: n_neighbors must be an integer of at least 1, got {k!r}.")
         if not len(self.rows):
             raise ValueError(f"{self.owner} has no rows left: all were removed. partial_fit adds others.")

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 from copy import copy
-from numbers import Integral
+from numbers import Integral, Real
 from os import PathLike
 from typing import Any, Self
 
@@ -186,8 +186,10 @@ class MultimodalRetriever(BaseEstimator):
             This estimator.
         """
         check_is_fitted(self)
-        labels = labels if isinstance(labels, list | np.ndarray | pd.Index | pd.Series) else [labels]
-        self._indexed = self._indexed.without(pd.Index(labels))
+        if isinstance(labels, pd.DataFrame):
+            raise TypeError(f"{self._who}.remove takes labels, got a DataFrame. Hand in its index.")
+        several = isinstance(labels, list | set | range | np.ndarray | pd.Index | pd.Series)
+        self._indexed = self._indexed.without(pd.Index(list(labels) if several else [labels]))
         return self
 
     def kneighbors(
@@ -206,9 +208,9 @@ class MultimodalRetriever(BaseEstimator):
         X : table, str, picture, dict, or list of these, default=None
             Queries: a table with the columns of any of the blocks; a single text or picture (path, bytes, Pillow
             image, array of 3 dimensions, or 2 of uint8); a dict from blocks, columns or kinds ("image", "text") to
-            cells; or a list of texts, pictures and dicts, each a query. A text or picture stands for all blocks of its
-            kind; a string that ends like a file of a picture is one, if the embedder reads pictures. By default the
-            indexed rows, of which none is its own neighbour.
+            cells; or a list or array of texts, pictures and dicts, each a query. A text or picture stands for all
+            blocks of its kind; a string that ends like a file of a picture is one, if the embedder reads pictures. By
+            default the indexed rows, of which none is its own neighbour.
         n_neighbors : int, default=None
             How many; by default ``n_neighbors`` of the estimator.
         return_distance : bool, default=True
@@ -266,6 +268,7 @@ class MultimodalRetriever(BaseEstimator):
             Rows of ``table_`` with their labels, the nearest first, and before their columns ``score``, the cosine
             (with ``rescale`` what that makes of it). If the table has a column of that name, it is ``_score``.
         """
+        query = [None] if query is None else query  # which to kneighbors would be all rows
         distances, positions = self.kneighbors(query, n_neighbors, filter=filter, weights=weights)
         if len(positions) != 1:
             raise ValueError(
@@ -293,7 +296,7 @@ class MultimodalRetriever(BaseEstimator):
             ``first`` and ``second``, labels of rows, and ``similarity``, their cosine; the most similar first.
         """
         check_is_fitted(self)
-        if not -1 < threshold <= 1:
+        if not isinstance(threshold, Real) or not -1 < threshold <= 1:
             raise ValueError(f"{self._who}: threshold must be a cosine, above -1 and at most 1, got {threshold!r}.")
         first, second, similarities = self._indexed.pairs_above(threshold - 1e-6)  # equal vectors, up to rounding
         labels = self.table_.index
@@ -317,6 +320,10 @@ class MultimodalRetriever(BaseEstimator):
             Larger is better.
         """
         check_is_fitted(self)
+        if not hasattr(self.embedder_, "score"):
+            raise AttributeError(
+                f"{self._who}.score is what its embedder scores, and {type(self.embedder_).__name__} has no score."
+            )
         return self.embedder_.score(X, y)
 
     def _learn(self, X, y, queries):

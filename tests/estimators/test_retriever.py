@@ -163,8 +163,11 @@ def test_weights_add_vectors_of_blocks(retriever, pair, rows):
         retriever.kneighbors(rows, weights={"photo": 0, "title": 0})
     with pytest.raises(ValueError, match=r"no block or kind 'titel'.*Did you mean 'title'"):
         retriever.kneighbors(rows, weights={"titel": 1})
-    with pytest.raises(ValueError, match="finite"):
-        retriever.kneighbors(rows, weights={"title": np.inf})
+    for odd in (np.inf, "big", None):
+        with pytest.raises(ValueError, match="weights must be finite numbers"):
+            retriever.kneighbors(rows, weights={"title": odd})
+    with pytest.raises(TypeError, match="weights must be a dict"):
+        retriever.kneighbors(rows, weights=[1, 2])
 
 
 def test_search_gives_rows_with_labels_and_scores(retriever, rows):
@@ -285,7 +288,7 @@ def test_asked_for_more_than_there_is(retriever, rows):
         retriever.kneighbors("snow", 25)
     with pytest.raises(ValueError, match="n_neighbors=24, and there are only 23 rows"):
         retriever.kneighbors(n_neighbors=24)
-    for odd in (0, 1.5, -3):
+    for odd in (0, 1.5, -3, True, "5"):
         with pytest.raises(ValueError, match="at least 1"):
             retriever.kneighbors("snow", odd)
     retriever.remove(rows.index[2:])
@@ -332,6 +335,78 @@ def test_queries_of_a_kind_that_is_not_read(pair, tiny_model, rows):
     assert retriever.search("photo.png", 1).shape == (1, 2)  # where no pictures are read, a text
     with pytest.raises(ValueError, match="no such block: it has 'title' of kind 'text'"):
         retriever.kneighbors(rows["photo"].iloc[0])
+    pictures = PretrainedPair(tiny_model("clip"), image="photo", text=None).fit(rows[["photo"]])
+    retriever = MultimodalRetriever(pictures).fit(rows[["photo"]])
+    with pytest.raises(ValueError, match=r"'white snow' for one of kind 'text', .* it has 'photo' of kind 'image'"):
+        retriever.search("white snow")
+    with pytest.raises(ValueError, match=r"snow.png': no such file"):
+        retriever.search("snow.png")
+
+
+def test_arrays_of_queries(retriever, rows):
+    for column, form in (("photo", np.stack), ("title", np.array), ("title", lambda texts: np.array(texts, object))):
+        queries = rows[column].tolist()
+        for one, other in zip(retriever.kneighbors(form(queries)), retriever.kneighbors(queries), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_queries_that_are_none(retriever, rows):
+    for nothing in (None, np.nan, pd.NA, [None], {"title": pd.NA}):
+        with pytest.raises(ValueError, match="nothing to compare"):
+            retriever.search(nothing)
+    for number in (3, 2.5, ["snow", 4]):
+        with pytest.raises(TypeError, match="got the number"):
+            retriever.kneighbors(number)
+    with pytest.raises(ValueError, match=r"for one row, and its index has none of .*'photo', 'title'.*to_frame"):
+        retriever.kneighbors(rows["title"])
+    assert retriever.kneighbors(rows["title"].to_frame())[1].shape == (N_ROWS, 4)
+
+
+def test_labels_of_any_form(retriever, rows):
+    with pytest.raises(KeyError, match=r"labels False, .*table_.index\[mask\]"):
+        retriever.remove(rows["price"] > 3)
+    with pytest.raises(TypeError, match=r"got a DataFrame. Hand in its index"):
+        retriever.remove(rows[:2])
+    retriever.remove({"row 1", "row 2"}).remove(rows.index[3:5]).remove([])
+    assert retriever.table_.index.equals(rows.index.drop(["row 1", "row 2", "row 3", "row 4"]))
+    tuples = pd.MultiIndex.from_product([["a", "b"], range(N_ROWS // 2)])
+    by_pairs = MultimodalRetriever(retriever.embedder_).fit(rows.set_axis(tuples)).remove([("a", 1), ("b", 0)])
+    assert len(by_pairs.table_) == N_ROWS - 2
+    assert ("b", 0) not in by_pairs.table_.index
+
+
+def test_rows_of_which_none_is_a_bank(pair, rows):
+    empty = rows[:3].assign(photo=None, title=None)
+    with pytest.raises(ValueError, match=r"none of 3 rows has anything in it. Pass some: fit\(X, queries"):
+        MultimodalRetriever(pair, rescale="csls").fit(empty)
+    with pytest.raises(ValueError, match=r"only 0 rows to find, of 3 \(3 more have nothing"):
+        MultimodalRetriever(pair, rescale="csls").fit(empty, queries=["snow", "dog"]).search("snow", 1)
+    for rescale in ("csls", "inverted_softmax"):
+        assert MultimodalRetriever(pair, rescale=rescale).fit(rows[:1]).search("snow", 1).index == ["row 0"]
+
+
+def test_folders_that_cannot_be_used(pair, rows, tmp_path):
+    (tmp_path / "file").write_text("here already")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(OSError, match=r"cannot be kept in the folder .*file.*Give one that can be written to"):
+            MultimodalRetriever(pair, folder=folder).fit(rows)
+
+
+def test_a_folder_of_two_that_goes(pair, rows, tmp_path):
+    folder = tmp_path / "vectors"
+    whole, half = (MultimodalRetriever(pair, folder=folder).fit(some) for some in (rows, rows[:12]))
+    assert len(list(folder.iterdir())) == 2
+    expected, content = whole.kneighbors(rows), pickle.dumps(whole)
+    assert half.kneighbors(rows)[1].max() < 12
+    folder.rename(tmp_path / "elsewhere")
+    with pytest.raises(FileNotFoundError, match=r"vectors-.*cannot be read .*Put the file back, or fit again"):
+        whole.search("snow")
+    twin = pickle.loads(content)
+    np.testing.assert_array_equal(twin.kneighbors(rows)[1], expected[1])
+    twin.partial_fit(rows.set_axis([f"again {n}" for n in range(N_ROWS)]))  # makes the folder again
+    assert twin.kneighbors(rows, 1)[0].max() < 1e-3
+    (tmp_path / "elsewhere").joinpath(Path(whole.vectors_.parts[0].path).name).rename(whole.vectors_.parts[0].path)
+    np.testing.assert_array_equal(whole.kneighbors(rows)[1], expected[1])
 
 
 def test_odd_vectors_of_an_embedder():
@@ -530,8 +605,9 @@ def test_duplicates(pair, rows):
     assert abs(len(found) - expected.sum()) <= 1
     assert expected[places[0], places[1]].mean() > 0.95
     assert found["similarity"].is_monotonic_decreasing
-    with pytest.raises(ValueError, match="threshold"):
-        retriever.find_duplicates(95)
+    for odd in (95, "0.9", np.nan, -1):
+        with pytest.raises(ValueError, match="threshold must be a cosine"):
+            retriever.find_duplicates(odd)
 
 
 def test_tables_by_position_and_blocks(tiny_model, rows):
@@ -562,6 +638,8 @@ def test_score_is_the_embedders(rows):
             return 0.25
 
     assert MultimodalRetriever(Scored()).fit(np.eye(3)).score(np.eye(3)) == 0.25
+    with pytest.raises(AttributeError, match="what its embedder scores, and Normalizer has no score"):
+        MultimodalRetriever(Normalizer()).fit(np.eye(3)).score(np.eye(3))
 
 
 def test_bad_parameters(pair, rows):
