@@ -60,7 +60,7 @@ SMALLEST = {
     "search.py": ["--rows", "60", "--epochs", "1", "--jobs", "1"],
     "search_vectors.py": [
         *("exact", "files", "approximate", "rescale", "--rows", "300", "--rows-in-file", "500", "--queries", "3"),
-        *("--repeats", "1", "--approximate-rows", "300", "--pairs", "{pairs}"),
+        *("--repeats", "1", "--approximate-rows", "300", "--splits", "1", "--pairs", "{pairs}"),
     ],
     "stores.py": ["--rows", "64", "--repeats", "1"],
     "tables.py": ["--sets", "wine", "steps", "--keep", "1", "--seeds", "1"],

@@ -62,8 +62,9 @@ class MultimodalRetriever(BaseEstimator):
         with a ``filter`` and with ``rescale`` the search is exact all the same.
     rescale : {"csls", "inverted_softmax"}, default=None
         Make up for hubs, rows that are near to all queries: similarities are lowered by how near a row is to a bank of
-        queries, those of `fit`. "csls" takes half of the mean of its ten nearest, "inverted_softmax" weights all. Other
-        queries of a call are never used.
+        queries, those of `fit`, best of the kind that will come. "csls" takes half of the mean of its ten nearest,
+        "inverted_softmax" weights all, and loses where the bank is of another kind. Other queries of a call are never
+        used.
     folder : str or path, default=None
         Where the vectors are kept: in files (safetensors, float16), of which a search reads a block at a time.
         Approximate indexes are kept there too, as caches. Files stay when the estimator goes, since copies may use
