@@ -213,7 +213,7 @@ def approximate(args):
 def rescale(args):
     """Search photographs by captions and captions by photographs, with and without rescaling."""
     data = np.load(args.pairs)
-    image, text = data["image"], data["text"]
+    image, text = (data[name].astype(np.float32) for name in ("image", "text"))
     n_captions, recalls = text.shape[1], {}
     for seed in range(args.splits):
         order = np.random.default_rng(seed).permutation(len(image))
