@@ -1,9 +1,9 @@
 """A joint space by the number of rows: what `MultimodalEmbedder` and `MultimodalRetriever` take, and how good they are.
 
 Rows are vectors of emoji and of their names, of frozen networks (EfficientNet-lite0, all-MiniLM-L6-v2), with which a
-fit begins after these have been run. *Recall* is that of a sixth of them, which is held out, by the number of rows that
-were learnt from. For *times* there are as many rows as are asked for: the same vectors again and again, with noise. More
-rows than 50,000 are not learnt from, and are indexed by parts in files (``folder=``).
+fit begins after these have been run. *Recall* is that of a sixth of them, which is held out, by the number of rows
+that were learnt from. For *times* there are as many rows as are asked for: the same vectors again and again, with
+noise. More rows than 50,000 are not learnt from, and are indexed by parts in files (``folder=``).
 
     OMP_NUM_THREADS=1 python benchmarks/sizes.py
 """
