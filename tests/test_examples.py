@@ -138,12 +138,12 @@ def test_copies_leak_between_random_folds_and_not_between_grouped_ones():
 
 @pytest.fixture
 def few_emoji(monkeypatch, tmp_path):
-    """Let examples load a twelfth of the emoji, in a folder of their own, so that they take seconds."""
+    """Let examples load a fifteenth of the emoji, in a folder of their own, so that they take seconds."""
     load_emoji = datasets.load_emoji
 
     def load_few(return_X_y=False):
         emoji = load_emoji()
-        rows = np.arange(len(emoji.data)) % 12 == 0
+        rows = np.arange(len(emoji.data)) % 15 == 0
         rows |= emoji.data["image"].str.endswith("1f481-200d-2640-fe0f.png").to_numpy()  # one that is a query
         data, target = emoji.data[rows].reset_index(drop=True), emoji.target[rows].reset_index(drop=True)
         data["image"] = [shutil.copy(path, tmp_path) for path in data["image"]]
