@@ -21,9 +21,10 @@ def test_pictures_alone_are_found_by_words(tiny_model, photos):
 
     both = photos.assign(caption=[f"the photo of number {number}" for number in range(12)])
     embedder = MultimodalEmbedder(pretrained=tiny_model("clip"), projection=None).fit(both)
-    cosines = embedder.transform(photos, blocks="photo") @ embedder.transform(
-        pd.DataFrame({"caption": ["a quiet cat"]}), blocks="caption"
-    ).T
+    cosines = (
+        embedder.transform(photos, blocks="photo")
+        @ embedder.transform(pd.DataFrame({"caption": ["a quiet cat"]}), blocks="caption").T
+    )
     order = np.argsort(-cosines[:, 0])[:3]
     assert found.index.tolist() == photos.index[order].tolist()
     np.testing.assert_allclose(found["score"], cosines[order, 0], atol=1e-5)
