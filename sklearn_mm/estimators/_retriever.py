@@ -15,7 +15,9 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mm.encoders import PretrainedEncoder
+from sklearn_mm.estimators._embedder import MultimodalEmbedder
 from sklearn_mm.estimators._indexed_rows import IndexedRows, labelled_table
+from sklearn_mm.estimators._pretrained_towers import fit_towers
 from sklearn_mm.estimators._queries import Embedding
 from sklearn_mm.retrieval._approximate import APPROXIMATE, ApproximateIndex, import_library
 from sklearn_mm.retrieval._vector_file import write_vectors
@@ -353,11 +355,10 @@ class MultimodalRetriever(BaseEstimator):
 
     def _fitted_embedder(self, X, y):
         embedder = self.embedder
-        if embedder is None or isinstance(embedder, str | PathLike | PretrainedEncoder):
-            from sklearn_mm.estimators._embedder import MultimodalEmbedder
-
-            parameters = {} if embedder is None else {"pretrained": embedder, "projection": None}
-            return MultimodalEmbedder(**parameters).fit(X, y)
+        if embedder is None:
+            return MultimodalEmbedder().fit(X, y)
+        if isinstance(embedder, str | PathLike | PretrainedEncoder):
+            return fit_towers(embedder, X, y, self._who)
         try:
             check_is_fitted(embedder)
         except NotFittedError:
