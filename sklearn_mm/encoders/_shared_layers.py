@@ -32,7 +32,7 @@ class SharedLayersMixin:
         modules = {name: module for name, module in self._modules.items() if name != "layers"}
         vars(others).update(vars(self), _modules=modules)
         super(SharedLayersMixin, others)._apply(function, recurse)
-        self.layers = convert(layers, function)
+        self._modules = {**modules, "layers": convert(layers, function)}  # last, as in a pickle: prints go by the order
         return self
 
     def _load_from_state_dict(self, state_dict, prefix, *args):
