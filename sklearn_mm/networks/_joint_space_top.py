@@ -9,6 +9,7 @@ import torch.nn.functional as F
 
 from sklearn_mm.encoders import Features
 from sklearn_mm.networks._block_encoders import BlockEncoders
+from sklearn_mm.networks._hub_components import HubComponents
 from sklearn_mm.networks._tops import Top
 
 __all__ = ["JointSpaceTop"]
@@ -60,6 +61,7 @@ class JointSpaceTop(Top):
             nn.Identity() if n_components is None else _Projection(width, n_components, hidden_layer_sizes, dropout)
             for width in encoders.widths.values()
         )
+        self.hubs = None
         share = -math.log(temperature) / math.log(_LARGEST_SCALE)
         share = torch.tensor(min(max(share, 0.01), 0.99))
         self.scale_share = nn.Parameter(torch.logit(share))
@@ -76,26 +78,34 @@ class JointSpaceTop(Top):
 
     def project(self, features: dict[str, Features], present: torch.Tensor) -> torch.Tensor:
         """Return the vectors (batch, n_blocks, n_components) of some blocks, zeros where a row lacks one."""
-        vectors = [
-            F.normalize(self.projections[self.names.index(name)](self._scaled(name, block.pooled)), dim=1)
-            for name, block in features.items()
-        ]
+        vectors = []
+        for name, block in features.items():
+            place = self.names.index(name)
+            projected = F.normalize(self.projections[place](self._scaled(name, block.pooled)), dim=1)
+            if self.hubs is not None:
+                projected = self.hubs(place, projected[:, : self.out_features - len(self.names)])
+            vectors.append(projected)
         return torch.stack(vectors, 1) * present.unsqueeze(2)
 
     def embed(self, features: dict[str, Features], present: torch.Tensor) -> torch.Tensor:
         """Return the direction of the mean of a row's vectors, (batch, n_components); zeros if it has none."""
         return F.normalize(self.project(features, present).sum(1), dim=1)
 
-    def start(self, projections: dict[str, tuple[torch.Tensor, torch.Tensor]]) -> None:
+    def start(
+        self, projections: dict[str, tuple[torch.Tensor, torch.Tensor]], hubs: HubComponents | None = None
+    ) -> None:
         """Let projections begin with weights (width, n) and means (width,), by block; of n < n_components, with zeros.
 
         Parameters
         ----------
         projections : dict of str to (Tensor, Tensor)
             By block.
+        hubs : HubComponents, default=None
+            What makes up for hubs, in the last components.
         """
         for name, (weight, mean) in projections.items():
             self.projections[self.names.index(name)].start(weight, mean)
+        self.hubs = None if hubs is None else hubs.to(self.bias.device)
 
     def _scaled(self, name, pooled):
         return F.normalize(pooled, dim=1) if name in self.frozen_names else pooled

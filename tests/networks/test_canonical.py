@@ -6,7 +6,7 @@ import torch
 from scipy.linalg import subspace_angles
 from sklearn.cross_decomposition import CCA
 
-from sklearn_mm.networks._canonical import _Correlations, canonical_projections, choose_settings, project
+from sklearn_mm.networks._canonical import Settings, _Correlations, canonical_space, choose_settings
 from sklearn_mm.retrieval._recall import mean_recall
 
 N = 300
@@ -53,12 +53,12 @@ def test_three_blocks_agree_with_two_where_the_third_is_noise(views):
 
 def test_blocks_of_a_row_find_each_other(views):
     train = {name: x[:200] for name, x in views.items()}
-    projections = canonical_projections(train, present(3)[:200], 4)
-    held_out = project({name: x[200:] for name, x in views.items()}, projections).numpy()
+    space = canonical_space(train, present(3)[:200], 4)
+    held_out = space.project({name: x[200:] for name, x in views.items()}).numpy()
     codes = np.arange(300).reshape(100, 3)
     by_chance = (1 + 5 + 10) / 300
     assert mean_recall(held_out, np.ones((100, 3), dtype=bool), codes) > 10 * by_chance
-    assert all(weight.dtype == torch.float32 for weight, _ in projections.values())
+    assert all(weight.dtype == torch.float32 for weight, _ in space.projections.values())
 
 
 def test_rows_that_lack_a_block_count_only_for_what_they_have(views):
@@ -66,11 +66,11 @@ def test_rows_that_lack_a_block_count_only_for_what_they_have(views):
     there = present(2)
     there[250:, 1] = False
     two["b"][250:] = 1e6  # nothing is to look at it
-    lacking = canonical_projections(two, there, 4)
+    lacking = canonical_space(two, there, 4).projections
     a, b = lacking["a"], lacking["b"]
     np.testing.assert_allclose(b[1], two["b"][:250].mean(0), rtol=1e-4)
     np.testing.assert_allclose(a[1], two["a"].mean(0), rtol=1e-3, atol=1e-5)
-    whole = canonical_projections({name: x[:250] for name, x in two.items()}, present(2)[:250], 4)
+    whole = canonical_space({name: x[:250] for name, x in two.items()}, present(2)[:250], 4).projections
     assert subspace_angles(b[0].numpy(), whole["b"][0].numpy()).max() < 0.2
 
 
@@ -85,9 +85,9 @@ def test_settings_are_chosen_by_recall_in_folds_that_share_nothing(views, monkey
         return mean_recall(vectors, present, codes)
 
     monkeypatch.setattr(_canonical, "mean_recall", spy)
-    ridges, power = choose_settings(two, present(2), 4, codes)
-    assert len(ridges) == 2
-    assert power in (0.5, 1.0)
+    settings = choose_settings(two, present(2), 4, codes)
+    assert len(settings.ridges) == 2
+    assert settings.power in (0.5, 0.75, 1.0)
     folds = {frozenset(fold) for fold in seen}
     assert len(folds) == 3
     assert len(frozenset.union(*folds)) == sum(map(len, folds)) == 100
@@ -96,10 +96,10 @@ def test_settings_are_chosen_by_recall_in_folds_that_share_nothing(views, monkey
 def test_too_few_rows_take_what_mostly_suits(views):
     few = {name: views[name][:20] for name in "ab"}
     codes = np.arange(40).reshape(20, 2)
-    assert choose_settings(few, present(2)[:20], 4, codes) == ([10.0, 3.0], 0.5)
+    assert choose_settings(few, present(2)[:20], 4, codes) == Settings([10.0, 3.0], 0.5, False)
 
 
 def test_a_block_that_never_changes_is_no_error(views):
     constant = {"a": views["a"], "b": torch.ones(N, 3)}
-    weight, _ = canonical_projections(constant, present(2), 4)["b"]
+    weight, _ = canonical_space(constant, present(2), 4).projections["b"]
     assert weight.isfinite().all()
