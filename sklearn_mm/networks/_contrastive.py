@@ -146,6 +146,11 @@ class Contrastive(Objective):
         present = torch.from_numpy(dataset.blocks.present[rows])
         width = top.out_features
         space = canonical_space(vectors, present, width, codes, moments.correlations(), may_add=not self.trains)
+        if not any(weight.any() for weight, _ in space.projections.values()):
+            raise ValueError(
+                f"The vectors of {list(vectors)} have nothing in common over {len(dataset)} rows, or never change, so "
+                "that there is no joint space of them."
+            )
         top.start(*space)
 
 

@@ -30,7 +30,7 @@ class HubComponents(nn.Module):
 
     def __init__(self, bank: list[torch.Tensor]):
         super().__init__()
-        self.n_blocks = len(bank)
+        self.n_blocks, self.width = len(bank), bank[0].shape[1]
         for place, vectors in enumerate(bank):
             self.register_buffer(f"bank{place}", vectors)
         usual = [self._nearness(place, vectors).sum() / max(len(vectors), 1) for place, vectors in enumerate(bank)]

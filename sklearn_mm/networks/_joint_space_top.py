@@ -83,7 +83,8 @@ class JointSpaceTop(Top):
             place = self.names.index(name)
             projected = F.normalize(self.projections[place](self._scaled(name, block.pooled)), dim=1)
             if self.hubs is not None:
-                projected = self.hubs(place, projected[:, : self.out_features - len(self.names)])
+                projected = self.hubs(place, projected[:, : self.hubs.width])
+                projected = F.pad(projected, (0, self.out_features - projected.shape[1]))
             vectors.append(projected)
         return torch.stack(vectors, 1) * present.unsqueeze(2)
 

@@ -401,8 +401,72 @@ def test_labels_and_partial_fit_train_frozen_vectors(vectors):
     assert online.n_epochs_ == 2
     with pytest.raises(ValueError, match='partial_fit cannot go on with projection="cca"'):
         of_vectors(projection="cca").partial_fit(vectors)
+    with pytest.raises(ValueError, match='partial_fit cannot go on with projection="cca"'):
+        of_vectors().fit(vectors).partial_fit(vectors)
+    with pytest.raises(ValueError, match="goes on with a space that was found without y, in closed form"):
+        of_vectors(warm_start=True).fit(vectors).fit(vectors, np.arange(600) // 5 % 3)
     again = of_vectors(warm_start=True).fit(vectors)
     np.testing.assert_allclose(again.fit(vectors).transform(vectors), of_vectors().fit(vectors).transform(vectors))
+
+
+def test_rows_weigh_in_the_closed_form(vectors):
+    unweighed = of_vectors().fit(vectors).transform(vectors)
+    weighed = of_vectors().fit(vectors, sample_weight=np.repeat([1.0, 3.0], 300)).transform(vectors)
+    assert not np.allclose(np.abs(weighed), np.abs(unweighed), atol=1e-2)
+    without = of_vectors().fit(vectors, sample_weight=np.repeat([1.0, 0.0], 300))
+    np.testing.assert_array_equal(without.transform(vectors), of_vectors().fit(vectors[:300]).transform(vectors))
+
+
+def test_more_components_than_there_are_directions_are_zero(vectors):
+    model = of_vectors().set_params(n_components=100).fit(vectors)
+    own = model.transform(vectors)
+    assert own.shape == (600, 100)
+    np.testing.assert_allclose(np.linalg.norm(own, axis=1), 1, atol=1e-5)
+    assert not own[:, 40:].any()
+
+
+def test_the_closed_form_may_be_given_rows_to_validate_with(vectors):
+    model = of_vectors(early_stopping=True).fit(vectors[:500], X_val=vectors[500:])
+    np.testing.assert_array_equal(model.transform(vectors), of_vectors().fit(vectors[:500]).transform(vectors))
+
+
+def lacking(X, column, rows):
+    X = X.copy()
+    X[column] = [None if row in rows else cell for row, cell in enumerate(X[column])]
+    return X
+
+
+@pytest.mark.parametrize("projection", ["cca", "linear"])
+def test_rows_that_pair_nothing_are_an_error(projection, vectors):
+    apart = lacking(lacking(vectors, "photo", range(300)), "caption", range(300, 600))
+    with pytest.raises(
+        ValueError, match="learns from rows that have two blocks, at least two of them, and got 0 among"
+    ):
+        of_vectors(projection=projection, early_stopping=False).fit(apart)
+    with pytest.raises(ValueError, match="at least two of them, and got 1 among 1 rows"):
+        of_vectors(projection=projection, early_stopping=False).fit(vectors[:1])
+    constant = vectors.assign(photo=[np.ones(40)] * 600)
+    with pytest.raises(
+        ValueError, match=r"\['photo', 'caption'\] have nothing in common over 600 rows, or never change"
+    ):
+        of_vectors(projection=projection, early_stopping=False).fit(constant)
+    if projection == "linear":
+        with pytest.raises(ValueError, match="nothing to validate by: none of 50 validation rows has two blocks"):
+            of_vectors(projection="linear").fit(vectors[:500], X_val=lacking(vectors[500:550], "photo", range(50)))
+
+
+def test_a_first_score_that_is_no_number_is_no_best_one(vectors):
+    values = iter([np.nan, 0.2, 0.4, 0.3])
+    model = of_vectors(projection="linear", max_epochs=3, early_stopping=True)
+    model.set_params(scoring=lambda estimator, X, y: next(values))
+    with pytest.warns(UserWarning, match="gave NaN in epoch 0"):
+        assert model.fit(vectors).best_epoch_ == 2
+
+
+def test_a_batch_of_one_row_is_an_error(pairs):
+    with pytest.raises(ValueError, match="tells a row from others of its batch, and batch_size=1 leaves none"):
+        embedder(batch_size=1).fit(pairs[0])
+    assert embedder(batch_size=1, gradient_accumulation_steps=2, max_epochs=1).fit(pairs[0]).n_epochs_ == 1
 
 
 @pytest.mark.parametrize("projection", ["cca", None])
