@@ -23,6 +23,7 @@ from sklearn_mm.utils._validation import Interval, StrOptions, _fit_context
 __all__ = ["MultimodalEmbedder"]
 
 _LARGEST_BATCH = 256  # what "auto" goes up to
+_ENOUGH_FOR_TERMS = 200  # rows
 _ROWS_AT_ONCE = 128  # of which so many are computed at once where encoders are trained
 
 
@@ -212,7 +213,7 @@ class MultimodalEmbedder(BaseMultimodal):
         names = self._block_names(blocks, "transform")
 
         def embed(network, batch):
-            return network.top.embed(*network.encoders.encode(batch, names))
+            return network.top.embed(*network.encoders.encode(batch, names), batch)
 
         return self._map(X, embed, names).astype(np.float32, copy=False)
 
@@ -233,7 +234,7 @@ class MultimodalEmbedder(BaseMultimodal):
         """
         check_is_fitted(self)
         blocks = self._reader.read(X)
-        vectors = self._map(blocks, lambda network, batch: network.top.project(*network.encoders.encode(batch)))
+        vectors = self._map(blocks, lambda network, batch: network.top.project(*network.encoders.encode(batch), batch))
         recall = mean_recall(vectors.astype(np.float32, copy=False), blocks.present, content_codes(blocks))
         if np.isnan(recall):
             raise ValueError(
@@ -288,6 +289,7 @@ class MultimodalEmbedder(BaseMultimodal):
             n_candidates=n_candidates,
             rows_at_once=(_ROWS_AT_ONCE if trained else None) if self.rows_at_once == "auto" else self.rows_at_once,
             starts=not partial,
+            has_terms=not partial and not self._has_labels and self._n_rows >= _ENOUGH_FOR_TERMS,
         )
 
     def _read_rows(self, X, y, target, sample_weight, fitted, validates=False):

@@ -14,6 +14,7 @@ from sklearn_mm.networks._block_encoders import BlockEncoders
 from sklearn_mm.networks._canonical import MOST_ROWS, Moments, canonical_space
 from sklearn_mm.networks._joint_space_top import JointSpaceTop
 from sklearn_mm.networks._objectives import Objective
+from sklearn_mm.networks._term_space import TermSpace, has_term_space
 from sklearn_mm.networks._tops import Top
 from sklearn_mm.networks.wide._block_model import batches
 
@@ -53,6 +54,8 @@ class Contrastive(Objective):
         How many of them are computed at once, at most; None for all.
     starts : bool, default=True
         Whether projections of frozen vectors begin in closed form.
+    has_terms : bool, default=False
+        Whether half of the components are a space in closed form of what linear models see, if they see all blocks.
     """
 
     row_wise = False
@@ -70,6 +73,7 @@ class Contrastive(Objective):
         n_candidates: int = 64,
         rows_at_once: int | None = None,
         starts: bool = True,
+        has_terms: bool = False,
     ):
         super().__init__()
         self.kind = loss
@@ -82,6 +86,7 @@ class Contrastive(Objective):
         self._auto_batch_size = auto_batch_size
         self.rows_at_once = rows_at_once
         self.starts = starts
+        self.has_terms = has_terms
 
     @property
     def trains(self) -> bool:
@@ -100,6 +105,7 @@ class Contrastive(Objective):
     def build_top(self, encoders: BlockEncoders, specs: dict[str, BlockSpec], target: Any) -> Top:
         is_sigmoid = self.kind == "siglip"
         temperature = (0.1 if is_sigmoid else 0.07) if self.temperature is None else self.temperature
+        has_terms = self.has_terms and self.trains and self.n_components > 1 and has_term_space(specs)
         return JointSpaceTop(
             encoders,
             None if self.projection is None else self.n_components,
@@ -107,6 +113,7 @@ class Contrastive(Objective):
             dropout=self.dropout,
             temperature=temperature,
             bias=-math.log(max(self.n_candidates - 1, 1)) if is_sigmoid else 0.0,
+            terms=TermSpace(specs, self.n_components // 2) if has_terms else None,
         )
 
     def loss(self, outputs: Any, batch: dict[str, Any], top: Top) -> torch.Tensor:
@@ -133,9 +140,12 @@ class Contrastive(Objective):
     def start(
         self, network: Any, dataset: Any, generator: torch.Generator, end: float = math.inf, goes_on: bool = False
     ) -> Any:
-        """Begin projections of frozen vectors with regularised canonical correlations."""
+        """Begin projections of frozen vectors with regularised canonical correlations; find the space of terms."""
         top = network.top
         self.begins_well = False
+        if top.terms is not None and not goes_on:
+            top.terms.fit(dataset, dataset.target.numpy()[:, :-1])
+            top.terms.to(top.bias.device)
         if not self.starts or self.projection is None or len(top.frozen_names) < len(top.names):
             return
         if goes_on and self.trains:
