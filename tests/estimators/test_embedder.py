@@ -249,6 +249,68 @@ def test_weights_are_averaged(pairs):
     assert not np.allclose(averaged.transform(X), embedder(max_epochs=3).fit(X).transform(X))
 
 
+@pytest.fixture(scope="module")
+def with_terms(pairs):
+    """An embedder of 240 rows, half of whose components are a space of what linear models see."""
+    X = pd.concat([pairs[0], pairs[0][:48]], ignore_index=True)
+    return X, embedder(max_epochs=1).fit(X)
+
+
+def test_a_space_of_terms_is_beside_what_is_trained(with_terms, pairs):
+    X, model = with_terms
+    top = model.net_.module_.top
+    assert top.terms.n_components == 4
+    blocks = model.transformer_.transform(X)
+    for name in ("word", "tabular"):
+        own = model.transform(X, name)
+        terms = {
+            "word": lambda: torch.from_numpy(blocks["word"].astype(np.int64)),
+            "tabular": lambda: {
+                key: torch.from_numpy(blocks["tabular"][key].copy()) for key in blocks["tabular"].dtype.names
+            },
+        }[name]()
+        with torch.no_grad():
+            expected = top.terms(name, terms)
+        np.testing.assert_allclose(own[:, 4:], 0.75**0.5 * expected, atol=1e-4)
+        np.testing.assert_allclose(np.linalg.norm(own[:, :4], axis=1), 0.25**0.5, atol=1e-4)
+    words, numbers = model.transform(X, "word")[:192, 4:], model.transform(X, "tabular")[:192, 4:]
+    assert purity((words, numbers), pairs[1]) > 0.9  # without any training
+
+
+def test_a_space_of_terms_stays_where_training_goes_on(with_terms):
+    X, model = with_terms
+    again = copy.deepcopy(model).set_params(warm_start=True).fit(X)
+    assert again.n_epochs_ == 2
+    np.testing.assert_allclose(again.transform(X, "word")[:, 4:], model.transform(X, "word")[:, 4:], atol=1e-5)
+    assert np.abs(again.transform(X, "word")[:, :4] - model.transform(X, "word")[:, :4]).max() > 1e-3
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).transform(X), model.transform(X))
+    np.testing.assert_allclose(
+        clone(model).set_params(batch_size=60).fit(X).transform(X[:7], "word")[:, 4:],
+        model.transform(X, "word")[:7, 4:],
+        atol=1e-4,
+    )
+
+
+def test_terms_do_not_tell_of_labels_nor_of_rows_to_come(pairs):
+    X = pd.concat([pairs[0], pairs[0][:48]], ignore_index=True)
+    assert embedder(max_epochs=1).fit(X, np.arange(240) % 3).net_.module_.top.terms is None
+    assert embedder().partial_fit(X).net_.module_.top.terms is None
+    assert embedder(max_epochs=1).fit(pairs[0]).net_.module_.top.terms is None  # few rows
+    assert embedder(max_epochs=1, n_components=1).fit(X).net_.module_.top.terms is None
+
+
+def test_terms_of_rows_that_lack_blocks(with_terms):
+    X = with_terms[0].astype({"word": object})
+    X.loc[X.index[::3], "word"] = None
+    X.loc[X.index[1::3], ["a", "b", "c"]] = np.nan
+    model = embedder(max_epochs=1).fit(X)
+    assert model.net_.module_.top.terms is not None
+    vectors = model.transform(X)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(vectors[1], model.transform(X, "word")[1], atol=1e-5)
+    assert model.score(X) > 0.1
+
+
 EXACT = MLPEncoder(dropout=0.0)
 TABLES = [("ab", TabularInput(["a", "b"], encoder=EXACT)), ("c", TabularInput(["c"], encoder=EXACT))]
 
