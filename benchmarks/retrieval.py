@@ -210,14 +210,15 @@ def by_cosine(method):
 def fit_retriever(train_pictures, train_sentences):
     """Return recalls of what ``MultimodalRetriever`` finds with ``rescale="csls"``; its bank are the training rows."""
     embedder = MultimodalEmbedder(random_state=0).fit(blocks_of(train_pictures, train_sentences))
-    retriever = MultimodalRetriever(embedder, rescale="csls", n_neighbors=10)
+    retriever = MultimodalRetriever(embedder, rescale="csls")
 
     def find(pictures, sentences):
-        pictures, sentences, numbers = blocks_of(pictures), blocks_of(sentences=sentences), np.arange(len(pictures))
+        k, numbers = min(10, len(pictures)), np.arange(len(pictures))
+        pictures, sentences = blocks_of(pictures), blocks_of(sentences=sentences)
         retriever.fit(pictures, queries=blocks_of(sentences=train_sentences))
-        is_own = retriever.kneighbors(sentences, return_distance=False) == np.repeat(numbers, N_CAPTIONS)[:, None]
+        is_own = retriever.kneighbors(sentences, k, return_distance=False) == np.repeat(numbers, N_CAPTIONS)[:, None]
         retriever.fit(sentences, queries=blocks_of(train_pictures))
-        has_own = retriever.kneighbors(pictures, return_distance=False) // N_CAPTIONS == numbers[:, None]
+        has_own = retriever.kneighbors(pictures, k, return_distance=False) // N_CAPTIONS == numbers[:, None]
         return shares(*(np.where(hits.any(1), hits.argmax(1), 10) for hits in (is_own, has_own)))
 
     return find
