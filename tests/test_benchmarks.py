@@ -32,7 +32,7 @@ SMALLEST = {
         "TF-IDF",
         "TF-IDF + pixels + gradients",
     ],
-    "emoji_retrieval.py": ["--rows", "80", "--epochs", "1", "--seeds", "0"],
+    "emoji_retrieval.py": ["--languages", "en", "de", "--rows", "80", "--epochs", "1", "--seeds", "0"],
     "few_shot.py": ["--sets", "digits", "--rows", "1", "2", "3", "--seeds", "1"],
     "few_rows.py": ["--rows", "50", "--repeats", "1", "--noise", "names", "--models", "default", "TF-IDF"],
     "films.py": ["--folder", "{films}", "--keep", "1", "--task", "genres"],
