@@ -242,6 +242,16 @@ def test_small_tables_hold_nothing_out_and_larger_ones_do(pairs):
     assert "valid_recall" in embedder(early_stopping="auto", max_epochs=1).fit(larger).history_[0]
 
 
+def test_rows_that_pair_nothing_are_not_held_out(pairs):
+    X = pairs[0]
+    rare = pd.concat([X[:10], *[X.assign(word=None)] * 2], ignore_index=True)
+    for seed in range(3):
+        by_default = embedder(early_stopping="auto", max_epochs=1, random_state=seed).fit(rare)
+        assert "valid_recall" not in by_default.history_[0]
+        held_out = embedder(early_stopping=True, max_epochs=1, random_state=seed).fit(rare)
+        assert held_out.history_[0]["valid_recall"] > 0
+
+
 def test_weights_are_averaged(pairs):
     X = pairs[0]
     averaged = embedder(weight_averaging="ema", max_epochs=3).fit(X)
