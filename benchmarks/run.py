@@ -38,6 +38,9 @@ SPEED = {
     "threads": [],
     "busy": [],
     "larger_than_memory": ["--without"],
+    "search_vectors": ["exact", "files"],
+    "sizes": [],
+    "joint_space_cost": [],
 }
 QUALITY = {
     "emoji": [],
@@ -53,6 +56,7 @@ QUALITY = {
     "films": ["--folder", "{films}"],
     "clothing": ["--file", "{reviews}"],
     "retrieval": ["--photos", "{photos}"],
+    "emoji_retrieval": [],
 }
 RELATIVE = (" / ", "−", "times")  # what the header of a column that compares has in it
 PACKAGES = ["sklearn-mm", "numpy", "scikit-learn", "skorch", "torch", "pandas", "pillow"]

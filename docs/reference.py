@@ -4,6 +4,8 @@ import importlib
 import inspect
 import re
 
+from sklearn.base import BaseEstimator
+
 from sklearn_mm.encoders import Encoder
 from sklearn_mm.fusion import Fusion
 from sklearn_mm.inputs import Input
@@ -43,7 +45,7 @@ _SHOWN_LAST = [
     ("Functions", inspect.isroutine),
 ]
 _SHOWN_FIRST = [
-    ("Estimators", lambda thing: hasattr(thing, "predict")),
+    ("Estimators", lambda thing: hasattr(thing, "score") and issubclass(thing, BaseEstimator)),
     ("Inputs", lambda thing: inspect.isclass(thing) and issubclass(thing, Input)),
     ("Pictures", _encodes("image")),
     ("Texts", _encodes("text")),

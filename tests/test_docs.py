@@ -38,7 +38,7 @@ reference = load_reference()
 SURFACE = {
     "sklearn_mm": [
         *["MultimodalClassifier", "MultimodalRegressor", "ModalityTransformer", "ZeroShotClassifier"],
-        "MultimodalRetriever",
+        *["MultimodalEmbedder", "MultimodalRetriever", "find_duplicates"],
         *["ImageInput", "TextInput", "TabularInput"],
     ],
     "sklearn_mm.preprocessing": [

@@ -2,13 +2,18 @@
 
 import ast
 import importlib.util
+import os
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+
+from sklearn_mm import datasets
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 PRETRAINED = EXAMPLES / "pretrained"
@@ -129,3 +134,57 @@ def test_copies_leak_between_random_folds_and_not_between_grouped_ones():
     assert abs(accuracy["grouped folds"] - accuracy["originals alone"]) < 0.08
     assert example["shared"] > 0.98 * len(example["chosen"])
     sys.modules["matplotlib.pyplot"].close("all")
+
+
+@pytest.fixture
+def few_emoji(monkeypatch, tmp_path):
+    """Let examples load a fifteenth of the emoji, in a folder of their own, so that they take seconds."""
+    load_emoji = datasets.load_emoji
+
+    def load_few(return_X_y=False):
+        emoji = load_emoji()
+        rows = np.arange(len(emoji.data)) % 15 == 0
+        rows |= emoji.data["image"].str.endswith("1f481-200d-2640-fe0f.png").to_numpy()  # one that is a query
+        data, target = emoji.data[rows].reset_index(drop=True), emoji.target[rows].reset_index(drop=True)
+        data["image"] = [shutil.copy(path, tmp_path) for path in data["image"]]
+        emoji.update(data=data, target=target, groups=emoji.groups[rows], image_dir=os.fspath(tmp_path))
+        return (data, target) if return_X_y else emoji
+
+    monkeypatch.setattr(datasets, "load_emoji", load_few)
+
+
+def run_search(name):
+    """Return the names that an example of searches ends with."""
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed (the extra plot)").use("Agg")
+    try:
+        return runpy.run_path(str(EXAMPLES / "search" / name))
+    finally:
+        sys.modules["matplotlib.pyplot"].close("all")
+
+
+@pytest.mark.slow
+def test_pictures_without_names_are_found_by_words(few_emoji):
+    example = run_search("plot_search_by_words.py")
+    n_nameless = len(example["nameless"])
+    assert len(example["folder"]) == len(example["named"]) + n_nameless
+    assert example["share"]["from nothing"] > 1.2 * 10 / n_nameless
+    if all(map(importlib.util.find_spec, example["packages"])):
+        assert example["share"]["frozen encoders"] > 1.5 * 10 / n_nameless
+
+
+def test_search_by_words_takes_fifteen_lines():
+    source = (EXAMPLES / "search" / "plot_search_by_words.py").read_text("utf-8")
+    code = source.split('"""')[2].partition("# %%")[0]
+    assert "RetrievalDisplay.from_estimator(" in code
+    assert len([line for line in code.splitlines() if line.strip()]) <= 15
+
+
+@pytest.mark.slow
+def test_clusters_of_rows_are_nearer_to_categories_than_those_of_pixels_and_names(few_emoji):
+    example = run_search("plot_clusters.py")
+    table = example["table"]
+    assert {"joint space", "pixels", "TF-IDF of names"} <= set(table.index)
+    assert example["dense"].shape == example["found"].shape == example["y"].shape
+    if all(map(importlib.util.find_spec, example["packages"])):
+        best = table.loc["joint space of frozen encoders"]
+        assert (best > table.loc[["pixels", "TF-IDF of names"]]).all(axis=None)

@@ -24,13 +24,15 @@ class SharedLayersMixin:
             self.layers = state["layers"].module
 
     def _apply(self, function, recurse=True):
-        """Convert all tensors, as ``to`` does."""
+        """Convert all tensors, as ``to`` does; the layers are there all the time, since other threads may use them."""
         layers = self._modules.get("layers")
         if not is_shared(layers):
             return super()._apply(function, recurse)
-        del self.layers
-        super()._apply(function, recurse)
-        self.layers = convert(layers, function)
+        others = object.__new__(type(self))  # the same parameters and children, but for the layers
+        modules = {name: module for name, module in self._modules.items() if name != "layers"}
+        vars(others).update(vars(self), _modules=modules)
+        super(SharedLayersMixin, others)._apply(function, recurse)
+        self._modules = {**modules, "layers": convert(layers, function)}  # last, as in a pickle: prints go by the order
         return self
 
     def _load_from_state_dict(self, state_dict, prefix, *args):

@@ -162,9 +162,11 @@ class BaseMultimodal(
             target_val = self._encode_target(y_val, "y_val")
             validation = self._read_rows(X_val, y_val, target_val, sample_weight_val, fitted=True, validates=True)
             validation = validation.in_memory(self.specs_, raw_blocks)
-        elif fraction := trainer.held_out_fraction(len(rows), objective):
+        else:
             strata, groups = self._target.strata(rows.target), self._target.groups(rows.target)
-            rows, validation = trainer.hold_out(rows, strata, fraction, seed, groups)
+            n_candidates = len(rows) if groups is None else np.count_nonzero(groups >= 0)
+            if fraction := trainer.held_out_fraction(n_candidates, objective):
+                rows, validation = trainer.hold_out(rows, strata, fraction, seed, groups)
         self._target = self._target.weighed(rows.target)
         self._check_validates(validation)
         self._train(trainer, objective, rows, validation, tasks, seed, goes_on)

@@ -23,6 +23,7 @@ from sklearn_mm.utils._validation import Interval, StrOptions, _fit_context
 __all__ = ["MultimodalEmbedder"]
 
 _LARGEST_BATCH = 256  # what "auto" goes up to
+_ENOUGH_FOR_TERMS = 200  # rows
 _ROWS_AT_ONCE = 128  # of which so many are computed at once where encoders are trained
 
 
@@ -84,11 +85,13 @@ class MultimodalEmbedder(BaseMultimodal):
     _score_name = "recall"
 
     n_components: int = parameter(
-        default=64,
+        default=128,
         constraints=[Interval(Integral, 1, None, closed="left")],
         before="modality_dropout",
         doc="""int
-        Width of the space. Not used with ``projection=None``.""",
+        Width of the space. Not used with ``projection=None``. Where no encoder is frozen, linear models can see all
+        blocks, no ``y`` is passed and there are 200 rows or more, half of it is a space in closed form, of what those
+        see: canonical correlations of TF-IDF of texts, of edges and colours of pictures.""",
     )
     projection: str | None = parameter(
         default="auto",
@@ -97,9 +100,10 @@ class MultimodalEmbedder(BaseMultimodal):
         doc="""{"auto", "cca", "linear", "mlp"} or None
         What maps the vectors of each block into the space: a linear map, or one and a perceptron beside it, which are
         trained; where all encoders are frozen, they begin with regularised canonical correlations. "cca" stays with
-        these, and trains nothing. None takes the vectors as they are, of encoders that are frozen and in one space by
-        themselves, as the towers of CLIP, and trains nothing either. "auto" is "cca" where all encoders are frozen and
-        no ``y`` is passed, else "linear".""",
+        these, trains nothing, and does not look at ``y``; where folds of the rows say that it finds more, it has a
+        component for each block that makes up for hubs, vectors that are near to everything (CSLS). None takes the
+        vectors as they are, of encoders that are frozen and in one space by themselves, as the towers of CLIP, and
+        trains nothing either. "auto" is "cca" where all encoders are frozen and no ``y`` is passed, else "linear".""",
     )
     loss: str = parameter(
         default="infonce",
@@ -211,7 +215,7 @@ class MultimodalEmbedder(BaseMultimodal):
         names = self._block_names(blocks, "transform")
 
         def embed(network, batch):
-            return network.top.embed(*network.encoders.encode(batch, names))
+            return network.top.embed(*network.encoders.encode(batch, names), batch)
 
         return self._map(X, embed, names).astype(np.float32, copy=False)
 
@@ -232,7 +236,7 @@ class MultimodalEmbedder(BaseMultimodal):
         """
         check_is_fitted(self)
         blocks = self._reader.read(X)
-        vectors = self._map(blocks, lambda network, batch: network.top.project(*network.encoders.encode(batch)))
+        vectors = self._map(blocks, lambda network, batch: network.top.project(*network.encoders.encode(batch), batch))
         recall = mean_recall(vectors.astype(np.float32, copy=False), blocks.present, content_codes(blocks))
         if np.isnan(recall):
             raise ValueError(
@@ -271,6 +275,11 @@ class MultimodalEmbedder(BaseMultimodal):
         self._check_projection(projection, trained, partial)
         auto_batch_size = _auto_batch_size(self._n_rows)
         batch_size = auto_batch_size if self.batch_size == "auto" else self.batch_size
+        n_candidates = min(batch_size, self._n_rows) * self.gradient_accumulation_steps
+        if batch_size * self.gradient_accumulation_steps < 2:
+            raise ValueError(
+                f"{type(self).__name__} tells a row from others of its batch, and batch_size=1 leaves none. Give more."
+            )
         return Contrastive(
             self.loss,
             n_components=self.n_components,
@@ -279,9 +288,10 @@ class MultimodalEmbedder(BaseMultimodal):
             temperature=None if self.temperature == "auto" else self.temperature,
             hard_negatives=self.hard_negatives,
             auto_batch_size=auto_batch_size,
-            n_candidates=min(batch_size, self._n_rows) * self.gradient_accumulation_steps,
+            n_candidates=n_candidates,
             rows_at_once=(_ROWS_AT_ONCE if trained else None) if self.rows_at_once == "auto" else self.rows_at_once,
             starts=not partial,
+            has_terms=not partial and not self._has_labels and self._n_rows >= _ENOUGH_FOR_TERMS,
         )
 
     def _read_rows(self, X, y, target, sample_weight, fitted, validates=False):
@@ -293,6 +303,35 @@ class MultimodalEmbedder(BaseMultimodal):
         if labels is None:
             labels = -1 - np.arange(len(rows))
         return replace(rows, target=np.column_stack([codes, labels]))
+
+    def _train(self, trainer, objective, rows, validation, tasks, seed, goes_on):
+        who = type(self).__name__
+        if rows.y is not None and self.projection == "auto" and objective.projection == "cca":
+            raise ValueError(
+                f"{who} goes on with a space that was found without y, in closed form, where y tells nothing. Begin "
+                "anew: fit with warm_start=False, or fit a clone."
+            )
+        if not trainer.partial and objective.projection is not None:
+            n_pairs = _n_pairs(rows.blocks)
+            if n_pairs < 2:
+                raise ValueError(
+                    f"{who} learns from rows that have two blocks, at least two of them, and got {n_pairs} among "
+                    f"{len(rows)} rows: blocks are {list(self.specs_)}."
+                )
+        super()._train(trainer, objective, rows, validation, tasks, seed, goes_on)
+
+    def _learn_more(self, tasks, X, y, sample_weight, **known):
+        if self.__sklearn_is_fitted__():
+            self._check_projection(self.net_.criterion_.projection, [], partial=True)
+        super()._learn_more(tasks, X, y, sample_weight, **known)
+
+    def _check_validates(self, validation):
+        if validation is not None and self.projection is not None and not _n_pairs(validation.blocks):
+            raise ValueError(
+                f"{type(self).__name__} has nothing to validate by: none of {len(validation)} validation rows has two "
+                "blocks. Pass X_val with rows that have, or early_stopping=False."
+            )
+        super()._check_validates(validation)
 
     def _check_blocks(self):
         if len(self.specs_) < 2:
@@ -326,6 +365,12 @@ class MultimodalEmbedder(BaseMultimodal):
                 f"{names}."
             )
         return in_order
+
+
+def _n_pairs(blocks):
+    """Return how many rows have the pair of blocks that most rows have."""
+    present = blocks.present.astype(np.int64)
+    return int(np.triu(present.T @ present, 1).max())
 
 
 def _auto_batch_size(n_rows):

@@ -32,8 +32,9 @@ class PairTarget(Target):
         return _with_own_codes(codes, codes >= 0)
 
     def groups(self, encoded: np.ndarray) -> np.ndarray:
-        """Return which rows share content."""
-        return groups_of_equals(encoded[:, :-1])
+        """Return which rows share content; those without two blocks tell nothing where they are held out."""
+        codes = encoded[:, :-1]
+        return np.where(np.count_nonzero(codes >= 0, axis=1) > 1, groups_of_equals(codes), -1)
 
 
 def content_codes(blocks):

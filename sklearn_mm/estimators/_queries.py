@@ -2,28 +2,34 @@
 
 import os
 from collections.abc import Mapping
+from numbers import Number, Real
 
 import numpy as np
 import pandas as pd
 import torch
 from PIL import Image
+from sklearn.utils import _safe_indexing
 
 from sklearn_mm.blocks import Blocks
 from sklearn_mm.preprocessing.cells._missing import is_missing
 from sklearn_mm.preprocessing.image._picture_cells import looks_like_picture
 from sklearn_mm.utils._messages import abbreviated_repr, name_rows
 from sklearn_mm.utils._registry import did_you_mean
+from sklearn_mm.utils._validation import _num_samples
 
-__all__ = ["Embedding", "is_single_query"]
+__all__ = ["Embedding"]
 
-_CELLS = (str, bytes, bytearray, os.PathLike, Image.Image)
+_EMBEDDED_AT_ONCE = 16384  # rows
+_CELLS = (str, bytes, bytearray, os.PathLike, Image.Image, Number, type(None), type(pd.NA))
 
 
-def is_single_query(queries):
-    """Return whether queries are one row: a cell, or a dict or pandas.Series of cells by name."""
+def _as_list(queries):
+    """Return a single query, and an array of texts or pictures, as a list; tables as they are."""
     if isinstance(queries, np.ndarray | torch.Tensor):
-        return queries.ndim == 3 or (queries.ndim == 2 and str(queries.dtype).removeprefix("torch.") == "uint8")
-    return isinstance(queries, (*_CELLS, Mapping, pd.Series)) and not isinstance(queries, Blocks)
+        is_grey = queries.ndim == 2 and str(queries.dtype).removeprefix("torch.") == "uint8"
+        return [queries] if queries.ndim == 3 or is_grey else list(queries) if queries.ndim in (1, 4) else queries
+    is_single = isinstance(queries, (*_CELLS, Mapping, pd.Series)) and not isinstance(queries, Blocks)
+    return [queries] if is_single else queries
 
 
 class Embedding:
@@ -42,10 +48,20 @@ class Embedding:
         self.owner = owner
         self.specs = getattr(embedder, "specs_", None)
 
-    def rows(self, X, blocks=None):
-        """Return the vectors of a table, from those blocks whose columns it has or, of these, the chosen ones."""
+    def parts(self, X, blocks=None):
+        """Yield the vectors of a table part by part, from the blocks whose columns it has, or from the chosen ones."""
         names = self._blocks_in(X) if blocks is None else self._named(blocks)
-        return self._unit_vectors(X, names)
+        n_rows = _num_samples(X)
+        for start in range(0, n_rows, _EMBEDDED_AT_ONCE):
+            rows = np.arange(start, min(start + _EMBEDDED_AT_ONCE, n_rows))
+            part = X if len(rows) == n_rows else X[rows] if isinstance(X, Blocks) else _safe_indexing(X, rows)
+            vectors = self._unit_vectors(part, names)
+            if len(vectors) != len(rows):
+                raise ValueError(
+                    f"{self.owner} needs a vector for each of {len(rows)} rows, and its embedder, "
+                    f"{type(self.embedder).__name__}, gave {len(vectors)}."
+                )
+            yield vectors
 
     def queries(self, queries, weights=None):
         """Return the vectors of queries, each of which must have something in it.
@@ -72,9 +88,11 @@ class Embedding:
     def _weighted(self, table, names, weights):
         if names is None:
             raise TypeError(f"{self.owner} cannot weight blocks: its embedder does not tell which there are (specs_).")
+        if not isinstance(weights, Mapping):
+            raise TypeError(f"{self.owner}: weights must be a dict from blocks or kinds to numbers, got {weights!r}.")
         known = dict.fromkeys(names, 1.0)
         for key, weight in weights.items():
-            if not np.isfinite(weight):
+            if not isinstance(weight, Real) or not np.isfinite(weight):
                 raise ValueError(f"{self.owner}: weights must be finite numbers, got {weight!r} for {key!r}.")
             known.update({name: float(weight) for name in self._of_name_or_kind(key) if name in known})
         total = 0
@@ -131,8 +149,9 @@ class Embedding:
 
     def _table(self, queries):
         """Return queries as a table that the embedder reads."""
-        if is_single_query(queries):
-            queries = [queries]
+        if self.specs is None and isinstance(queries, np.ndarray | torch.Tensor):
+            return queries  # of what form an embedder likes
+        queries = _as_list(queries)
         is_list = isinstance(queries, list | tuple) and not any(isinstance(query, list | tuple) for query in queries)
         if not is_list:
             return queries
@@ -160,6 +179,13 @@ class Embedding:
 
     def _row(self, query):
         """Return the cells of a query by column."""
+        if is_missing(query):
+            return {}
+        if isinstance(query, Number):
+            raise TypeError(
+                f"{self.owner} takes texts, pictures and dicts from blocks to cells for queries, got the number "
+                f"{query!r}. Name the block of a number: {{name: query}}."
+            )
         if not isinstance(query, Mapping | pd.Series):
             kind = "image" if not isinstance(query, str) or self._is_picture(query) else "text"
             names = self._of_kind(kind)
@@ -175,10 +201,15 @@ class Embedding:
                 row[str(key)] = cell
             elif not is_missing(cell) and not (isinstance(query, pd.Series) and key not in self.specs):
                 row.update({self.specs[name].columns[0]: cell for name in self._of_name_or_kind(key)})
+        if isinstance(query, pd.Series) and columns.isdisjoint(map(str, query.index)) and not row:
+            raise ValueError(
+                f"{self.owner} takes a pandas.Series for one row, and its index has none of the columns "
+                f"{sorted(columns)}. If it is a column of several queries, hand in series.to_frame()."
+            )
         return row
 
     def _is_picture(self, query):
-        return bool(self._of_kind("image")) and (not self._of_kind("text") or looks_like_picture(query))
+        return bool(self._of_kind("image")) and looks_like_picture(query)
 
     def _of_kind(self, kind):
         return [name for name, spec in self.specs.items() if spec.kind == kind]

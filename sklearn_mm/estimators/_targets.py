@@ -67,7 +67,10 @@ class Target:
         return None
 
     def groups(self, encoded: Any) -> np.ndarray | None:
-        """Return a number for each row, (n_rows,): those with one number are held out together; None if any may be."""
+        """Return a number for each row, (n_rows,), dtype int: those with one number are held out together.
+
+        None of less than 0 is held out. Without any numbers, None, each row may be.
+        """
         return None
 
 

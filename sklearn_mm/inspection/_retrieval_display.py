@@ -89,9 +89,9 @@ class RetrievalDisplay:
 
         Parameters
         ----------
-        estimator : estimator with ``kneighbors``
-            A fitted retriever, whose distances are one less the similarity, as cosine distances are.
-        queries : table, str, picture, dict, or list of these
+        estimator : MultimodalRetriever, or another estimator with ``kneighbors``
+            Fitted, whose distances are one less the similarity, as cosine distances are.
+        queries : table, str, picture, row, dict, or list of these
             What it is asked for, in a form that it takes.
         X : table of shape (n_rows, n_columns), default=None
             The rows that it was fitted on, in order. By default its ``table_``.
@@ -200,7 +200,7 @@ class RetrievalDisplay:
 
 
 def _as_list(queries):
-    if isinstance(queries, str | dict) or looks_like_picture(queries):
+    if isinstance(queries, str | dict | pd.Series) or looks_like_picture(queries):
         return [queries]
     if isinstance(queries, list | tuple):
         return list(queries)

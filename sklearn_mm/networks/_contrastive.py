@@ -4,21 +4,24 @@ import math
 from itertools import combinations
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from skorch.utils import to_tensor
 
 from sklearn_mm.blocks import BlockSpec
 from sklearn_mm.networks._block_encoders import BlockEncoders
-from sklearn_mm.networks._canonical import canonical_projections
+from sklearn_mm.networks._canonical import MOST_ROWS, Moments, canonical_space
 from sklearn_mm.networks._joint_space_top import JointSpaceTop
 from sklearn_mm.networks._objectives import Objective
+from sklearn_mm.networks._term_space import TermSpace, has_term_space
 from sklearn_mm.networks._tops import Top
 from sklearn_mm.networks.wide._block_model import batches
 
 __all__ = ["Contrastive", "info_nce", "sigmoid_loss"]
 
 _ENOUGH_TO_HOLD_OUT = 200
+_BATCHES_AT_ONCE = 64  # whose products are summed together
 _NEVER = -1e9  # a logit that counts nothing, with gradients that are numbers
 
 
@@ -51,6 +54,8 @@ class Contrastive(Objective):
         How many of them are computed at once, at most; None for all.
     starts : bool, default=True
         Whether projections of frozen vectors begin in closed form.
+    has_terms : bool, default=False
+        Whether half of the components are a space in closed form of what linear models see, if they see all blocks.
     """
 
     row_wise = False
@@ -68,6 +73,7 @@ class Contrastive(Objective):
         n_candidates: int = 64,
         rows_at_once: int | None = None,
         starts: bool = True,
+        has_terms: bool = False,
     ):
         super().__init__()
         self.kind = loss
@@ -80,6 +86,7 @@ class Contrastive(Objective):
         self._auto_batch_size = auto_batch_size
         self.rows_at_once = rows_at_once
         self.starts = starts
+        self.has_terms = has_terms
 
     @property
     def trains(self) -> bool:
@@ -98,6 +105,7 @@ class Contrastive(Objective):
     def build_top(self, encoders: BlockEncoders, specs: dict[str, BlockSpec], target: Any) -> Top:
         is_sigmoid = self.kind == "siglip"
         temperature = (0.1 if is_sigmoid else 0.07) if self.temperature is None else self.temperature
+        has_terms = self.has_terms and self.trains and self.n_components > 1 and has_term_space(specs)
         return JointSpaceTop(
             encoders,
             None if self.projection is None else self.n_components,
@@ -105,13 +113,12 @@ class Contrastive(Objective):
             dropout=self.dropout,
             temperature=temperature,
             bias=-math.log(max(self.n_candidates - 1, 1)) if is_sigmoid else 0.0,
+            terms=TermSpace(specs, self.n_components // 2) if has_terms else None,
         )
 
     def loss(self, outputs: Any, batch: dict[str, Any], top: Top) -> torch.Tensor:
         (vectors, present), codes = outputs, batch["target"]
         weight = batch["weight"][:, 0]
-        is_label = torch.zeros(codes.shape[1], dtype=torch.bool, device=codes.device)
-        is_label[-1] = True
         losses = []
         for first, second in combinations(range(vectors.shape[1]), 2):
             rows = (present[:, first] & present[:, second]).nonzero().squeeze(1)
@@ -133,30 +140,59 @@ class Contrastive(Objective):
     def start(
         self, network: Any, dataset: Any, generator: torch.Generator, end: float = math.inf, goes_on: bool = False
     ) -> Any:
-        """Begin projections of frozen vectors with regularised canonical correlations."""
+        """Begin projections of frozen vectors with regularised canonical correlations; find the space of terms."""
         top = network.top
         self.begins_well = False
+        if top.terms is not None and not goes_on:
+            top.terms.fit(dataset, dataset.target.numpy()[:, :-1])
+            top.terms.to(top.bias.device)
         if not self.starts or self.projection is None or len(top.frozen_names) < len(top.names):
             return
         if goes_on and self.trains:
             return
-        vectors = {name: F.normalize(pooled, dim=1) for name, pooled in _pooled(network.encoders, dataset).items()}
-        present = torch.from_numpy(dataset.blocks.present)
-        codes = dataset.target.numpy()[:, :-1]
         self.begins_well = True
-        top.start(canonical_projections(vectors, present, self.n_components, codes))
+        vectors, rows, moments = _read_vectors(network.encoders, dataset)
+        codes = dataset.target.numpy()[rows, :-1]
+        present = torch.from_numpy(dataset.blocks.present[rows])
+        width = top.out_features
+        space = canonical_space(vectors, present, width, codes, moments.correlations(), may_add=not self.trains)
+        if not any(weight.any() for weight, _ in space.projections.values()):
+            raise ValueError(
+                f"The vectors of {list(vectors)} have nothing in common over {len(dataset)} rows, or never change, so "
+                "that there is no joint space of them."
+            )
+        top.start(*space)
 
 
 @torch.no_grad()
-def _pooled(encoders, dataset):
-    """Return what encoders say of all rows, by block: tensors (n_rows, width) on the CPU."""
-    was_training, device, parts = encoders.training, encoders.stand_ins[0].device, []
+def _read_vectors(encoders, dataset):
+    """Return the unit vectors of a sample of the rows, by block, which rows these are, and the `Moments` of all rows.
+
+    Vectors of other rows are not kept: of many rows they would fill the memory.
+    """
+    n_rows, device, was_training = len(dataset), encoders.stand_ins[0].device, encoders.training
+    rows = np.arange(n_rows)
+    if n_rows > MOST_ROWS:
+        rows = np.sort(np.random.default_rng(0).choice(rows, MOST_ROWS, replace=False))
+    is_sampled = torch.zeros(n_rows, dtype=torch.bool)
+    is_sampled[torch.from_numpy(rows)] = True
+    sample, pending, moments, start = {name: [] for name in encoders.names}, [], Moments(encoders.names), 0
     encoders.eval()
     for batch in batches(dataset):
-        features, _ = encoders.encode(to_tensor(batch, device=device))
-        parts.append([block.pooled.float().cpu() for block in features.values()])
+        features, present = encoders.encode(to_tensor(batch, device=device))
+        vectors = {name: F.normalize(block.pooled.float(), dim=1).cpu() for name, block in features.items()}
+        stop = start + len(present)
+        for name, x in vectors.items():
+            sample[name].append(x[is_sampled[start:stop]])
+        pending.append((vectors, present.cpu(), dataset.weight[start:stop, 0]))
+        start = stop
+        if len(pending) == _BATCHES_AT_ONCE or stop == n_rows:
+            some, there, weight = zip(*pending, strict=True)
+            some = {name: torch.cat([vectors[name] for vectors in some]) for name in encoders.names}
+            moments.add(some, torch.cat(there), torch.cat(weight))
+            pending = []
     encoders.train(was_training)
-    return dict(zip(encoders.names, map(torch.cat, zip(*parts, strict=True)), strict=True))
+    return {name: torch.cat(parts) for name, parts in sample.items()}, rows, moments
 
 
 def info_nce(logits, matches, weight, hardness=0.0):

@@ -91,6 +91,10 @@ class ApproximateIndex:
                 _save(self._graph, path)
         self._graph.follow(vectors, searchable)
 
+    def __reduce__(self):
+        """A copy has no graph, which the vectors can make again."""
+        return ApproximateIndex, (self.library, self.folder)
+
     def _path(self, vectors, searchable):
         if self.folder is None:
             return None
@@ -202,7 +206,7 @@ def _save(graph, path):
     with suppress(OSError):
         try:
             with open(unfinished, "xb") as file:
-                file.write(hashlib.blake2b(content, digest_size=_DIGEST_BYTES).digest())
+                file.write(_checksum(content, path))
                 file.write(content)
             os.replace(unfinished, path)
         finally:
@@ -219,8 +223,16 @@ def _load(kind, path, vectors, searchable):
             digest, content = file.read(_DIGEST_BYTES), file.read()
     except OSError:
         return None
-    if hashlib.blake2b(content, digest_size=_DIGEST_BYTES).digest() != digest:
+    if _checksum(content, path) != digest:
         return None
-    graph = kind(vectors.shape[1], kind.from_bytes(content))
+    try:
+        graph = kind(vectors.shape[1], kind.from_bytes(content))
+    except Exception:  # whichever a library raises, of a file that another version of it wrote
+        return None
     graph.note(vectors, searchable)
     return graph
+
+
+def _checksum(content, path):
+    """Return the checksum of a graph in a file of this name, which no other file has."""
+    return hashlib.blake2b(content, digest_size=_DIGEST_BYTES, key=os.path.basename(path).encode()).digest()

@@ -29,7 +29,12 @@ def write_vectors(folder, parts):
     file : VectorFile
         Named after what is in it. Tensors are called "vectors", and are float16.
     """
-    os.makedirs(folder, exist_ok=True)
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise type(error)(
+            f"Vectors cannot be kept in the folder {folder!r} ({error.strerror}). Give one that can be written to."
+        ) from error
     unfinished = os.path.join(folder, f"{uuid4().hex}.part")
     digest, shape = hashlib.blake2b(digest_size=16), (0, 0)
     try:

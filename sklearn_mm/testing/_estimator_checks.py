@@ -2,18 +2,20 @@
 
 import copy
 import pickle
+import tempfile
 from functools import partial
 
 import numpy as np
 import pandas as pd
 import torch
+from joblib import Parallel, delayed
 from sklearn.base import clone, is_classifier
 
 from sklearn_mm.preprocessing.cells._lists import is_list
 
 __all__ = ["yield_estimator_checks", "yield_transformer_checks"]
 
-METHODS = ("predict", "predict_proba", "decision_function", "transform")
+METHODS = ("predict", "predict_proba", "decision_function", "transform", "kneighbors")
 
 
 def yield_estimator_checks(estimator, X, y):
@@ -27,6 +29,9 @@ def yield_estimator_checks(estimator, X, y):
         check_kinds_of_missing_cells_are_one,
         check_order_in_lists_does_not_matter,
         check_columns_are_found_by_name,
+        check_tables_of_polars,
+        check_memory,
+        check_threads,
         check_prediction_changes_no_attribute,
         check_pickle,
         check_string_labels,
@@ -49,7 +54,35 @@ def yield_transformer_checks(transformer, column):
 
 
 def _outputs(estimator, X):
-    return {name: getattr(estimator, name)(X) for name in METHODS if hasattr(estimator, name)}
+    """Return what an estimator says of each row, by method; of neighbours distances, which do not depend on ties."""
+    outputs = {name: getattr(estimator, name)(X) for name in METHODS if hasattr(estimator, name)}
+    return {name: output[0] if name == "kneighbors" else output for name, output in outputs.items()}
+
+
+def _is_search(estimator):
+    """Whether rows are queries: they may lack whole blocks, and must have something."""
+    return hasattr(estimator, "kneighbors")
+
+
+def _reader(estimator):
+    """Return what reads the rows: a fitted estimator itself, or what makes vectors for its search."""
+    return getattr(estimator, "embedder_", estimator)
+
+
+def _seed(estimator, seed):
+    """Set the seed of an estimator, or of its parts; return whether there is any."""
+    names = [name for name in estimator.get_params() if name.split("__")[-1] == "random_state"]
+    estimator.set_params(**dict.fromkeys(names, seed))
+    return bool(names)
+
+
+def _message(estimator, X):
+    """Return what an error says of rows that an estimator does not take, nothing if there is none."""
+    try:
+        _outputs(estimator, X)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _assert_close(first, second, what):
@@ -82,7 +115,8 @@ def check_fit_changes_no_parameter_and_no_data(estimator, X, y):
 
 def check_same_seed_same_outputs(estimator, X, y):
     """The same seed gives the same bits."""
-    estimator.set_params(random_state=7)
+    if not _seed(estimator, 7):
+        return
     first, second = (_outputs(clone(estimator).fit(X, y), X) for _ in range(2))
     for name in first:
         np.testing.assert_array_equal(first[name], second[name], err_msg=name)
@@ -109,17 +143,22 @@ def check_rows_are_independent(estimator, X, y):
         {name: out[:4] for name, out in whole.items()},
         "one row at a time",
     )
-    estimator.net_.batch_size = 5
-    _assert_close(_outputs(estimator, X), whole, "batch size")
+    if hasattr(_reader(estimator), "net_"):
+        _reader(estimator).net_.batch_size = 5
+        _assert_close(_outputs(estimator, X), whole, "batch size")
 
 
 def check_one_output_per_row(estimator, X, y):
-    """A row with nothing in it gets a finite output like any other."""
+    """A row with nothing in it gets a finite output like any other; an error names it if rows are queries."""
     estimator.fit(X, y)
     emptied = X.astype(object)
     emptied.iloc[1] = None
+    if _is_search(estimator):
+        message = _message(estimator, emptied)
+        assert "row 1" in message, f"no error names row 1, a query with nothing in it: {message!r}"
+        emptied = emptied.iloc[2:]
     for name, output in _outputs(estimator, emptied).items():
-        assert len(output) == len(X), name
+        assert len(output) == len(emptied), name
         assert output.dtype.kind != "f" or np.isfinite(output).all(), name
 
 
@@ -143,7 +182,7 @@ def check_order_in_lists_does_not_matter(estimator, X, y):
         return
     estimator.fit(X, y)
     turned = X.copy()
-    for block, spec in estimator.specs_.items():
+    for block, spec in _reader(estimator).specs_.items():
         if spec.pool is not None:
             column = turned[block]
             turned[block] = pd.Series([c[::-1] if is_list(c) else c for c in column], index=X.index, dtype=object)
@@ -151,40 +190,86 @@ def check_order_in_lists_does_not_matter(estimator, X, y):
 
 
 def check_columns_are_found_by_name(estimator, X, y):
-    """Columns may come in another order, with others beside them; one that is missing is named."""
+    """Columns may come in another order, with others beside them; one that is missing is named.
+
+    Queries may lack a block, and then need none of its columns.
+    """
     estimator.fit(X, y)
     whole = _outputs(estimator, X)
     _assert_close(_outputs(estimator, X[X.columns[::-1]].assign(another_column=1)), whole, "reordered columns")
-    used = {column for spec in estimator.specs_.values() for column in spec.columns}
+    columns_of_blocks = [spec.columns for spec in _reader(estimator).specs_.values()]
+    used = {column for columns in columns_of_blocks for column in columns}
+    if _is_search(estimator) and len(columns_of_blocks) > 1:
+        used -= {columns[0] for columns in columns_of_blocks if len(columns) == 1}
     for column in X.columns:
-        message = ""
-        try:
-            _outputs(estimator, X.drop(columns=column))
-        except ValueError as error:
-            message = str(error)
+        message = _message(estimator, X.drop(columns=column))
         if column in used:
             assert str(column) in message, f"no error names the missing column {column!r}: {message!r}"
         else:
             assert not message, f"column {column!r} is not used, but must not be missing: {message}"
 
 
+def check_tables_of_polars(estimator, X, y):
+    """Rows of a table of polars are read as those of pandas are, if it is there."""
+    try:
+        import polars
+    except ImportError:
+        return
+    estimator.fit(X, y)
+    columns = [
+        polars.Series(str(name), list(column), dtype=polars.Object if column.dtype.kind == "O" else None)
+        for name, column in X.items()
+    ]
+    _assert_close(_outputs(estimator, polars.DataFrame(columns)), _outputs(estimator, X), "polars")
+
+
+def check_memory(estimator, X, y):
+    """With a folder that keeps what was read, outputs have the same bits."""
+    names = [name for name in estimator.get_params() if name in ("memory", "embedder__memory")]
+    if not (_seed(estimator, 0) and names):
+        return
+    whole = _outputs(clone(estimator).fit(X, y), X)
+    with tempfile.TemporaryDirectory() as folder:
+        estimator.set_params(**dict.fromkeys(names, folder))
+        for what in ("written", "read"):
+            for name, output in _outputs(clone(estimator).fit(X, y), X).items():
+                np.testing.assert_array_equal(output, whole[name], err_msg=f"{name}: memory {what}")
+
+
+def check_threads(estimator, X, y):
+    """Outputs in two threads at once are those in one."""
+    estimator.fit(X, y)
+    whole = _outputs(estimator, X)
+    for outputs in Parallel(2, "threading")(delayed(_outputs)(estimator, X) for _ in range(2)):
+        _assert_close(outputs, whole, "threads")
+
+
 def check_prediction_changes_no_attribute(estimator, X, y):
     """Methods for prediction learn nothing."""
     estimator.fit(X, y)
-    before = {name: _frozen(value) for name, value in vars(estimator).items() if name != "net_"}
-    weights = copy.deepcopy(estimator.net_.module_.state_dict())
+    reader = _reader(estimator)
+    weights = copy.deepcopy(reader.net_.module_.state_dict()) if hasattr(reader, "net_") else {}
+
+    def attributes():
+        return [
+            {name: _frozen(value) for name, value in vars(part).items() if name not in ("net_", "embedder_")}
+            for part in (estimator, reader)
+        ]
+
+    before = attributes()
     _outputs(estimator, X)
-    assert {name: _frozen(value) for name, value in vars(estimator).items() if name != "net_"} == before
-    for name, value in estimator.net_.module_.state_dict().items():
-        assert torch.equal(value, weights[name]), name
+    assert attributes() == before
+    for name, value in weights.items():
+        assert torch.equal(value, reader.net_.module_.state_dict()[name]), name
 
 
 def check_pickle(estimator, X, y):
     """A copy through pickle gives the same outputs."""
     estimator.fit(X, y)
     twin = pickle.loads(pickle.dumps(estimator))
+    whole = _outputs(estimator, X)
     for name, output in _outputs(twin, X).items():
-        np.testing.assert_array_equal(output, getattr(estimator, name)(X), err_msg=name)
+        np.testing.assert_array_equal(output, whole[name], err_msg=name)
 
 
 def check_string_labels(estimator, X, y):

@@ -11,7 +11,7 @@ def split_validation(n_rows, fraction, seed, strata=None, groups=None):
 
     With ``strata``, the class of each row (n_rows,), classes are held out in proportion; those of one row only are
     trained with, and where there are fewer rows to hold out than classes the draw is plain. With ``groups``, the number
-    of the group of each row (n_rows,), whole groups are held out.
+    of the group of each row (n_rows,), whole groups are held out, and never rows whose number is less than 0.
     """
     rows = np.arange(n_rows)
     if groups is not None:
@@ -34,10 +34,12 @@ def split_validation(n_rows, fraction, seed, strata=None, groups=None):
 
 
 def _split_groups(groups, fraction, seed):
-    if len(np.unique(groups)) < 2:
+    candidates = np.flatnonzero(groups >= 0)
+    if len(np.unique(groups[candidates])) < 2:
         raise ValueError(
-            f"Early stopping needs at least 2 rows that share nothing to hold out one, got {len(groups)} rows. Pass "
-            "X_val, or early_stopping=False."
+            f"Early stopping needs at least 2 rows that share nothing to hold out one, got {len(candidates)} rows that "
+            "can be validated with. Pass X_val, or early_stopping=False."
         )
     splitter = GroupShuffleSplit(1, test_size=fraction, random_state=seed)
-    return next(splitter.split(groups, groups=groups))
+    _, held_out = next(splitter.split(candidates, groups=groups[candidates]))
+    return np.delete(np.arange(len(groups)), candidates[held_out]), candidates[held_out]

@@ -105,7 +105,7 @@ class Trainer:
         if goes_on:
             self._history_before = self.learner.history_
             seed = (seed + len(self._history_before)) % 2**31  # or each call would go through the rows in one order
-        if validation is not None and self.learner.early_stopping:
+        if validation is not None and self.learner.early_stopping and objective.trains:
             self._stopping = self._early_stopping()
         device = resolve_device(self.learner.device)
         with seeded(seed, device):
@@ -130,7 +130,8 @@ class Trainer:
             measures = held_out is not None and self._score is not None
             measure = self._measure(held_out.blocks, validation) if measures else dict
             if measures and self._stopping is not None and objective.begins_well and not goes_on:
-                self._stopping.first_score = measure()[self._score.key]
+                first_score = measure()[self._score.key]
+                self._stopping.first_score = None if math.isnan(first_score) else first_score
             try:
                 self.net.train(dataset, held_out, tasks=tasks, measure=measure, keep_optimizer=self.partial)
             except KeyboardInterrupt:

@@ -67,19 +67,20 @@ def check_fusion(fusion: Fusion) -> None:
         check()
 
 
-def check_estimator(estimator: Any, X: pd.DataFrame, y: ArrayLike) -> None:
+def check_estimator(estimator: Any, X: pd.DataFrame, y: ArrayLike | None = None) -> None:
     """Check that a multimodal estimator does what scikit-learn's tools and its users rely on.
 
-    It is fitted some twenty times: choose few epochs and few rows. An AssertionError says what does not hold.
+    It is fitted some thirty times: choose few epochs and few rows. An AssertionError says what does not hold.
 
     Parameters
     ----------
     estimator : estimator
-        What to check, not fitted; `MultimodalClassifier` or `MultimodalRegressor` with one's own parts.
+        What to check, not fitted; `MultimodalClassifier`, `MultimodalRegressor`, `MultimodalEmbedder` or
+        `MultimodalRetriever` with one's own parts.
     X : pandas.DataFrame of shape (n_rows, n_columns)
         At least 12 rows without missing cells.
-    y : array-like of shape (n_rows,)
-        Their targets.
+    y : array-like of shape (n_rows,), default=None
+        Their targets, for what learns from any.
 
     Examples
     --------

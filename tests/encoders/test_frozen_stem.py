@@ -9,6 +9,7 @@ import torch.nn as nn
 from sklearn.base import clone
 
 from sklearn_mm.encoders import ModuleEncoder
+from sklearn_mm.encoders._frozen_stem import FrozenStem
 from sklearn_mm.preprocessing import ImageSpec, TabularSpec, TextSpec
 
 IMAGE = ImageSpec(name="photo", shape=(8, 8, 3), mean=(0.5, 0.4, 0.3), std=(0.25, 0.2, 0.3))
@@ -66,6 +67,22 @@ def test_what_an_encoder_says_of_itself(frozen):
     assert encoder.partly_frozen is (frozen == "2")
     expected = {"none": encoder, "all": None, "2": encoder._modules.get("stem")}[frozen]
     assert encoder.frozen_part is expected
+
+
+def test_layers_are_there_while_a_part_is_converted():
+    """As another thread may be using them, in which nothing is to be converted."""
+    stem = FrozenStem(IMAGE, convolutions())
+    layers, seen = stem.layers, []
+
+    def convert(tensor):
+        seen.append(stem.layers is layers)
+        return tensor.double()
+
+    stem._apply(convert)
+    assert len(seen) > len(layers.state_dict())
+    assert all(seen)
+    assert {tensor.dtype for tensor in stem.state_dict().values() if tensor.is_floating_point()} == {torch.float64}
+    assert layers[0].weight.dtype == torch.float32
 
 
 def test_the_frozen_part_is_shared_and_protected():

@@ -18,8 +18,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn_mm import ModalityTransformer, MultimodalEmbedder, TabularInput
 from sklearn_mm.encoders import MLPEncoder, VectorEncoder
 from sklearn_mm.estimators._pair_target import PairTarget, content_codes
-from sklearn_mm.networks import _contrastive
-from sklearn_mm.networks._canonical import canonical_projections, project
+from sklearn_mm.networks import _canonical, _contrastive
+from sklearn_mm.networks._canonical import canonical_space
 from sklearn_mm.training._frozen import _FrozenBlock
 from sklearn_mm.training._gradient_caching import cached_backward
 
@@ -242,11 +242,83 @@ def test_small_tables_hold_nothing_out_and_larger_ones_do(pairs):
     assert "valid_recall" in embedder(early_stopping="auto", max_epochs=1).fit(larger).history_[0]
 
 
+def test_rows_that_pair_nothing_are_not_held_out(pairs):
+    X = pairs[0]
+    rare = pd.concat([X[:10], *[X.assign(word=None)] * 2], ignore_index=True)
+    for seed in range(3):
+        by_default = embedder(early_stopping="auto", max_epochs=1, random_state=seed).fit(rare)
+        assert "valid_recall" not in by_default.history_[0]
+        held_out = embedder(early_stopping=True, max_epochs=1, random_state=seed).fit(rare)
+        assert held_out.history_[0]["valid_recall"] > 0
+
+
 def test_weights_are_averaged(pairs):
     X = pairs[0]
     averaged = embedder(weight_averaging="ema", max_epochs=3).fit(X)
     assert averaged.score(X) > 0
     assert not np.allclose(averaged.transform(X), embedder(max_epochs=3).fit(X).transform(X))
+
+
+@pytest.fixture(scope="module")
+def with_terms(pairs):
+    """An embedder of 240 rows, half of whose components are a space of what linear models see."""
+    X = pd.concat([pairs[0], pairs[0][:48]], ignore_index=True)
+    return X, embedder(max_epochs=1).fit(X)
+
+
+def test_a_space_of_terms_is_beside_what_is_trained(with_terms, pairs):
+    X, model = with_terms
+    top = model.net_.module_.top
+    assert top.terms.n_components == 4
+    blocks = model.transformer_.transform(X)
+    for name in ("word", "tabular"):
+        own = model.transform(X, name)
+        terms = {
+            "word": lambda: torch.from_numpy(blocks["word"].astype(np.int64)),
+            "tabular": lambda: {
+                key: torch.from_numpy(blocks["tabular"][key].copy()) for key in blocks["tabular"].dtype.names
+            },
+        }[name]()
+        with torch.no_grad():
+            expected = top.terms(name, terms)
+        np.testing.assert_allclose(own[:, 4:], 0.75**0.5 * expected, atol=1e-4)
+        np.testing.assert_allclose(np.linalg.norm(own[:, :4], axis=1), 0.25**0.5, atol=1e-4)
+    words, numbers = model.transform(X, "word")[:192, 4:], model.transform(X, "tabular")[:192, 4:]
+    assert purity((words, numbers), pairs[1]) > 0.9  # without any training
+
+
+def test_a_space_of_terms_stays_where_training_goes_on(with_terms):
+    X, model = with_terms
+    again = copy.deepcopy(model).set_params(warm_start=True).fit(X)
+    assert again.n_epochs_ == 2
+    np.testing.assert_allclose(again.transform(X, "word")[:, 4:], model.transform(X, "word")[:, 4:], atol=1e-5)
+    assert np.abs(again.transform(X, "word")[:, :4] - model.transform(X, "word")[:, :4]).max() > 1e-3
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).transform(X), model.transform(X))
+    np.testing.assert_allclose(
+        clone(model).set_params(batch_size=60).fit(X).transform(X[:7], "word")[:, 4:],
+        model.transform(X, "word")[:7, 4:],
+        atol=1e-4,
+    )
+
+
+def test_terms_do_not_tell_of_labels_nor_of_rows_to_come(pairs):
+    X = pd.concat([pairs[0], pairs[0][:48]], ignore_index=True)
+    assert embedder(max_epochs=1).fit(X, np.arange(240) % 3).net_.module_.top.terms is None
+    assert embedder().partial_fit(X).net_.module_.top.terms is None
+    assert embedder(max_epochs=1).fit(pairs[0]).net_.module_.top.terms is None  # few rows
+    assert embedder(max_epochs=1, n_components=1).fit(X).net_.module_.top.terms is None
+
+
+def test_terms_of_rows_that_lack_blocks(with_terms):
+    X = with_terms[0].astype({"word": object})
+    X.loc[X.index[::3], "word"] = None
+    X.loc[X.index[1::3], ["a", "b", "c"]] = np.nan
+    model = embedder(max_epochs=1).fit(X)
+    assert model.net_.module_.top.terms is not None
+    vectors = model.transform(X)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(vectors[1], model.transform(X, "word")[1], atol=1e-5)
+    assert model.score(X) > 0.1
 
 
 EXACT = MLPEncoder(dropout=0.0)
@@ -350,11 +422,14 @@ def test_frozen_vectors_are_joined_in_closed_form(vectors):
     x = {
         name: torch.nn.functional.normalize(torch.from_numpy(blocks[name]["numbers"].copy()), dim=1) for name in blocks
     }
-    codes = content_codes(blocks)
-    expected = project(x, canonical_projections(x, torch.from_numpy(blocks.present), 16, codes)).numpy()
+    space = canonical_space(x, torch.from_numpy(blocks.present), 16, content_codes(blocks))
     for column, name in enumerate(blocks):
+        weight, mean = space.projections[name]
+        expected = torch.nn.functional.normalize((x[name] - mean) @ weight)
+        expected = expected if space.hubs is None else space.hubs(column, expected)
         own = model.transform(train[[name]], name)
-        np.testing.assert_allclose(own[:, : expected.shape[2]], expected[:, column], atol=1e-4)
+        np.testing.assert_allclose(own[:, : expected.shape[1]], expected, atol=1e-4)
+        assert not own[:, expected.shape[1] :].any()
     by_chance = np.mean([5 / 100, 25 / 100, 50 / 100, 1 / 20, 5 / 20, 10 / 20])
     assert model.score(test) > 2 * by_chance
     assert pickle.loads(pickle.dumps(model)).score(test) == model.score(test)
@@ -363,8 +438,22 @@ def test_frozen_vectors_are_joined_in_closed_form(vectors):
     )
 
 
+@pytest.mark.parametrize("is_better", [True, False])
+def test_the_closed_form_makes_up_for_hubs_where_that_finds_more(is_better, vectors, monkeypatch):
+    """With components for hubs vectors have a nearly constant one, in which others differ."""
+    train, test = vectors[:500], vectors[500:]
+    monkeypatch.setattr(_canonical, "mean_recall", lambda x, *_: float((x[:, 1, -2].std() < 0.05) == is_better))
+    model = of_vectors().fit(train)
+    assert (model.net_.module_.top.hubs is not None) == is_better
+    photos, captions = (model.transform(test[[name]], name) for name in vectors)
+    assert (captions[:, -2].std() < 0.05) == is_better
+    np.testing.assert_allclose(np.linalg.norm(photos, axis=1), 1, atol=1e-5)
+    assert model.score(test) > 0.3
+    assert pickle.loads(pickle.dumps(model)).score(test) == model.score(test)
+
+
 @pytest.mark.parametrize("projection", ["linear", "mlp"])
-def test_training_on_frozen_vectors_keeps_the_closed_form_unless_it_finds_more(projection, vectors):
+def test_training_on_frozen_vectors_keeps_the_closed_form_unless_it_finds_more(projection, vectors, monkeypatch):
     train, test = vectors[:500], vectors[500:]
     closed = of_vectors().fit(train)
     wild = of_vectors(projection=projection, early_stopping=True, lr=1.0, n_iter_no_change=3).fit(train)
@@ -372,7 +461,9 @@ def test_training_on_frozen_vectors_keeps_the_closed_form_unless_it_finds_more(p
     assert wild.n_epochs_ == 3
     assert wild.score(test) > 0.9 * closed.score(test)
     by_itself = of_vectors(projection=projection, max_epochs=1, lr=1e-9, dropout=0.0, early_stopping=False).fit(train)
-    np.testing.assert_allclose(by_itself.transform(test), closed.transform(test), atol=1e-3)
+    monkeypatch.setattr(_contrastive, "canonical_space", lambda *known, may_add: canonical_space(*known, may_add=False))
+    start = of_vectors().fit(train)
+    np.testing.assert_allclose(by_itself.transform(test), start.transform(test), atol=1e-3)
 
 
 def test_labels_and_partial_fit_train_frozen_vectors(vectors):
@@ -382,8 +473,72 @@ def test_labels_and_partial_fit_train_frozen_vectors(vectors):
     assert online.n_epochs_ == 2
     with pytest.raises(ValueError, match='partial_fit cannot go on with projection="cca"'):
         of_vectors(projection="cca").partial_fit(vectors)
+    with pytest.raises(ValueError, match='partial_fit cannot go on with projection="cca"'):
+        of_vectors().fit(vectors).partial_fit(vectors)
+    with pytest.raises(ValueError, match="goes on with a space that was found without y, in closed form"):
+        of_vectors(warm_start=True).fit(vectors).fit(vectors, np.arange(600) // 5 % 3)
     again = of_vectors(warm_start=True).fit(vectors)
     np.testing.assert_allclose(again.fit(vectors).transform(vectors), of_vectors().fit(vectors).transform(vectors))
+
+
+def test_rows_weigh_in_the_closed_form(vectors):
+    unweighed = of_vectors().fit(vectors).transform(vectors)
+    weighed = of_vectors().fit(vectors, sample_weight=np.repeat([1.0, 3.0], 300)).transform(vectors)
+    assert not np.allclose(np.abs(weighed), np.abs(unweighed), atol=1e-2)
+    without = of_vectors().fit(vectors, sample_weight=np.repeat([1.0, 0.0], 300))
+    np.testing.assert_array_equal(without.transform(vectors), of_vectors().fit(vectors[:300]).transform(vectors))
+
+
+def test_more_components_than_there_are_directions_are_zero(vectors):
+    model = of_vectors().set_params(n_components=100).fit(vectors)
+    own = model.transform(vectors)
+    assert own.shape == (600, 100)
+    np.testing.assert_allclose(np.linalg.norm(own, axis=1), 1, atol=1e-5)
+    assert not own[:, 40:].any()
+
+
+def test_the_closed_form_may_be_given_rows_to_validate_with(vectors):
+    model = of_vectors(early_stopping=True).fit(vectors[:500], X_val=vectors[500:])
+    np.testing.assert_array_equal(model.transform(vectors), of_vectors().fit(vectors[:500]).transform(vectors))
+
+
+def lacking(X, column, rows):
+    X = X.copy()
+    X[column] = [None if row in rows else cell for row, cell in enumerate(X[column])]
+    return X
+
+
+@pytest.mark.parametrize("projection", ["cca", "linear"])
+def test_rows_that_pair_nothing_are_an_error(projection, vectors):
+    apart = lacking(lacking(vectors, "photo", range(300)), "caption", range(300, 600))
+    with pytest.raises(
+        ValueError, match="learns from rows that have two blocks, at least two of them, and got 0 among"
+    ):
+        of_vectors(projection=projection, early_stopping=False).fit(apart)
+    with pytest.raises(ValueError, match="at least two of them, and got 1 among 1 rows"):
+        of_vectors(projection=projection, early_stopping=False).fit(vectors[:1])
+    constant = vectors.assign(photo=[np.ones(40)] * 600)
+    with pytest.raises(
+        ValueError, match=r"\['photo', 'caption'\] have nothing in common over 600 rows, or never change"
+    ):
+        of_vectors(projection=projection, early_stopping=False).fit(constant)
+    if projection == "linear":
+        with pytest.raises(ValueError, match="nothing to validate by: none of 50 validation rows has two blocks"):
+            of_vectors(projection="linear").fit(vectors[:500], X_val=lacking(vectors[500:550], "photo", range(50)))
+
+
+def test_a_first_score_that_is_no_number_is_no_best_one(vectors):
+    values = iter([np.nan, 0.2, 0.4, 0.3])
+    model = of_vectors(projection="linear", max_epochs=3, early_stopping=True)
+    model.set_params(scoring=lambda estimator, X, y: next(values))
+    with pytest.warns(UserWarning, match="gave NaN in epoch 0"):
+        assert model.fit(vectors).best_epoch_ == 2
+
+
+def test_a_batch_of_one_row_is_an_error(pairs):
+    with pytest.raises(ValueError, match="tells a row from others of its batch, and batch_size=1 leaves none"):
+        embedder(batch_size=1).fit(pairs[0])
+    assert embedder(batch_size=1, gradient_accumulation_steps=2, max_epochs=1).fit(pairs[0]).n_epochs_ == 1
 
 
 @pytest.mark.parametrize("projection", ["cca", None])

@@ -3,6 +3,7 @@
 import copy
 import importlib.util
 import pickle
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics.pairwise import cosine_distances
 from sklearn.neighbors import NearestNeighbors
@@ -26,7 +28,7 @@ from sklearn.utils.estimator_checks import (
 )
 
 from sklearn_mm import ModalityTransformer, MultimodalRetriever
-from sklearn_mm.estimators import _retriever
+from sklearn_mm.estimators import _indexed_rows, _queries
 from sklearn_mm.testing._estimator_checks import yield_estimator_checks
 
 
@@ -161,8 +163,11 @@ def test_weights_add_vectors_of_blocks(retriever, pair, rows):
         retriever.kneighbors(rows, weights={"photo": 0, "title": 0})
     with pytest.raises(ValueError, match=r"no block or kind 'titel'.*Did you mean 'title'"):
         retriever.kneighbors(rows, weights={"titel": 1})
-    with pytest.raises(ValueError, match="finite"):
-        retriever.kneighbors(rows, weights={"title": np.inf})
+    for odd in (np.inf, "big", None):
+        with pytest.raises(ValueError, match="weights must be finite numbers"):
+            retriever.kneighbors(rows, weights={"title": odd})
+    with pytest.raises(TypeError, match="weights must be a dict"):
+        retriever.kneighbors(rows, weights=[1, 2])
 
 
 def test_search_gives_rows_with_labels_and_scores(retriever, rows):
@@ -253,6 +258,15 @@ def test_rows_come_and_go_by_label(pair, rows, in_files, tmp_path, monkeypatch):
     assert "row 1" in retriever.table_.index
 
 
+def test_labels_and_columns_that_the_user_changes_afterwards(pair, rows):
+    X = rows.copy()
+    retriever = MultimodalRetriever(pair).fit(X)
+    X.index, X["title"] = range(N_ROWS), "other"
+    pd.testing.assert_frame_equal(retriever.table_, rows)
+    with pytest.raises(NotFittedError):
+        MultimodalRetriever(pair).table_  # noqa: B018
+
+
 def test_rows_without_labels_are_numbered_on(pair, rows):
     polars = pytest.importorskip("polars")
     table = polars.DataFrame({"title": rows["title"].tolist()})
@@ -274,7 +288,7 @@ def test_asked_for_more_than_there_is(retriever, rows):
         retriever.kneighbors("snow", 25)
     with pytest.raises(ValueError, match="n_neighbors=24, and there are only 23 rows"):
         retriever.kneighbors(n_neighbors=24)
-    for odd in (0, 1.5, -3):
+    for odd in (0, 1.5, -3, True, "5"):
         with pytest.raises(ValueError, match="at least 1"):
             retriever.kneighbors("snow", odd)
     retriever.remove(rows.index[2:])
@@ -321,6 +335,78 @@ def test_queries_of_a_kind_that_is_not_read(pair, tiny_model, rows):
     assert retriever.search("photo.png", 1).shape == (1, 2)  # where no pictures are read, a text
     with pytest.raises(ValueError, match="no such block: it has 'title' of kind 'text'"):
         retriever.kneighbors(rows["photo"].iloc[0])
+    pictures = PretrainedPair(tiny_model("clip"), image="photo", text=None).fit(rows[["photo"]])
+    retriever = MultimodalRetriever(pictures).fit(rows[["photo"]])
+    with pytest.raises(ValueError, match=r"'white snow' for one of kind 'text', .* it has 'photo' of kind 'image'"):
+        retriever.search("white snow")
+    with pytest.raises(ValueError, match=r"snow.png': no such file"):
+        retriever.search("snow.png")
+
+
+def test_arrays_of_queries(retriever, rows):
+    for column, form in (("photo", np.stack), ("title", np.array), ("title", lambda texts: np.array(texts, object))):
+        queries = rows[column].tolist()
+        for one, other in zip(retriever.kneighbors(form(queries)), retriever.kneighbors(queries), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_queries_that_are_none(retriever, rows):
+    for nothing in (None, np.nan, pd.NA, [None], {"title": pd.NA}):
+        with pytest.raises(ValueError, match="nothing to compare"):
+            retriever.search(nothing)
+    for number in (3, 2.5, ["snow", 4]):
+        with pytest.raises(TypeError, match="got the number"):
+            retriever.kneighbors(number)
+    with pytest.raises(ValueError, match=r"for one row, and its index has none of .*'photo', 'title'.*to_frame"):
+        retriever.kneighbors(rows["title"])
+    assert retriever.kneighbors(rows["title"].to_frame())[1].shape == (N_ROWS, 4)
+
+
+def test_labels_of_any_form(retriever, rows):
+    with pytest.raises(KeyError, match=r"labels False, .*table_.index\[mask\]"):
+        retriever.remove(rows["price"] > 3)
+    with pytest.raises(TypeError, match=r"got a DataFrame. Hand in its index"):
+        retriever.remove(rows[:2])
+    retriever.remove({"row 1", "row 2"}).remove(rows.index[3:5]).remove([])
+    assert retriever.table_.index.equals(rows.index.drop(["row 1", "row 2", "row 3", "row 4"]))
+    tuples = pd.MultiIndex.from_product([["a", "b"], range(N_ROWS // 2)])
+    by_pairs = MultimodalRetriever(retriever.embedder_).fit(rows.set_axis(tuples)).remove([("a", 1), ("b", 0)])
+    assert len(by_pairs.table_) == N_ROWS - 2
+    assert ("b", 0) not in by_pairs.table_.index
+
+
+def test_rows_of_which_none_is_a_bank(pair, rows):
+    empty = rows[:3].assign(photo=None, title=None)
+    with pytest.raises(ValueError, match=r"none of 3 rows has anything in it. Pass some: fit\(X, queries"):
+        MultimodalRetriever(pair, rescale="csls").fit(empty)
+    with pytest.raises(ValueError, match=r"only 0 rows to find, of 3 \(3 more have nothing"):
+        MultimodalRetriever(pair, rescale="csls").fit(empty, queries=["snow", "dog"]).search("snow", 1)
+    for rescale in ("csls", "inverted_softmax"):
+        assert MultimodalRetriever(pair, rescale=rescale).fit(rows[:1]).search("snow", 1).index == ["row 0"]
+
+
+def test_folders_that_cannot_be_used(pair, rows, tmp_path):
+    (tmp_path / "file").write_text("here already")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(OSError, match=r"cannot be kept in the folder .*file.*Give one that can be written to"):
+            MultimodalRetriever(pair, folder=folder).fit(rows)
+
+
+def test_a_folder_of_two_that_goes(pair, rows, tmp_path):
+    folder = tmp_path / "vectors"
+    whole, half = (MultimodalRetriever(pair, folder=folder).fit(some) for some in (rows, rows[:12]))
+    assert len(list(folder.iterdir())) == 2
+    expected, content = whole.kneighbors(rows), pickle.dumps(whole)
+    assert half.kneighbors(rows)[1].max() < 12
+    folder.rename(tmp_path / "elsewhere")
+    with pytest.raises(FileNotFoundError, match=r"vectors-.*cannot be read .*Put the file back, or fit again"):
+        whole.search("snow")
+    twin = pickle.loads(content)
+    np.testing.assert_array_equal(twin.kneighbors(rows)[1], expected[1])
+    twin.partial_fit(rows.set_axis([f"again {n}" for n in range(N_ROWS)]))  # makes the folder again
+    assert twin.kneighbors(rows, 1)[0].max() < 1e-3
+    (tmp_path / "elsewhere").joinpath(Path(whole.vectors_.parts[0].path).name).rename(whole.vectors_.parts[0].path)
+    np.testing.assert_array_equal(whole.kneighbors(rows)[1], expected[1])
 
 
 def test_odd_vectors_of_an_embedder():
@@ -406,17 +492,17 @@ def test_files_hold_float16_and_are_read_by_slices(pair, rows, tmp_path):
 @pytest.mark.parametrize("algorithm", ["voyager", "faiss"])
 def test_approximate_index(algorithm, pair, rows, tmp_path, monkeypatch):
     pytest.importorskip(algorithm)
-    monkeypatch.setattr(_retriever, "_SEARCHED_EXACTLY", 10)
+    monkeypatch.setattr(_indexed_rows, "_SEARCHED_EXACTLY", 10)
     exact = MultimodalRetriever(pair, n_neighbors=4).fit(rows[:20])
     retriever = MultimodalRetriever(pair, n_neighbors=4, algorithm=algorithm, folder=tmp_path).fit(rows[:20])
     assert len(list(tmp_path.glob(f"{algorithm}-*.index"))) == 1
-    monkeypatch.setattr(_retriever, "nearest", None)  # not exactly
+    monkeypatch.setattr(_indexed_rows, "nearest", None)  # not exactly
     twin = pickle.loads(pickle.dumps(retriever))
     before = retriever.kneighbors(rows)
     np.testing.assert_allclose(twin.kneighbors(rows)[0], before[0], atol=2e-3)
     monkeypatch.undo()
     np.testing.assert_allclose(before[0], exact.kneighbors(rows)[0], atol=2e-3)
-    monkeypatch.setattr(_retriever, "_SEARCHED_EXACTLY", 10)
+    monkeypatch.setattr(_indexed_rows, "_SEARCHED_EXACTLY", 10)
     for one in (retriever, exact):
         one.partial_fit(rows[20:]).remove(["row 2", "row 22"])
     np.testing.assert_allclose(retriever.kneighbors(rows)[0], exact.kneighbors(rows)[0], atol=2e-3)
@@ -428,6 +514,59 @@ def test_approximate_index(algorithm, pair, rows, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="only 22 rows"):
         retriever.kneighbors(rows, 23)
     assert retriever.kneighbors(rows, 22)[1].shape == (N_ROWS, 22)
+
+
+MUTATIONS = """
+import pickle, sys
+from pathlib import Path
+import numpy as np
+from sklearn.preprocessing import Normalizer
+from sklearn_mm import MultimodalRetriever
+from sklearn_mm.estimators import _indexed_rows
+
+algorithm, folder = sys.argv[1], Path(sys.argv[2])
+_indexed_rows._SEARCHED_EXACTLY = 10
+rng = np.random.default_rng(0)
+X = rng.standard_normal((200, 8))
+MultimodalRetriever(Normalizer(), algorithm=algorithm, folder=folder).fit(X[:90])
+(another,) = folder.glob("*.index")
+other = another.read_bytes()
+another.unlink()
+retriever = MultimodalRetriever(Normalizer(), algorithm=algorithm, folder=folder).fit(X)
+(file,) = folder.glob("*.index")
+content, state = file.read_bytes(), pickle.dumps(retriever)
+distances, positions = MultimodalRetriever(Normalizer()).fit(X).kneighbors(X)
+_indexed_rows.nearest = None  # the index is what answers
+for number in range(60):
+    changed = bytearray(content)
+    place = int(rng.integers(len(changed)))
+    if number % 6 == 0:
+        for place in rng.integers(len(changed), size=1 + number):
+            changed[place] ^= 1 << int(rng.integers(8))
+    elif number % 6 == 1:
+        del changed[place:]
+    elif number % 6 == 2:
+        changed[place:place] = rng.bytes(20)
+    elif number % 6 == 3:
+        changed = rng.bytes(number * 50)  # first of all, nothing
+    elif number % 6 == 4:
+        changed = other
+    else:
+        changed[32:] = other[32:]  # another index under this checksum
+    file.write_bytes(changed)
+    found = pickle.loads(state).kneighbors(X)
+    np.testing.assert_allclose(found[0], distances, atol=2e-3)
+    assert (found[1] == positions).mean() > 0.97
+    assert file.read_bytes() != changed
+print("whole")
+"""
+
+
+@pytest.mark.parametrize("algorithm", ["voyager", "faiss"])
+def test_of_changed_index_files_none_ends_the_process(algorithm, tmp_path):
+    pytest.importorskip(algorithm)
+    done = subprocess.run([sys.executable, "-c", MUTATIONS, algorithm, tmp_path], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "whole\n"), done.stderr
 
 
 @pytest.mark.parametrize("rescale", ["csls", "inverted_softmax"])
@@ -466,8 +605,9 @@ def test_duplicates(pair, rows):
     assert abs(len(found) - expected.sum()) <= 1
     assert expected[places[0], places[1]].mean() > 0.95
     assert found["similarity"].is_monotonic_decreasing
-    with pytest.raises(ValueError, match="threshold"):
-        retriever.find_duplicates(95)
+    for odd in (95, "0.9", np.nan, -1):
+        with pytest.raises(ValueError, match="threshold must be a cosine"):
+            retriever.find_duplicates(odd)
 
 
 def test_tables_by_position_and_blocks(tiny_model, rows):
@@ -482,7 +622,8 @@ def test_tables_by_position_and_blocks(tiny_model, rows):
 
 def test_many_rows_are_embedded_in_parts(monkeypatch):
     X, seen = np.random.default_rng(0).standard_normal((50, 4)), []
-    monkeypatch.setattr(_retriever, "_EMBEDDED_AT_ONCE", 8)
+    monkeypatch.setattr(_queries, "_EMBEDDED_AT_ONCE", 8)
+    monkeypatch.setattr(_indexed_rows, "_READ_AT_ONCE", 8)
     monkeypatch.setattr(Vectors, "transform", lambda self, X: (seen.append(len(X)), np.asarray(X))[1])
     retriever = MultimodalRetriever(Vectors()).fit(X)
     assert seen == [8] * 6 + [2]
@@ -497,6 +638,8 @@ def test_score_is_the_embedders(rows):
             return 0.25
 
     assert MultimodalRetriever(Scored()).fit(np.eye(3)).score(np.eye(3)) == 0.25
+    with pytest.raises(AttributeError, match="what its embedder scores, and Normalizer has no score"):
+        MultimodalRetriever(Normalizer()).fit(np.eye(3)).score(np.eye(3))
 
 
 def test_bad_parameters(pair, rows):
@@ -524,36 +667,20 @@ def test_scikit_learns_checks(check):
 
 
 class Similarities(MultimodalRetriever):
-    """Similarities to all indexed rows as outputs, which the shared checks look at."""
+    """Similarities to all indexed rows."""
 
     def predict(self, X):
         order = np.argsort(self.kneighbors(X, len(self.table_))[1], axis=1)
         return 1 - np.take_along_axis(self.kneighbors(X, len(self.table_))[0], order, 1)
 
 
-NEEDS_TRAINING = {  # they set random_state, or look into net_
-    "check_same_seed_same_outputs",
-    "check_rows_are_independent",
-    "check_prediction_changes_no_attribute",
-    "check_string_labels",
-}
-LACKS_A_BLOCK = {  # a query may lack columns; one with nothing in it is an error: tests above
-    "check_one_output_per_row",
-    "check_columns_are_found_by_name",
-}
+PAIR_CHECKS = [name for name, _ in yield_estimator_checks(MultimodalRetriever(), None, None)]
 
 
-def test_shared_checks(tiny_model, rows):
-    estimator = Similarities(PretrainedPair(tiny_model("clip"), image="photo", text="title"))
-    X = rows[["photo", "title"]]
-    checks = [
-        check
-        for name, check in yield_estimator_checks(estimator, X, None)
-        if name not in NEEDS_TRAINING | LACKS_A_BLOCK
-    ]
-    assert len(checks) == 5
-    for check in checks:
-        check()
+@pytest.mark.parametrize("check", PAIR_CHECKS)
+def test_shared_checks_of_a_pair_that_is_not_trained(check, tiny_model, rows):
+    estimator = MultimodalRetriever(PretrainedPair(tiny_model("clip"), image="photo", text="title"))
+    dict(yield_estimator_checks(estimator, rows[["photo", "title"]], None))[check]()
 
 
 def test_queries_change_nothing_and_do_not_depend_on_each_other(pair, rows):

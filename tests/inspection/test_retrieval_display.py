@@ -5,26 +5,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.neighbors import NearestNeighbors
 
+from sklearn_mm import ImageInput, MultimodalEmbedder, MultimodalRetriever
+from sklearn_mm.encoders import CNNEncoder
 from sklearn_mm.inspection import RetrievalDisplay
+from sklearn_mm.preprocessing import ImageTransformer
 
 pyplot = pytest.importorskip("matplotlib.pyplot", reason="matplotlib is not installed (the extra plot)")
-
-
-class TitleRetriever:
-    """Finds rows by the words of their titles."""
-
-    def fit(self, X):
-        self.table_ = X
-        self.vectorizer = TfidfVectorizer()
-        self.index = NearestNeighbors(metric="cosine").fit(self.vectorizer.fit_transform(X["title"]))
-        return self
-
-    def kneighbors(self, queries, n_neighbors, return_distance=True):
-        texts = queries["title"] if isinstance(queries, pd.DataFrame) else queries
-        return self.index.kneighbors(self.vectorizer.transform(texts), n_neighbors, return_distance)
 
 
 @pytest.fixture(autouse=True)
@@ -40,27 +27,61 @@ def table():
     return pd.DataFrame({"photo": shades, "title": ["dark night", "grey sky", "white snow at night"]})
 
 
-def test_from_estimator_shows_each_query_and_its_nearest_rows(table):
-    retriever = TitleRetriever().fit(table)
-    display = RetrievalDisplay.from_estimator(retriever, ["white snow", "dark night"], n_neighbors=2)
-    assert display.axes_.shape == (2, 3)
-    assert [axis.get_title() for axis in display.axes_[:, 0]] == ["query", "query"]
-    assert display.axes_[0, 0].texts[0].get_text() == "white snow"
-    distances, indices = retriever.kneighbors(["white snow", "dark night"], 2)
+@pytest.fixture(scope="module")
+def catalogue():
+    rng = np.random.default_rng(0)
+    photos = [rng.integers(0, 256, (16, 20, 3)).astype(np.uint8) for _ in range(24)]
+    return pd.DataFrame({"photo": photos, "title": [f"{'dark' if n % 2 else 'white'} snow {n}" for n in range(24)]})
+
+
+@pytest.fixture(scope="module", params=[None, "csls"])
+def retriever(request, catalogue):
+    image = ImageInput(transformer=ImageTransformer(size=12), encoder=CNNEncoder(channels=(4,)))
+    embedder = MultimodalEmbedder(image=image, n_components=4, max_epochs=1, random_state=0)
+    return MultimodalRetriever(embedder, rescale=request.param).fit(catalogue).remove([3, 4])
+
+
+def assert_shows(axis, row):
+    """Compare a thumbnail with a row; pictures are made larger, and keep their middle."""
+    assert axis.get_xlabel() == row["title"]
+    expected = ImageTransformer(128, resize="pad").fit_transform([row["photo"]])[0]
+    np.testing.assert_array_equal(axis.images[0].get_array(), expected)
+
+
+@pytest.mark.parametrize("form", ["texts", "pictures", "both", "table", "columns"])
+def test_from_estimator_shows_each_query_and_its_nearest_rows(retriever, catalogue, form):
+    row = catalogue.iloc[5]
+    queries = {
+        "texts": ["white snow", "dark night"],
+        "pictures": list(catalogue["photo"][:2]),
+        "both": ["white snow", {"image": row["photo"], "text": "dark"}, row["photo"]],
+        "table": catalogue[:2],
+        "columns": catalogue[["photo"]][:3],
+    }[form]
+    display = RetrievalDisplay.from_estimator(retriever, queries, n_neighbors=3)
+    assert display.axes_.shape == (len(queries), 4)
+    assert [axis.get_title() for axis in display.axes_[:, 0]] == ["query"] * len(queries)
+    distances, indices = retriever.kneighbors(queries, 3)
     for axes, rows, ds in zip(display.axes_[:, 1:], indices, distances, strict=True):
         for axis, row, distance in zip(axes, rows, ds, strict=True):
             assert axis.get_title() == f"{1 - distance:.2f}"
-            assert axis.get_xlabel() == table["title"][row]
-            shown = axis.images[0].get_array()
-            assert shown[len(shown) // 2, len(shown) // 2, 0] == table["photo"][row][0, 0, 0]
-    np.testing.assert_array_equal(display.indices, indices)
+            assert_shows(axis, retriever.table_.iloc[row])
+    if form == "texts":
+        assert [axis.texts[0].get_text() for axis in display.axes_[:, 0]] == queries
+    elif form == "table":
+        for axis, row in zip(display.axes_[:, 0], range(2), strict=True):
+            assert_shows(axis, catalogue.iloc[row])
+    else:
+        assert [bool(axis.images) for axis in display.axes_[:, 0]] == [form != "both", *[True] * (len(queries) - 1)]
 
 
-def test_rows_of_a_table_are_queries(table):
-    display = RetrievalDisplay.from_estimator(TitleRetriever().fit(table), table[:1], table, n_neighbors=1)
-    assert display.axes_[0, 0].images
-    assert display.axes_[0, 0].get_xlabel() == "dark night"
-    assert display.axes_[0, 1].get_title() == "1.00"
+@pytest.mark.parametrize("form", ["text", "picture", "row", "dict"])
+def test_a_single_query_of_any_form(retriever, catalogue, form):
+    row = catalogue.iloc[7]
+    query = {"text": "white snow", "picture": row["photo"], "row": row, "dict": {"photo": row["photo"]}}[form]
+    display = RetrievalDisplay.from_estimator(retriever, query, n_neighbors=2)
+    np.testing.assert_array_equal(display.indices, retriever.kneighbors(query, 2)[1])
+    assert bool(display.axes_[0, 0].images) == (form != "text")
 
 
 @pytest.mark.parametrize("query", [np.zeros((8, 8, 3), dtype=np.uint8), {"image": Image.new("RGB", (8, 8))}])

@@ -85,6 +85,18 @@ def test_changed_files_are_made_again(library, tmp_path, monkeypatch):
     assert not query()
 
 
+def test_files_that_the_library_does_not_take(library, tmp_path):
+    """Such as of another version: their checksum holds."""
+    vectors, searchable, queries = Vectors([clustered(300)]), np.ones(300, dtype=bool), clustered(5, seed=1)
+    expected = ApproximateIndex(library, str(tmp_path)).query(queries, vectors, searchable, 5)
+    (path,) = tmp_path.iterdir()
+    written = path.read_bytes()
+    path.write_bytes(_approximate._checksum(b"other", str(path)) + b"other")
+    found = ApproximateIndex(library, str(tmp_path)).query(queries, vectors, searchable, 5)
+    np.testing.assert_allclose(found[0], expected[0], atol=1e-5)
+    assert len(path.read_bytes()) == len(written)
+
+
 @pytest.mark.parametrize(
     ("library", "way_out"), [("voyager", r"sklearn-mm\[index\]"), ("faiss", "pip install faiss-cpu")]
 )

@@ -5,7 +5,14 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 
-from sklearn_mm import ImageInput, MultimodalClassifier, MultimodalEmbedder, MultimodalRegressor, TextInput
+from sklearn_mm import (
+    ImageInput,
+    MultimodalClassifier,
+    MultimodalEmbedder,
+    MultimodalRegressor,
+    MultimodalRetriever,
+    TextInput,
+)
 from sklearn_mm.encoders import CNNEncoder
 from sklearn_mm.preprocessing import ImageTransformer, TextTransformer
 from sklearn_mm.testing._estimator_checks import yield_estimator_checks, yield_transformer_checks
@@ -55,6 +62,8 @@ ESTIMATORS = {
     "regressor": MultimodalRegressor(image=IMAGE, max_epochs=2),
     "embedder": MultimodalEmbedder(image=IMAGE, max_epochs=2),
     "embedder, labels": MultimodalEmbedder(image=IMAGE, projection="mlp", loss="siglip", max_epochs=2),
+    "retriever": MultimodalRetriever(MultimodalEmbedder(image=IMAGE, max_epochs=2)),
+    "retriever, rescaled": MultimodalRetriever(MultimodalEmbedder(image=IMAGE, max_epochs=2), rescale="csls"),
 }
 ESTIMATOR_CHECKS = [name for name, _ in yield_estimator_checks(MultimodalClassifier(), None, None)]
 
@@ -64,7 +73,7 @@ ESTIMATOR_CHECKS = [name for name, _ in yield_estimator_checks(MultimodalClassif
 def test_estimators(name, check, data):
     X, labels, numbers = data
     estimator = ESTIMATORS[name]
-    y = {"regressor": numbers, "embedder": None}.get(name, labels)
+    y = {"regressor": numbers, "embedder": None, "retriever": None}.get(name, labels)
     dict(yield_estimator_checks(estimator, X, y))[check]()
 
 
@@ -76,6 +85,7 @@ LIST_ESTIMATORS = {
         max_epochs=2,
     ),
     "embedder": MultimodalEmbedder(image=IMAGE, text=TextInput("title"), max_epochs=2),
+    "retriever": MultimodalRetriever(MultimodalEmbedder(image=IMAGE, text=TextInput("title"), max_epochs=2)),
 }
 
 
@@ -120,8 +130,21 @@ class ForgetsRows(MultimodalClassifier):
         return super().predict(X)[X.notna().all(axis=1).to_numpy()]
 
 
+class AnswersNothing(MultimodalRetriever):
+    def kneighbors(self, X=None, *args, **more):
+        return super().kneighbors(X.fillna({"title": "a"}), *args, **more)
+
+
+@pytest.mark.parametrize("name", ["embedder", "retriever"])
+def test_the_public_door_takes_estimators_without_labels(name, data):
+    check_estimator(ESTIMATORS[name], data[0])
+
+
 def test_what_breaks_a_promise_is_found(data):
     with pytest.raises(AssertionError):
         check_transformer(ChangesInTransform(), data[0]["title"])
     with pytest.raises(AssertionError, match="predict"):
         check_estimator(ForgetsRows(image=IMAGE, max_epochs=1), *data[:2])
+    answers = AnswersNothing(MultimodalEmbedder(image=IMAGE, max_epochs=1))
+    with pytest.raises(AssertionError, match="no error names row 1"):
+        dict(yield_estimator_checks(answers, data[0], None))["check_one_output_per_row"]()

@@ -45,6 +45,14 @@ def test_some_row_is_left_to_train_with(stratify):
     assert (len(kept), len(held_out)) == (1, 19)
 
 
+def test_rows_of_no_group_are_kept():
+    groups = np.where(np.arange(100) % 4 == 0, np.arange(100), -1)
+    kept, held_out = split_validation(100, 0.2, 0, groups=groups)
+    assert sorted([*kept, *held_out]) == list(range(100))
+    assert len(held_out) == 5
+    assert (held_out % 4 == 0).all()
+
+
 def test_groups_are_held_out_whole():
     groups = np.repeat(np.arange(20), 5)
     kept, held_out = split_validation(100, 0.2, 0, groups=groups)
