@@ -18,6 +18,7 @@ MODULES = [
     "sklearn_mm.preprocessing",
     "sklearn_mm.encoders",
     "sklearn_mm.fusion",
+    "sklearn_mm.decoders",
     "sklearn_mm.inputs",
     "sklearn_mm.networks",
     "sklearn_mm.training",

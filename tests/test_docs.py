@@ -38,7 +38,7 @@ reference = load_reference()
 SURFACE = {
     "sklearn_mm": [
         *["MultimodalClassifier", "MultimodalRegressor", "ModalityTransformer", "ZeroShotClassifier"],
-        *["MultimodalEmbedder", "MultimodalRetriever", "find_duplicates"],
+        *["MultimodalEmbedder", "MultimodalGenerator", "MultimodalRetriever", "find_duplicates"],
         *["ImageInput", "TextInput", "TabularInput"],
     ],
     "sklearn_mm.preprocessing": [
@@ -56,6 +56,7 @@ SURFACE = {
         *["ConcatFusion", "SumFusion", "ProductFusion", "MaxFusion", "GatedFusion", "LateFusion", "Fusion"],
         *["AttentionFusion", "BilinearFusion", "BottleneckFusion", "FiLMFusion", "LowRankTensorFusion"],
     ],
+    "sklearn_mm.decoders": ["Decoder", "TransformerDecoder", "Search", "BeamSearch", "GreedySearch", "Sampling"],
     "sklearn_mm.inputs": ["Input", "detect_kinds"],
     "sklearn_mm.networks": [
         *["Head", "MLPHead", "WideLinear", "MultimodalNetwork", "Loss", "ClassifierLoss", "RegressorLoss"],

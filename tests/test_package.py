@@ -19,6 +19,7 @@ from sklearn_mm.preprocessing import BlockSpec
 ROOT = Path(sklearn_mm.__file__).parent
 SUBPACKAGES = [
     "datasets",
+    "decoders",
     "encoders",
     "estimators",
     "fusion",
@@ -37,15 +38,17 @@ MAY_IMPORT = {
     "blocks": {"storage"},
     "preprocessing": {"blocks", "storage"},
     "encoders": {"blocks"},
+    "decoders": set(),
     "fusion": set(),
     "datasets": set(),
     "inputs": {"blocks", "storage", "preprocessing", "encoders"},
     "inspection": {"blocks", "storage", "preprocessing", "inputs"},
-    "networks": {"blocks", "encoders", "fusion", "retrieval"},
+    "networks": {"blocks", "decoders", "encoders", "fusion", "retrieval"},
     "training": {"blocks", "storage", "encoders"},
     "retrieval": {"storage"},
     "estimators": {
-        *("blocks", "storage", "inputs", "preprocessing", "encoders", "fusion", "networks", "training", "retrieval")
+        *("blocks", "storage", "inputs", "preprocessing", "encoders", "decoders", "fusion", "networks", "training"),
+        "retrieval",
     },
     "testing": {"blocks", "storage", "inputs", "preprocessing", "encoders", "fusion", "networks"},
 }

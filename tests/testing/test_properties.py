@@ -9,6 +9,7 @@ from sklearn_mm import (
     ImageInput,
     MultimodalClassifier,
     MultimodalEmbedder,
+    MultimodalGenerator,
     MultimodalRegressor,
     MultimodalRetriever,
     TextInput,
@@ -62,6 +63,7 @@ ESTIMATORS = {
     "regressor": MultimodalRegressor(image=IMAGE, max_epochs=2),
     "embedder": MultimodalEmbedder(image=IMAGE, max_epochs=2),
     "embedder, labels": MultimodalEmbedder(image=IMAGE, projection="mlp", loss="siglip", max_epochs=2),
+    "generator": MultimodalGenerator(image=IMAGE, max_epochs=2, max_new_tokens=5),
     "retriever": MultimodalRetriever(MultimodalEmbedder(image=IMAGE, max_epochs=2)),
     "retriever, rescaled": MultimodalRetriever(MultimodalEmbedder(image=IMAGE, max_epochs=2), rescale="csls"),
 }
@@ -73,7 +75,8 @@ ESTIMATOR_CHECKS = [name for name, _ in yield_estimator_checks(MultimodalClassif
 def test_estimators(name, check, data):
     X, labels, numbers = data
     estimator = ESTIMATORS[name]
-    y = {"regressor": numbers, "embedder": None, "retriever": None}.get(name, labels)
+    texts = np.array(["a cat", "two dogs", "ein Bär"], dtype=object)[labels]
+    y = {"regressor": numbers, "embedder": None, "generator": texts, "retriever": None}.get(name, labels)
     dict(yield_estimator_checks(estimator, X, y))[check]()
 
 
