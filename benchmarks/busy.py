@@ -48,7 +48,7 @@ def fit_beside(n_busy, settings, rows, epochs):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--busy", type=int, nargs="+", default=[joblib.cpu_count()], help="processes that count")
+    parser.add_argument("--busy", type=int, nargs="*", default=[joblib.cpu_count()], help="processes that count")
     parser.add_argument("--spins", nargs="*", default=[], help="more numbers of spins (GOMP_SPINCOUNT) to try")
     parser.add_argument("--rows", type=int, default=1246, help="of the emoji")
     parser.add_argument("--epochs", type=int, default=6)
@@ -67,7 +67,8 @@ def main():
 
     print(f"{arguments.rows} rows, {arguments.epochs} epochs, {joblib.cpu_count()} cores\n")
     beside = [f"beside {load} | / alone | CPU" for load in arguments.busy]
-    print(f"| how threads wait | alone | / libgomp's own | CPU | {' | '.join(beside)} |")
+    header = ["how threads wait", "alone", f"/ {OWN}", "CPU", *beside]
+    print(f"| {' | '.join(header)} |")
     print("|---" * (4 + 3 * len(beside)) + "|")
     for way in ways:
         alone = seconds[way, 0]

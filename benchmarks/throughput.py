@@ -69,9 +69,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--epochs", type=int, default=4, help="epochs per repeat")
+    parser.add_argument("--rows", type=int, help="of the emoji; all by default")
     arguments = parser.parse_args()
 
-    X, y = load_emoji(return_X_y=True)
+    X, y = (part[: arguments.rows] for part in load_emoji(return_X_y=True))
     blocks = ModalityTransformer().fit_transform(X)
     batch, one = preload(blocks), blocks[:1]
     batch_of_one = preload(one)

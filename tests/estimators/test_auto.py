@@ -7,7 +7,7 @@ import torch.nn as nn
 from sklearn_mm import ImageInput, MultimodalClassifier, MultimodalRegressor
 from sklearn_mm.encoders import BagEncoder, MLPEncoder, ModuleEncoder, ResNetEncoder
 from sklearn_mm.fusion import ConcatFusion
-from sklearn_mm.networks import MLPHead, WideLinear
+from sklearn_mm.networks import MLPHead, Objective, WideLinear
 from sklearn_mm.training._trainer import Trainer
 
 
@@ -61,8 +61,9 @@ def test_a_frozen_picture_is_not_augmented_and_the_wide_part_sees_its_features(f
 
 @pytest.mark.parametrize(("n_rows", "size"), [(20, 8), (128, 8), (256, 16), (600, 32), (2000, 64), (10_000, 64)])
 def test_batch_size(n_rows, size):
-    assert Trainer(MultimodalClassifier())._batch_size(n_rows) == size
-    assert Trainer(MultimodalClassifier(batch_size=5))._batch_size(n_rows) == 5
+    objective = Objective()
+    assert Trainer(MultimodalClassifier())._batch_size(n_rows, objective) == (size, 1)
+    assert Trainer(MultimodalClassifier(batch_size=5))._batch_size(n_rows, objective) == (5, 1)
 
 
 @pytest.mark.parametrize(
