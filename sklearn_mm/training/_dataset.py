@@ -78,8 +78,8 @@ class BlockDataset(Dataset):
         return BlockDataset(self.blocks.select(names), self.target, self.weight, raw=names)
 
     def lengths(self):
-        """Return the number of ids of each row in the blocks of ``group``, (n_rows,); None if there are none."""
-        lengths = None
+        """Return the number of ids of each row in the blocks of ``group`` and the target; None if there are none."""
+        lengths = self.target.counts if isinstance(self.target, Ragged) else None
         for name in set(self.group) - set(self.blocks.features):
             if not isinstance(self.blocks[name], Ragged):
                 own = np.count_nonzero(self.blocks[name], axis=1)
@@ -163,7 +163,8 @@ class BatchIterator:
     """Go through a `BlockDataset` in batches, in the order of the rows or in a new random order each time.
 
     A random order puts rows of like length together where more than a third of what batches are padded to would be
-    padding: spans of sixteen batches are sorted, and the batches then come in random order.
+    padding: spans of sixteen batches are sorted, and the batches then come in random order. Where the target are texts,
+    batches of short rows have more of them, so that all have about as many tokens.
 
     Parameters
     ----------
@@ -195,14 +196,24 @@ class BatchIterator:
         return len(cuts(len(self.dataset), self.batch_size))
 
     def __iter__(self):
-        n_rows = len(self.dataset)
-        spans = cuts(n_rows, self.batch_size)
-        order = torch.randperm(n_rows).numpy() if self.shuffle else None
+        order = torch.randperm(len(self.dataset)).numpy() if self.shuffle else None
+        spans = cuts(len(self.dataset), self.batch_size)
         if self._lengths is not None:
-            order = np.concatenate([self._sorted(order[span]) for span in cuts(n_rows, _SORTED * self.batch_size)])
-            spans = [spans[number] for number in torch.randperm(len(spans)).tolist()]
-        rows_of_batches = spans if order is None else [order[span] for span in spans]
+            longer = [order[span] for span in cuts(len(order), _SORTED * self.batch_size)]
+            batches = [rows for span in longer for rows in self._cut(self._sorted(span))]
+            rows_of_batches = [batches[number] for number in torch.randperm(len(batches)).tolist()]
+        else:
+            rows_of_batches = spans if order is None else [order[span] for span in spans]
         return read_batches(self.dataset, rows_of_batches, self.device)
+
+    def _cut(self, rows):
+        """Return batches of rows in the order of their lengths: as many of each or, of texts to write, as long ones."""
+        spans = cuts(len(rows), self.batch_size)
+        if not isinstance(self.dataset.target, Ragged):
+            return [rows[span] for span in spans]
+        costs = np.cumsum(self._lengths[rows] + self._lengths.mean())  # a row has its price, however short it is
+        bounds = np.searchsorted(costs, costs[-1] * np.arange(1, len(spans)) / len(spans))
+        return np.split(rows, bounds)
 
     def _sorted(self, rows):
         return rows[np.argsort(self._lengths[rows], kind="stable")]

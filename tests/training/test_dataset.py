@@ -220,6 +220,21 @@ def test_rows_of_like_length_share_batches_in_training():
     assert [batch.rows for batch in BatchIterator(dataset, 320)] == [slice(0, 320)]  # as they come, unless shuffled
 
 
+def test_batches_of_texts_to_write_have_about_as_many_tokens():
+    lengths = np.random.default_rng(0).permutation(np.arange(1, 321))
+    dataset = replace(make_texts(lengths), target=Ragged.from_counts(np.ones(lengths.sum(), dtype=np.int32), lengths))
+    torch.manual_seed(0)
+    iterator = BatchIterator(dataset, 10, shuffle=True)
+    batches = [batch.rows for batch in iterator]
+    assert len(batches) == len(iterator)
+    assert sorted(np.concatenate(batches)) == list(range(320))
+    n_rows, n_tokens = np.array([(len(rows), lengths[rows].max() * len(rows)) for rows in batches]).T
+    assert n_rows.min() < 8 < 14 < n_rows.max()
+    assert n_tokens.max() < 2 * np.median(n_tokens)  # of as many rows each, it would be twice as many
+    equal = [batch.rows for batch in BatchIterator(make_texts(lengths), 10, shuffle=True)]
+    assert max(lengths[rows].max() * len(rows) for rows in equal) > 1.2 * n_tokens.max()
+
+
 @pytest.mark.parametrize("lengths", [[20] * 63 + [12], np.arange(64) % 4 + 20])
 def test_rows_of_about_one_length_are_drawn_from_all(lengths):
     dataset = make_texts(lengths)
