@@ -212,7 +212,7 @@ import importlib.machinery
 import sys
 OPTIONAL = {
     "faiss", "huggingface_hub", "hypothesis", "matplotlib", "peft", "polars", "pyarrow", "pytest", "rich",
-    "safetensors", "spacy", "stop_words", "torchvision", "transformers", "voyager",
+    "sacrebleu", "safetensors", "spacy", "stop_words", "torchvision", "transformers", "voyager",
 }
 
 class Refuse:  # can be found, as torch does with some, but not imported
