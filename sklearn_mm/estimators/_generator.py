@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from sklearn.base import clone
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklearn_mm.decoders import Decoder, Search
 from sklearn_mm.decoders._searches import resolve_search
@@ -230,6 +230,7 @@ class MultimodalGenerator(BaseMultimodal):
             Log-likelihoods, with the end of the text.
         """
         check_is_fitted(self)
+        check_consistent_length(X, texts)
         encoded = self._target.encode(texts, "texts")
         return -self._map(X, lambda network, batch: network(batch), target=encoded).astype(np.float32, copy=False)
 

@@ -79,6 +79,8 @@ def test_texts_are_scored(fitted, rows):
     one, other = (fitted.score_text(X, texts[:, place]) for place in (0, 1))
     np.testing.assert_allclose(fitted.score_text(X, texts[:, :2].tolist()), (one + other) / 2, atol=1e-3)
     assert (fitted.score_text(X, y) > fitted.score_text(X, y[::-1])).mean() > 0.7
+    with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[60, 2\]"):
+        fitted.score_text(X, y[:2])
 
 
 def test_batches_do_not_matter(fitted, rows):
