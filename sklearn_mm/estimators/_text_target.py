@@ -53,6 +53,11 @@ class TextTarget(Target):
 
     def fit(self, y: Any) -> Any:
         references = references_of(y, "y", self.owner)
+        if self.transformer.tokenizer == "ngram" or self.transformer.long_texts == "chunk":
+            raise ValueError(
+                f"{self.owner} writes texts token by token, and target_transformer={self.transformer} reads them as a "
+                "bag of n-grams or in windows. Take another tokenizer, such as 'byte_bpe', and long_texts='truncate'."
+            )
         self.transformer_ = self.transformer.fit([text for texts in references for text in texts])
         encoded = self._ids(references)
         lengths = np.diff(np.flatnonzero(encoded.items == self.end_id), prepend=-1)

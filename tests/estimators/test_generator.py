@@ -147,6 +147,8 @@ def test_wrong_parameters(rows):
         generator(decoder="transfomer").fit(*rows)
     with pytest.raises(ValueError, match=r"Unknown search 'beams'. Did you mean 'beam'"):
         generator(search="beams", max_epochs=1).fit(*rows).predict(rows[0])
+    with pytest.raises(ValueError, match="reads them as a bag of n-grams"):
+        generator(target_transformer=TextTransformer("ngram")).fit(*rows)
     with pytest.raises(ValueError, match="'width' parameter of BeamSearch"):
         generator(search=BeamSearch(0), max_epochs=1).fit(*rows).predict(rows[0])
 
