@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
 from os import PathLike
@@ -33,6 +34,7 @@ from sklearn_mm.utils._validation import Interval, StrOptions
 
 __all__ = ["PretrainedEncoder"]
 
+_ENOUGH_TOKENS = 16  # of an example, special ones among them
 _N_EXAMPLES = 2  # rows to try a network on
 # Of the last layer: usual ones for networks of this sort. Decision 35 tells what is known of them here.
 _LEARNING_RATES = {"last": 2e-4, "lora": 1e-3, "all": 1e-4}
@@ -245,7 +247,7 @@ class PretrainedEncoder(Encoder):
             self.out_features = self.token_features = spec.shape[0]
             return self
         model, tower, arguments, own = self._open(spec)
-        example = self.prepare(_example_rows(spec))
+        example = self.prepare(_example_rows(self._short(spec)))
         states = state_numbers(self.layers, model, self.trainable, self._name)
         backbone = Backbone(model if states is None else tapped(model), tower, arguments, states).eval()
         encoded = self._try(backbone, example, spec)
@@ -356,6 +358,16 @@ class PretrainedEncoder(Encoder):
         model, tower = checkpoint.load(spec.kind)
         reading = self.reading if was_chosen else checkpoint.reading(spec.kind, self.long_texts)
         return model, tower, checkpoint.arguments(spec, reading), checkpoint.pooling(spec.kind)
+
+    def _short(self, spec):
+        """Return the spec of a block of few tokens where it is known that the network reads as many as there are.
+
+        Each build tries the network, and a search builds many times.
+        """
+        longest = self._checkpoint.longest(spec.kind) if self._is_checkpoint and spec.padded else None
+        if self.fixed_length or longest is None or spec.shape[0] > longest:
+            return spec
+        return replace(spec, shape=(min(spec.shape[0], _ENOUGH_TOKENS),))
 
     def _try(self, backbone, example, spec):
         """Return what the network says of an example, or raise an error that names it and the block."""
