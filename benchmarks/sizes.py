@@ -63,7 +63,9 @@ def show_recall(vectors, groups, numbers):
     numbers = sorted({min(number, len(rest)) for number in numbers})
     for number in numbers:
         some = rest[:number]
-        embedder = MultimodalEmbedder(random_state=0).fit(as_blocks({k: v[some] for k, v in vectors.items()}))
+        embedder = MultimodalEmbedder(n_components=64, random_state=0).fit(
+            as_blocks({k: v[some] for k, v in vectors.items()})
+        )
         at_ten = []
         for item, query in (("image", "text"), ("text", "image")):
             retriever = MultimodalRetriever(embedder, blocks=item).fit(as_blocks({item: test_rows[item]}))
@@ -89,7 +91,7 @@ def show_times(vectors, n_rows):
         return as_blocks(noisy)
 
     first = part(0, 0)
-    embedder, seconds, grown = timed(lambda: MultimodalEmbedder(random_state=0).fit(first))
+    embedder, seconds, grown = timed(lambda: MultimodalEmbedder(n_components=64, random_state=0).fit(first))
     show(f"{n_rows} rows", f"learnt from {len(first)}: {seconds:.1f} s, {grown:.0f} MB")
     with tempfile.TemporaryDirectory() as folder:
         retriever = MultimodalRetriever(embedder, blocks="image", folder=folder if n_rows > AT_ONCE else None)
