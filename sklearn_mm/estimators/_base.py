@@ -354,14 +354,8 @@ class BaseMultimodal(
             By block. A row that lacks a block has the vector that was learnt to stand in for it: zeros, if no row of
             `fit` lacked it.
         """
-        check_is_fitted(self)
-        names = list(self.specs_) if blocks is None else [blocks] if isinstance(blocks, str) else list(blocks)
-        in_order = [name for name in self.specs_ if name in names]
-        if not names or sorted(in_order) != sorted(names):
-            raise ValueError(
-                f"{type(self).__name__}.encode takes names of blocks, each once, which are {list(self.specs_)}; got "
-                f"{names}."
-            )
+        in_order = self._block_names(blocks, "encode")
+        names = in_order if blocks is None else [blocks] if isinstance(blocks, str) else list(blocks)
 
         def pooled(network, batch):
             features, _ = network.encoders.encode(batch, names)
@@ -370,6 +364,18 @@ class BaseMultimodal(
         encoders = self.net_.module_.encoders
         ends = np.cumsum([encoders.widths[name] for name in names])
         return dict(zip(names, np.split(self._map(X, pooled, in_order), ends[:-1], axis=1), strict=True))
+
+    def _block_names(self, blocks, method):
+        """Return names of blocks, all by default, in the order of ``specs_``; raise for unknown ones and repeats."""
+        check_is_fitted(self)
+        names = list(self.specs_) if blocks is None else [blocks] if isinstance(blocks, str) else list(blocks)
+        in_order = [name for name in self.specs_ if name in names]
+        if not names or sorted(in_order) != sorted(names):
+            raise ValueError(
+                f"{type(self).__name__}.{method} takes names of blocks, each once, which are {list(self.specs_)}; got "
+                f"{names}."
+            )
+        return in_order
 
     @own_settings()
     def _map(self, X, function=None, names=None, target=None):

@@ -355,17 +355,6 @@ class MultimodalEmbedder(BaseMultimodal):
         if projection == "cca" and partial:
             raise ValueError(f'{who}: partial_fit cannot go on with projection="cca", which needs all rows at once.')
 
-    def _block_names(self, blocks, method):
-        check_is_fitted(self)
-        names = list(self.specs_) if blocks is None else [blocks] if isinstance(blocks, str) else list(blocks)
-        in_order = [name for name in self.specs_ if name in names]
-        if not names or sorted(in_order) != sorted(names):
-            raise ValueError(
-                f"{type(self).__name__}.{method} takes names of blocks, each once, which are {list(self.specs_)}; got "
-                f"{names}."
-            )
-        return in_order
-
 
 def _n_pairs(blocks):
     """Return how many rows have the pair of blocks that most rows have."""
