@@ -16,7 +16,7 @@ class Limits:
     start_id, end_id : int
         What stands before each text, and after it.
     max_new_tokens, min_new_tokens : int
-        How many tokens a text has at most and at least, without these.
+        How many tokens a text has at most, its end among them, and at least, without it.
     never : tuple of int, default=()
         Ids that do not occur.
     """

@@ -92,7 +92,7 @@ class MultimodalGenerator(BaseMultimodal):
         before="modality_dropout",
         doc="""float
         Share of each token of the texts that is spread over all others in training. Larger makes it less sure of
-        itself, which mostly writes better texts.""",
+        itself.""",
     )
     search: str | Search = parameter(
         default="beam",
@@ -115,7 +115,7 @@ class MultimodalGenerator(BaseMultimodal):
         constraints=[Interval(Integral, 0, None, closed="left")],
         before="modality_dropout",
         doc="""int
-        How many tokens a text has at least. May be set after `fit`.""",
+        How many tokens a text has at least, without its end. May be set after `fit`.""",
     )
 
     @_fit_context(prefer_skip_nested_validation=False)
