@@ -143,8 +143,10 @@ class TrainingParameters:
     lr_schedule: str | Callable[[float], float] = parameter(
         default="one_cycle",
         constraints=[StrOptions(set(SCHEDULES)), callable],
-        doc="""{"one_cycle", "cosine", "constant"} or callable
-        How the learning rate goes over the training; a callable maps progress in [0, 1] to a factor.""",
+        doc="""{"one_cycle", "cosine", "inverse_sqrt", "constant"} or callable
+        How the learning rate goes over the training: up and down to zero ("one_cycle"), down to zero ("cosine"), up
+        and then down as one over the root of the steps ("inverse_sqrt"), not at all ("constant"); a callable maps
+        progress in [0, 1] to a factor.""",
     )
     optimizer: str | Callable = parameter(
         default="adamw",
@@ -164,7 +166,8 @@ class TrainingParameters:
         doc="""{"auto", "ema"} or None
         "ema" validates and predicts with an exponential moving average of the weights, which looks back over about a
         tenth of the steps and evens out rough ones; None takes the weights as they are. "auto" is "ema" for
-        ``lr_schedule="constant"`` and None for schedules that calm down by themselves. Not in ``partial_fit``.""",
+        ``lr_schedule`` "constant" and "inverse_sqrt", and None for schedules that come down to zero. Not in
+        ``partial_fit``.""",
     )
     warm_start: bool = parameter(
         default=False,

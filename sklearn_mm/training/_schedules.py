@@ -2,7 +2,7 @@
 
 import math
 
-__all__ = ["SCHEDULES", "Schedule"]
+__all__ = ["NEVER_CALM", "SCHEDULES", "Schedule"]
 
 
 def one_cycle(progress):
@@ -18,12 +18,19 @@ def cosine(progress):
     return 0.5 + 0.5 * math.cos(math.pi * progress)
 
 
+def inverse_sqrt(progress):
+    """Rise linearly for the first 10 %, then fall as one over the root of the progress (Vaswani et al., 2017)."""
+    rise = 0.1
+    return max(progress / rise, 0.01) if progress < rise else math.sqrt(rise / progress)
+
+
 def constant(progress):
     """Stay at one."""
     return 1.0
 
 
-SCHEDULES = {"constant": constant, "cosine": cosine, "one_cycle": one_cycle}
+SCHEDULES = {"constant": constant, "cosine": cosine, "inverse_sqrt": inverse_sqrt, "one_cycle": one_cycle}
+NEVER_CALM = ("constant", "inverse_sqrt")  # whose last steps are still long ones
 
 
 class Schedule:

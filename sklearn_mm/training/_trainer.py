@@ -18,7 +18,7 @@ from sklearn_mm.training._device import resolve_device
 from sklearn_mm.training._frozen import encode_frozen
 from sklearn_mm.training._net import MultimodalNet
 from sklearn_mm.training._precision import resolve_precision
-from sklearn_mm.training._schedules import SCHEDULES, Schedule
+from sklearn_mm.training._schedules import NEVER_CALM, SCHEDULES, Schedule
 from sklearn_mm.training._scoring import ValidationScore
 from sklearn_mm.training._seeding import seeded
 from sklearn_mm.training._settings import own_settings
@@ -233,7 +233,7 @@ class Trainer:
             DivergenceGuard(self.owner),
         ]
         averages = settings.weight_averaging == "ema" or (
-            settings.weight_averaging == "auto" and settings.lr_schedule == "constant"
+            settings.weight_averaging == "auto" and settings.lr_schedule in NEVER_CALM
         )
         if averages and not self.partial:
             callbacks.append(WeightAveraging())

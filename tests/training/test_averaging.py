@@ -190,7 +190,7 @@ def test_the_average_validates_better_where_steps_are_rough(noisy):
     assert means[1] < 0.95 * means[0]
 
 
-def test_auto_averages_where_the_learning_rate_does_not_fall(noisy):
+def test_auto_averages_where_the_learning_rate_does_not_fall_to_zero(noisy):
     X, y = noisy
     outputs = {
         (schedule, averaging): MultimodalClassifier(
@@ -198,10 +198,11 @@ def test_auto_averages_where_the_learning_rate_does_not_fall(noisy):
         )
         .fit(X, y)
         .predict_proba(X)
-        for schedule in ("constant", "one_cycle")
+        for schedule in ("constant", "inverse_sqrt", "one_cycle")
         for averaging in ("auto", "ema", None)
     }
-    np.testing.assert_array_equal(outputs["constant", "auto"], outputs["constant", "ema"])
+    for schedule in ("constant", "inverse_sqrt"):
+        np.testing.assert_array_equal(outputs[schedule, "auto"], outputs[schedule, "ema"])
     np.testing.assert_array_equal(outputs["one_cycle", "auto"], outputs["one_cycle", None])
     assert not np.allclose(outputs["constant", "ema"], outputs["constant", None])
 

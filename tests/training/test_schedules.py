@@ -5,7 +5,10 @@ import pytest
 from sklearn_mm.training._schedules import SCHEDULES, Schedule
 
 
-@pytest.mark.parametrize(("name", "at_start", "at_end"), [("constant", 1, 1), ("cosine", 1, 0), ("one_cycle", 0.04, 0)])
+@pytest.mark.parametrize(
+    ("name", "at_start", "at_end"),
+    [("constant", 1, 1), ("cosine", 1, 0), ("inverse_sqrt", 0.01, 10**-0.5), ("one_cycle", 0.04, 0)],
+)
 def test_ends_of_the_schedules(name, at_start, at_end):
     schedule = Schedule(SCHEDULES[name], n_steps=50)
     assert schedule(0) == pytest.approx(at_start)
