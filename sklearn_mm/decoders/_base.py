@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any, Self
 
 import torch
+import torch.nn as nn
 
 from sklearn_mm.utils._component import Component
 
@@ -20,11 +21,20 @@ class Decoder(Component):
     what is kept of the blocks while a text is written, ``forward(ids, memory, state)`` reads on in the text, and
     ``scores(vectors)`` tells what comes next. What a row is given depends on nothing in other rows, and a vector on no
     later token.
+
+    Attributes
+    ----------
+    width : int
+        Width of the vectors.
     """
 
     def build(self, widths: dict[str, int], token_widths: dict[str, int], n_ids: int) -> Self:
         """Make the layers for blocks of the given widths and a vocabulary of ``n_ids``; 0 is padding."""
         raise NotImplementedError
+
+    def share_embedding(self, embedding: nn.Embedding, n_ids: int) -> None:
+        """Look the first of ``n_ids`` ids up in an embedding that belongs to an encoder; a decoder need not have it."""
+        raise ValueError(f"{type(self).__name__} cannot share embeddings with an encoder; leave share_embeddings out.")
 
     def remember(self, features: "dict[str, Features]", present: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return what is kept of the blocks of a batch, tensors whose first axis is the rows.

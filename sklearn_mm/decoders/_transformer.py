@@ -95,6 +95,14 @@ class TransformerDecoder(Decoder):
         self.drop = nn.Dropout(self.dropout)
         return self
 
+    def share_embedding(self, embedding: nn.Embedding, n_ids: int) -> None:
+        if embedding.embedding_dim != self.width:
+            raise ValueError(
+                f"TransformerDecoder(width={self.width}) cannot share the embedding of an encoder that is "
+                f"{embedding.embedding_dim} wide. Give both the same width."
+            )
+        self.embedding = _SharedEmbedding(embedding, n_ids)
+
     def remember(self, features: "dict[str, Features]", present: torch.Tensor) -> dict[str, torch.Tensor]:
         parts, masks = [self.nothing.expand(len(present), -1, -1)], [present.new_ones(len(present), 1)]
         for name, project, mark in zip(self.names, self.projections, self.block_embeddings, strict=True):
@@ -122,6 +130,22 @@ class TransformerDecoder(Decoder):
 
     def scores(self, vectors: torch.Tensor) -> torch.Tensor:
         return F.linear(vectors, self.embedding.weight)
+
+
+class _SharedEmbedding(nn.Module):
+    """The embedding of an encoder, whose values are of size 1, with some more ids and scaled down as tied ones are."""
+
+    def __init__(self, embedding, n_ids):
+        super().__init__()
+        self.shared = embedding
+        self.more = nn.Parameter(torch.randn(n_ids - embedding.num_embeddings, embedding.embedding_dim))
+
+    @property
+    def weight(self):
+        return torch.cat([self.shared.weight, self.more]) * self.shared.embedding_dim**-0.5
+
+    def forward(self, ids):
+        return F.embedding(ids, self.weight, padding_idx=0)
 
 
 class _Layer(nn.Module):

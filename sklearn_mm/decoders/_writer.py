@@ -45,12 +45,15 @@ class Writer:
         What it remembers of the rows that texts are written of, one text each at first.
     caches : bool, default=True
         Whether the decoder's state is kept, so that it reads each token once.
+    scores : callable, default=None
+        Maps the decoder's vectors and the memory to logits, where it is not the decoder alone that tells.
     """
 
-    def __init__(self, decoder, memory, caches=True):
+    def __init__(self, decoder, memory, caches=True, scores=None):
         self.decoder = decoder
         self.memory = memory
         self.state = None
+        self._scores = scores
         self._texts = None if caches else torch.empty(self.n_texts, 0, dtype=torch.int64, device=self.device)
 
     @property
@@ -69,7 +72,11 @@ class Writer:
         vectors, state = self.decoder(ids, self.memory, self.state)
         if self._texts is None:
             self.state = state
-        return self.decoder.scores(vectors[:, -1]).float().log_softmax(1)
+        if self._scores is None:
+            logits = self.decoder.scores(vectors[:, -1])
+        else:
+            logits = self._scores(vectors[:, -1:], self.memory)[:, 0]
+        return logits.float().log_softmax(1)
 
     def repeat(self, n):
         """Write ``n`` texts of each row, next to each other."""

@@ -378,7 +378,7 @@ class BaseMultimodal(
         return in_order
 
     @own_settings()
-    def _map(self, X, function=None, names=None, target=None):
+    def _map(self, X, function=None, names=None, target=None, raw=False):
         """Return what a function makes of the rows of ``X``, as an array.
 
         Parameters
@@ -391,6 +391,8 @@ class BaseMultimodal(
             Blocks that are read; all by default.
         target : ndarray or Ragged, default=None
             What travels with the rows.
+        raw : bool, default=False
+            Whether a function looks blocks up in the batch that the top wants as they are.
         """
         check_is_fitted(self)
         blocks = self._reader.read(X, names)
@@ -402,7 +404,7 @@ class BaseMultimodal(
         self.net_.device, self.net_.precision = device, resolve_precision(self.precision, device, fitted=True)
         if self.batch_size != "auto":
             self.net_.batch_size = self.batch_size
-        raw_blocks = network.top.raw_blocks if function is None else ()
+        raw_blocks = network.top.raw_blocks if function is None or raw else ()
         blocks = encode_frozen(blocks.in_memory(raw_blocks), self.net_, resolve_store(self.memory), compute=False)
         dataset = BlockDataset(blocks, target, trim=network.encoders.trimmed_blocks(), raw=raw_blocks)
         # not by a call of the network, which may be compiled

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from sklearn_mm.blocks import TextSpec
 from sklearn_mm.decoders import Decoder, Search
 from sklearn_mm.decoders._searches import resolve_search
 from sklearn_mm.decoders._writer import Limits, Writer
@@ -68,7 +69,7 @@ class MultimodalGenerator(BaseMultimodal):
     _score_name = "chrf"
     _network_parameters = (
         *BaseMultimodal._network_parameters,
-        *("decoder", "target_transformer", "label_smoothing"),
+        *("decoder", "target_transformer", "copy_from", "share_embeddings", "label_smoothing"),
     )
 
     decoder: str | Decoder = parameter(
@@ -85,6 +86,23 @@ class MultimodalGenerator(BaseMultimodal):
         doc="""TextTransformer or "auto"
         From the texts to token ids, and back. "auto" is byte-pair encoding of bytes, of which each string comes back as
         it is, with 8,000 ids at most.""",
+    )
+    copy_from: str | None = parameter(
+        default=None,
+        constraints=[str, None],
+        before="modality_dropout",
+        doc="""str or None
+        Name of a column of texts whose tokens may be copied, such as names and numbers (pointer-generator network). Its
+        texts and those that are written must be cut into tokens in the same way, and only what stands in both
+        vocabularies is copied: one tokenizer for both copies best.""",
+    )
+    share_embeddings: str | None = parameter(
+        default=None,
+        constraints=[str, None],
+        before="modality_dropout",
+        doc="""str or None
+        Name of a column of texts that has its token embedding in common with the decoder; both need one tokenizer and
+        one width.""",
     )
     label_smoothing: float = parameter(
         default=0.1,
@@ -204,14 +222,14 @@ class MultimodalGenerator(BaseMultimodal):
         seed, generators = draw_seed(self.random_state), {}
 
         def write(network, batch):
-            memory = network.top.decoder.remember(*network.encoders.encode(batch))
-            writer = Writer(network.top.decoder, memory)
+            top = network.top
+            writer = Writer(top.decoder, top.remember(*network.encoders.encode(batch), batch), scores=top.scores)
             if writer.device not in generators:
                 generators[writer.device] = torch.Generator(writer.device).manual_seed(seed)
             ids, scores = search.write(writer, limits, generators[writer.device])
             return ids[:, :n_texts], scores[:, :n_texts]
 
-        ids, scores = self._map(X, write)
+        ids, scores = self._map(X, write, raw=True)
         return target.decode(ids), scores.astype(np.float32, copy=False)
 
     def score_text(self, X: Any, texts: ArrayLike) -> np.ndarray:
@@ -232,7 +250,9 @@ class MultimodalGenerator(BaseMultimodal):
         check_is_fitted(self)
         check_consistent_length(X, texts)
         encoded = self._target.encode(texts, "texts")
-        return -self._map(X, lambda network, batch: network(batch), target=encoded).astype(np.float32, copy=False)
+        return -self._map(X, lambda network, batch: network(batch), target=encoded, raw=True).astype(
+            np.float32, copy=False
+        )
 
     def score(self, X: Any, y: ArrayLike) -> float:
         """Return the chrF of the predicted texts.
@@ -284,9 +304,41 @@ class MultimodalGenerator(BaseMultimodal):
             New, for the blocks that ``specs_`` tells of.
         """
         target = self._target
+        copied = shared = None
+        if self.copy_from is not None:
+            copied = self.copy_from, target.ids_of(self._text_transformer("copy_from"))
+        if self.share_embeddings is not None:
+            shared = self.share_embeddings
+            target.check_same_tokens(self._text_transformer("share_embeddings"), shared)
         return Generation(
-            self.decoder, target.n_ids, target.start_id, target.end_id, target.usual_length_, self.label_smoothing
+            self.decoder,
+            target.n_ids,
+            target.start_id,
+            target.end_id,
+            target.usual_length_,
+            self.label_smoothing,
+            copied,
+            shared,
         )
+
+    def _text_transformer(self, parameter_name):
+        """Return the `TextTransformer` of the column that a parameter names."""
+        name, owner = getattr(self, parameter_name), type(self).__name__
+        if self.transformer_ is None:
+            raise ValueError(f"{owner}({parameter_name}={name!r}) needs to know what words ids stand for: fit a table.")
+        transformers = {
+            block: transformer
+            for block, transformer in self.transformer_.transformers_.items()
+            if isinstance(transformer, TextTransformer)
+            and isinstance(self.specs_[block], TextSpec)
+            and self.specs_[block].pool is None
+        }
+        if name not in transformers:
+            raise ValueError(
+                f"{owner}({parameter_name}={name!r}) names no column that is read as one text per row; these are "
+                f"{list(transformers)}."
+            )
+        return transformers[name]
 
     @property
     def _reader(self):

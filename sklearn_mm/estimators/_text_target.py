@@ -71,6 +71,32 @@ class TextTarget(Target):
         """Return the strings that ids (..., n_tokens) with zeros at the end stand for, an object array."""
         return self.transformer_.inverse_transform(ids.reshape(-1, ids.shape[-1])).reshape(ids.shape[:-1])
 
+    def ids_of(self, transformer: TextTransformer) -> np.ndarray:
+        """Return the id that each id of another transformer has here, (vocab_size,), 0 where it has none."""
+        kinds = transformer.spec_.tokenizer, self.transformer_.spec_.tokenizer
+        if kinds[0] != kinds[1]:
+            raise ValueError(
+                f"{self.owner} can only copy what is cut into tokens as the texts that it writes are, and these are "
+                f"by tokenizer={kinds[1]!r}, not {kinds[0]!r}. Read the column with TextInput(transformer="
+                f"TextTransformer({kinds[1]!r}, ...)), or give another target_transformer."
+            )
+        ids = np.zeros(transformer.spec_.vocab_size, dtype=np.int64)
+        known = self.transformer_.vocabulary_
+        for token, place in transformer.vocabulary_.items():
+            ids[place] = known.get(token, 0)
+        ids[:2] = 0  # padding, and what is unknown
+        return ids
+
+    def check_same_tokens(self, transformer: TextTransformer, name: str) -> None:
+        """Raise if an id of another transformer is not that of the same token here."""
+        if transformer.vocabulary_ != self.transformer_.vocabulary_:
+            raise ValueError(
+                f"{self.owner}(share_embeddings={name!r}) needs one vocabulary for the column and for the texts that "
+                f"are written; got two, of {len(transformer.vocabulary_)} and {len(self.transformer_.vocabulary_)} "
+                "tokens. Fit a TextTransformer on the texts of both, and give TextTransformer(fitted.tokenizer_) to "
+                "the column's TextInput and as target_transformer."
+            )
+
     def _ids(self, references):
         counts = np.array([len(texts) for texts in references])
         padded = self.transformer_.transform([text for texts in references for text in texts])

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 
 from sklearn_mm.blocks import BlockSpec
@@ -31,6 +32,8 @@ class Generation(Objective):
         Number of tokens by which losses are divided: about those of a text, so that they are of a token.
     label_smoothing : float, default=0.0
         Share of each token that is spread over all others in training.
+    copied, shared : default=None
+        As of `DecoderTop`.
     """
 
     def __init__(
@@ -41,19 +44,26 @@ class Generation(Objective):
         end_id: int,
         usual_length: float,
         label_smoothing: float = 0.0,
+        copied: tuple[str, np.ndarray] | None = None,
+        shared: str | None = None,
     ):
         super().__init__()
         self._unbuilt = {"decoder": decoder}  # in a dict, it is no submodule
         self._ids = n_ids, start_id, end_id
         self.usual_length = usual_length
         self.label_smoothing = label_smoothing
+        self.copied = copied
+        self.shared = shared
+
+    def raw_blocks(self, specs: dict[str, BlockSpec]) -> list[str]:
+        return [] if self.copied is None else [self.copied[0]]
 
     def held_out_fraction(self, n_rows: int) -> float:
         return 0.1 if n_rows >= _ENOUGH_TO_HOLD_OUT else 0.0
 
     def build_top(self, encoders: BlockEncoders, specs: dict[str, BlockSpec], target: Any) -> Top:
         decoder = checked_clone(resolve_decoder(self._unbuilt["decoder"]))
-        return DecoderTop(encoders, decoder, *self._ids, label_smoothing=self.label_smoothing)
+        return DecoderTop(encoders, decoder, *self._ids, self.label_smoothing, self.copied, self.shared)
 
     def loss(self, outputs: Any, batch: dict[str, Any], top: Top) -> torch.Tensor:
         return outputs / self.usual_length

@@ -5,11 +5,12 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
-from sklearn_mm import ImageInput, MultimodalGenerator, TextInput
+from sklearn_mm import ImageInput, ModalityTransformer, MultimodalGenerator, TextInput
 from sklearn_mm.decoders import BeamSearch, Sampling, TransformerDecoder
-from sklearn_mm.encoders import CNNEncoder
+from sklearn_mm.encoders import CNNEncoder, ModuleEncoder, SelfAttentionEncoder
 from sklearn_mm.preprocessing import ImageTransformer, TextTransformer
 
 WORDS = {"red": "roter", "blue": "blauer", "green": "grüner"}
@@ -178,3 +179,75 @@ def test_weights_and_more_rows(rows):
     for _ in range(8):
         more.partial_fit(X, y)
     assert more.score_text(X, y).mean() > before
+
+
+@pytest.fixture(scope="module")
+def names():
+    """Sentences about things of which each occurs once, and the tokens of all of them."""
+    rng = np.random.default_rng(0)
+    names = ["".join(rng.choice(list("abcdefgh"), 5)) for _ in range(260)]
+    X = pd.DataFrame({"note": [f"we saw {name} today" for name in names]})
+    y = np.array([f"{name} was seen" for name in names], dtype=object)
+    return X, y, TextTransformer(TextTransformer("word").fit([*X["note"], *y]).tokenizer_)
+
+
+def writer_of_names(tokens, encoder=None, **parameters):
+    encoder = SelfAttentionEncoder(width=32, n_layers=1, n_heads=2) if encoder is None else encoder
+    settings = {
+        "text": TextInput("note", transformer=tokens, encoder=encoder),
+        "target_transformer": tokens,
+        "early_stopping": False,
+        "search": "greedy",
+    }
+    return generator(**{**settings, **parameters})
+
+
+def test_names_that_were_never_written_are_copied(names):
+    X, y, tokens = names
+    train, test = slice(0, 200), slice(200, None)
+    plain = writer_of_names(tokens).fit(X[train], y[train])
+    assert (plain.predict(X[test]) == y[test]).mean() < 0.1
+    copying = writer_of_names(tokens, copy_from="note").fit(X[train], y[train])
+    assert (copying.predict(X[test]) == y[test]).mean() > 0.9
+    texts, scores = copying.set_params(search=BeamSearch(3)).generate(X[test])
+    np.testing.assert_allclose(copying.score_text(X[test], texts[:, 0]), scores[:, 0], atol=1e-3)
+    np.testing.assert_array_equal(copying.set_params(batch_size=7).predict(X[test]), texts[:, 0])
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(copying)).predict(X[test]), texts[:, 0])
+
+
+def test_frozen_texts_are_copied_from_too(names, tmp_path):
+    X, y, tokens = names
+    embedding = torch.nn.Embedding(tokens.fit(X["note"]).spec_.vocab_size, 32, padding_idx=0)
+    text = TextInput("note", transformer=tokens, encoder=ModuleEncoder(embedding))
+    frozen = writer_of_names(tokens, text=text, copy_from="note", memory=tmp_path).fit(X[:200], y[:200])
+    assert (frozen.predict(X[200:]) == y[200:]).mean() > 0.9
+
+
+def test_an_embedding_is_shared(names):
+    X, y, tokens = names
+    shared = writer_of_names(tokens, share_embeddings="note", copy_from="note").fit(X[:200], y[:200])
+    encoder, top = shared.net_.module_.encoders["note"], shared.net_.module_.top
+    assert top.decoder.embedding.shared is encoder.embedding
+    assert top.decoder.embedding.more.shape == (2, 32)  # for the start and the end of texts
+    assert (shared.predict(X[200:]) == y[200:]).mean() > 0.9
+    copied = pickle.loads(pickle.dumps(shared)).net_.module_
+    assert copied.top.decoder.embedding.shared is copied.encoders["note"].embedding
+    more = shared.set_params(warm_start=True, max_epochs=1).fit(X[:200], y[:200]).net_.module_
+    assert more.top.decoder.embedding.shared is more.encoders["note"].embedding
+
+
+def test_what_cannot_be_copied_or_shared(names):
+    X, y, tokens = names
+    with pytest.raises(ValueError, match=r"copy_from='title'\) names no column .*; these are \['note'\]"):
+        writer_of_names(tokens, copy_from="title").fit(X, y)
+    with pytest.raises(ValueError, match=r"only copy what is cut into tokens as the texts .* are by tokenizer='char'"):
+        writer_of_names(tokens, copy_from="note", target_transformer=TextTransformer("char")).fit(X, y)
+    with pytest.raises(ValueError, match=r"needs one vocabulary .*; got two"):
+        writer_of_names(TextTransformer("word"), share_embeddings="note").fit(X, y)
+    with pytest.raises(ValueError, match="cannot share the embedding of an encoder that is 64 wide"):
+        writer_of_names(tokens, SelfAttentionEncoder(width=64), share_embeddings="note").fit(X, y)
+    with pytest.raises(ValueError, match="needs an encoder with an embedding that is trained"):
+        writer_of_names(tokens, ModuleEncoder(torch.nn.Embedding(1000, 32)), share_embeddings="note").fit(X, y)
+    blocks = ModalityTransformer(text=TextInput("note", transformer=tokens)).fit_transform(X)
+    with pytest.raises(ValueError, match="needs to know what words ids stand for"):
+        generator(text="auto", copy_from="note").fit(blocks, y)

@@ -146,6 +146,9 @@ class TextTransformer(BlockTransformer):
     ----------
     vocabulary_ : dict of str to int
         The id of each token.
+    tokenizer_ : tokenizers.Tokenizer
+        What makes the tokens, but for "ngram", callables and ``pos_tags``. Given as ``tokenizer`` of another
+        `TextTransformer`, it reads with the same vocabulary.
     spec_ : TextSpec
         Length of a text, number of ids and kind of tokenizer: its name, or "custom".
 
@@ -344,6 +347,13 @@ class TextTransformer(BlockTransformer):
     @property
     def vocabulary_(self) -> dict[str, int]:
         return self._token_ids.vocabulary
+
+    @property
+    def tokenizer_(self) -> Tokenizer:
+        tokenizer = getattr(self._token_ids, "tokenizer", None)
+        if not isinstance(tokenizer, Tokenizer):
+            raise AttributeError(f"{self} has no tokenizer_, which only models of the library tokenizers have.")
+        return Tokenizer.from_str(tokenizer.to_str())  # nobody is to change ours
 
     def _warn_of_fit(self):
         if self._cut_texts:
