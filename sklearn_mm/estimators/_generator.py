@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from sklearn.base import clone
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import _num_samples, check_consistent_length, check_is_fitted
+from tqdm.auto import tqdm
 
 from sklearn_mm.blocks import TextSpec
 from sklearn_mm.decoders import Decoder, Search
@@ -22,6 +23,7 @@ from sklearn_mm.estimators._text_target import TextTarget, references_of
 from sklearn_mm.networks import Objective
 from sklearn_mm.networks._generation import Generation
 from sklearn_mm.preprocessing import TextTransformer
+from sklearn_mm.training._callbacks import is_on_screen
 from sklearn_mm.training._seeding import draw_seed
 from sklearn_mm.utils._declared_parameters import parameter, with_parameters
 from sklearn_mm.utils._optional import import_extra
@@ -227,9 +229,12 @@ class MultimodalGenerator(BaseMultimodal):
             if writer.device not in generators:
                 generators[writer.device] = torch.Generator(writer.device).manual_seed(seed)
             ids, scores = search.write(writer, limits, generators[writer.device])
+            bar.update(len(ids))
             return ids[:, :n_texts], scores[:, :n_texts]
 
-        ids, scores = self._map(X, write, raw=True)
+        hidden = not (self.verbose and is_on_screen())
+        with tqdm(total=_num_samples(X), desc=type(self).__name__, unit="row", leave=False, disable=hidden) as bar:
+            ids, scores = self._map(X, write, raw=True)
         return target.decode(ids), scores.astype(np.float32, copy=False)
 
     def score_text(self, X: Any, texts: ArrayLike) -> np.ndarray:

@@ -9,7 +9,7 @@ from skorch.callbacks import Callback, LRScheduler
 from skorch.callbacks.scoring import ScoringBase
 from tqdm.auto import tqdm
 
-__all__ = ["DivergenceGuard", "LearningRate", "Progress", "clone_callbacks"]
+__all__ = ["DivergenceGuard", "LearningRate", "Progress", "clone_callbacks", "is_on_screen"]
 
 
 class DivergenceGuard(Callback):
@@ -41,6 +41,11 @@ class LearningRate(LRScheduler):
         del self.lr_scheduler_
 
 
+def is_on_screen():
+    """Return whether somebody looks at what is printed, in a terminal or a notebook, and not in a log file."""
+    return sys.stderr.isatty() or "ipykernel" in sys.modules
+
+
 class Progress(Callback):
     """Show epoch, losses, score and time left: a bar on a screen, lines in a log file.
 
@@ -63,8 +68,8 @@ class Progress(Callback):
     def on_train_begin(self, net, **kwargs):
         """Start the clock and, on a screen, the bar."""
         self.start_ = time.perf_counter()
-        on_screen = self.verbose == 1 and (sys.stderr.isatty() or "ipykernel" in sys.modules)
-        self.bar_ = tqdm(total=net.max_epochs, desc=self.owner, unit="epoch") if on_screen else None
+        has_bar = self.verbose == 1 and is_on_screen()
+        self.bar_ = tqdm(total=net.max_epochs, desc=self.owner, unit="epoch") if has_bar else None
 
     def on_epoch_end(self, net, **kwargs):
         """Show what the epoch gave."""

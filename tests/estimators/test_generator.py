@@ -1,6 +1,8 @@
 """`MultimodalGenerator` writes what it has learnt, and is an estimator like any other."""
 
+import copy
 import pickle
+import sys
 
 import numpy as np
 import pandas as pd
@@ -251,3 +253,14 @@ def test_what_cannot_be_copied_or_shared(names):
     blocks = ModalityTransformer(text=TextInput("note", transformer=tokens)).fit_transform(X)
     with pytest.raises(ValueError, match="needs to know what words ids stand for"):
         generator(text="auto", copy_from="note").fit(blocks, y)
+
+
+def test_rows_that_are_written_are_counted_on_a_screen(fitted, rows, monkeypatch, capsys):
+    X, _ = rows
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    shown = copy.copy(fitted).set_params(verbose=1, batch_size=20)
+    capsys.readouterr()
+    shown.predict(X)
+    assert "| 0/60 " in capsys.readouterr().err
+    shown.set_params(verbose=0).predict(X)
+    assert capsys.readouterr().err == ""
