@@ -312,8 +312,13 @@ class BaseMultimodal(
         y = None if y is None else indexable(y)[0]
         return Rows(blocks, y, target, weight, has_user_weights=sample_weight is not None)
 
+    @property
+    def _fit_reader(self):
+        """What learns to read tables."""
+        return self._reader
+
     def _fit_read(self, X, y):
-        reader = self._reader
+        reader = self._fit_reader
         blocks = reader.fit_read(X, y)
         self.transformer_, self.specs_ = reader.transformer, reader.specs
         for attribute in ("n_features_in_", "feature_names_in_"):

@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklearn_mm.decoders import Decoder, Search
+from sklearn_mm.decoders._registry import resolve_decoder
 from sklearn_mm.decoders._searches import resolve_search
 from sklearn_mm.decoders._writer import Limits, Writer
 from sklearn_mm.encoders import SelfAttentionEncoder
@@ -193,13 +194,14 @@ class MultimodalGenerator(BaseMultimodal):
                 f"{type(self).__name__}.generate was asked for n_texts={n_texts}, and search={search} writes "
                 f"{search.n_texts}. Ask for as many at most, or give another search, such as BeamSearch(width=...)."
             )
-        target = self._target
+        target, decoder = self._target, self.net_.module_.top.decoder
         limits = Limits(
             target.start_id,
             target.end_id,
             target.longest_ + 1 if self.max_new_tokens == "auto" else self.max_new_tokens,
             self.min_new_tokens,
-            never=(0, 1),
+            never=decoder.never,
+            never_first=decoder.never_first,
         )
         seed, generators = draw_seed(self.random_state), {}
 
@@ -267,8 +269,11 @@ class MultimodalGenerator(BaseMultimodal):
         target : Target
             Not fitted.
         """
-        auto = isinstance(self.target_transformer, str)
-        return TextTarget(type(self).__name__, clone(_AUTO_TOKENS if auto else self.target_transformer))
+        decoder = resolve_decoder(self.decoder)
+        transformer = self.target_transformer
+        if isinstance(transformer, str):
+            transformer = TextTransformer(**decoder.reading) if decoder.reading else _AUTO_TOKENS
+        return TextTarget(type(self).__name__, clone(transformer), decoder.special_tokens)
 
     def make_objective(self, partial: bool = False) -> Objective:
         """Return what is to be learnt: to write these texts.
@@ -289,11 +294,13 @@ class MultimodalGenerator(BaseMultimodal):
         )
 
     @property
-    def _reader(self):
-        reader = super()._reader
-        if self.pretrained is None or (isinstance(self.pretrained, dict) and "text" not in self.pretrained):
+    def _fit_reader(self):
+        reader = super()._fit_reader
+        if self.pretrained is None or isinstance(self.pretrained, dict):
             # a bag of words, which "auto" is elsewhere, has no tokens to look at
-            reader.parameters["pretrained"] = {**(self.pretrained or {}), "text": SelfAttentionEncoder()}
+            encoders = {"text": SelfAttentionEncoder(), **resolve_decoder(self.decoder).encoders}
+            encoders = {kind: encoder for kind, encoder in encoders.items() if kind in self.modalities}
+            reader.parameters["pretrained"] = {**encoders, **(self.pretrained or {})}
         return reader
 
     @property

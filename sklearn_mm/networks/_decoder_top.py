@@ -39,6 +39,7 @@ class DecoderTop(Top):
         label_smoothing: float = 0.0,
     ):
         super().__init__()
+        decoder.meet(encoders)
         self.decoder = decoder.build(encoders.widths, encoders.token_widths, n_ids)
         self.start_id = start_id
         self.end_id = end_id
