@@ -133,6 +133,8 @@ class _Whole:
                 "and the captioning BLIP, saved with their head (T5ForConditionalGeneration and the like); other "
                 "models are for a PretrainedEncoder.",
             )
+        if (self.folder / "generation_config.json").is_file():
+            read_object(self.folder / "generation_config.json")  # which transformers does without if it is broken
         self._check("decoder", self.model, lambda name: not name.startswith(self._prefix))
         return self.model
 
