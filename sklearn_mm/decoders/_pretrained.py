@@ -1,5 +1,6 @@
 """Texts by the decoder of a pretrained encoder-decoder (T5, Marian, Whisper, BLIP, VisionEncoderDecoder)."""
 
+import warnings
 from numbers import Integral, Real
 from os import PathLike
 from pathlib import Path
@@ -91,10 +92,8 @@ class PretrainedDecoder(Decoder):
     --------
     >>> from sklearn_mm import MultimodalGenerator
     >>> from sklearn_mm.decoders import PretrainedDecoder
-    >>> MultimodalGenerator(text="question", decoder=PretrainedDecoder("google-t5/t5-small", trainable="lora"))
-    MultimodalGenerator(decoder=PretrainedDecoder(model='google-t5/t5-small',
-                                                  trainable='lora'),
-                        text='question')
+    >>> MultimodalGenerator(decoder=PretrainedDecoder("models/t5-small", trainable="lora"))
+    MultimodalGenerator(decoder=PretrainedDecoder(model='models/t5-small', trainable='lora'))
     """
 
     _parameter_constraints = {
@@ -196,6 +195,13 @@ class PretrainedDecoder(Decoder):
             and encoders.pooling(name) is None
             and encoders[name].is_half_of(self._held, self._folder)
         ]
+        if encoders.names and not self._own_blocks:
+            warnings.warn(
+                f"PretrainedDecoder: none of the blocks {encoders.names} is read by the encoder of {self._name}, and "
+                "what they say has to be learnt. Name the column that it is for, as in text='title', and no other "
+                "encoder.",
+                stacklevel=2,
+            )
 
     def build(self, widths: dict[str, int], token_widths: dict[str, int], n_ids: int) -> Self:
         model = self._load()

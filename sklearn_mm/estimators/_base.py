@@ -20,6 +20,7 @@ from sklearn_mm.estimators._fixed_parameters import check_unchanged, parameters_
 from sklearn_mm.estimators._parameters import FITTED_ATTRIBUTES, InputParameters, RunParameters, TrainingParameters
 from sklearn_mm.estimators._reader import Reader, check_rows, check_weight, leave_out_weightless
 from sklearn_mm.estimators._targets import Target
+from sklearn_mm.estimators._transforming import WhereItTransforms
 from sklearn_mm.inputs import InputsMixin
 from sklearn_mm.networks import Objective
 from sklearn_mm.storage._store import resolve_store
@@ -43,6 +44,7 @@ __all__ = ["BaseMultimodal"]
 @with_parameters
 class BaseMultimodal(
     CallbackSupportMixin,
+    WhereItTransforms,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     InputsMixin,

@@ -19,6 +19,7 @@ from sklearn_mm.encoders import SelfAttentionEncoder
 from sklearn_mm.estimators._base import BaseMultimodal
 from sklearn_mm.estimators._targets import Target
 from sklearn_mm.estimators._text_target import TextTarget, references_of
+from sklearn_mm.inputs._same_parameters import comparable
 from sklearn_mm.networks import Objective
 from sklearn_mm.networks._generation import Generation
 from sklearn_mm.preprocessing import TextTransformer
@@ -269,10 +270,15 @@ class MultimodalGenerator(BaseMultimodal):
         target : Target
             Not fitted.
         """
-        decoder = resolve_decoder(self.decoder)
-        transformer = self.target_transformer
+        decoder, transformer = resolve_decoder(self.decoder), self.target_transformer
+        reading = decoder.reading
         if isinstance(transformer, str):
-            transformer = TextTransformer(**decoder.reading) if decoder.reading else _AUTO_TOKENS
+            transformer = TextTransformer(**reading) if reading else _AUTO_TOKENS
+        elif reading and comparable(transformer.tokenizer) != comparable(reading["tokenizer"]):
+            raise ValueError(
+                f"{type(self).__name__}: {type(decoder).__name__} writes with {comparable(reading['tokenizer'])}, and "
+                f"target_transformer={transformer} is of another. Leave it 'auto', or give it that one."
+            )
         return TextTarget(type(self).__name__, clone(transformer), decoder.special_tokens)
 
     def make_objective(self, partial: bool = False) -> Objective:

@@ -33,7 +33,7 @@ def built(folder, **parameters):
 
 @pytest.fixture(scope="module")
 def whisper(whisper_folder):
-    """Return Whisper of transformers, our decoder, its transformer of texts, and spectra of sounds with what it says."""
+    """Return Whisper of transformers and ours, its transformer of texts, spectra, and what its encoder says of them."""
     model = transformers.WhisperForConditionalGeneration.from_pretrained(whisper_folder).eval()
     decoder, transformer = built(whisper_folder)
     time = np.arange(16_000 * 4) / 16_000

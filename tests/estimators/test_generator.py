@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
-from sklearn_mm import ImageInput, MultimodalGenerator, TextInput
+from sklearn_mm import ImageInput, MultimodalClassifier, MultimodalGenerator, TextInput
 from sklearn_mm.decoders import BeamSearch, Sampling, TransformerDecoder
 from sklearn_mm.encoders import CNNEncoder
 from sklearn_mm.preprocessing import ImageTransformer, TextTransformer
@@ -178,3 +178,9 @@ def test_weights_and_more_rows(rows):
     for _ in range(8):
         more.partial_fit(X, y)
     assert more.score_text(X, y).mean() > before
+
+
+def test_it_does_not_offer_to_transform(fitted):
+    for method in ("transform", "fit_transform", "get_feature_names_out", "set_output"):
+        assert not hasattr(fitted, method)
+        assert hasattr(MultimodalClassifier(), method)

@@ -64,7 +64,7 @@ def theirs(folder):
 def inputs_of(name, folder, X):
     """Return what transformers calls the model with."""
     if name in OF_TEXTS:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+        tokenizer = transformers.PreTrainedTokenizerFast.from_pretrained(folder)
         encoded = tokenizer(X["title"].tolist(), padding=True, return_tensors="pt")
         return {name: encoded[name] for name in ("input_ids", "attention_mask")}
     told = json.loads((folder / "preprocessor_config.json").read_text())
@@ -134,7 +134,7 @@ def test_texts_are_those_of_generate(name, width, fitted, tiny_model, rows):
     for text, reference in zip(ours.reshape(-1, N_TOKENS).tolist(), ids.tolist(), strict=True):
         ended = reference[: reference.index(end)] if end in reference else reference
         assert [token for token in text if token >= 0] == ended
-    tokenizer = transformers.AutoTokenizer.from_pretrained(tiny_model(name))
+    tokenizer = transformers.PreTrainedTokenizerFast.from_pretrained(tiny_model(name))
     told = tokenizer.batch_decode(ids[::width], skip_special_tokens=True)
     fitted(name).set_params(search=search)
     assert [text.strip() for text in fitted(name).predict(X)] == [text.strip() for text in told]
@@ -162,7 +162,7 @@ def test_caches_batches_and_order_do_not_matter(name, fitted, rows):
 @pytest.mark.parametrize("name", ALL)
 def test_texts_are_scored_as_by_transformers(name, fitted, tiny_model, rows):
     X, model = rows_of(name, rows), theirs(tiny_model(name))
-    tokenizer = transformers.AutoTokenizer.from_pretrained(tiny_model(name))
+    tokenizer = transformers.PreTrainedTokenizerFast.from_pretrained(tiny_model(name))
     arguments = inputs_of(name, tiny_model(name), X)
     start = decoder_of(fitted(name)).read[-1:].tolist()
     end = decoder_of(fitted(name)).read[-2:-1].tolist()
@@ -179,6 +179,14 @@ def test_texts_are_scored_as_by_transformers(name, fitted, tiny_model, rows):
                 logits = model(**of_row, decoder_input_ids=before).logits
         wanted = logits[0].log_softmax(-1).gather(1, torch.tensor(ids).unsqueeze(1)).sum()
         assert scores[row] == pytest.approx(float(wanted), abs=1e-3)
+
+
+def test_many_rows_are_held_out_for_nothing(tiny_model, rows):
+    X = pd.concat([rows_of("t5", rows)] * 40, ignore_index=True)
+    estimator = generator(tiny_model("t5"), text="title", max_epochs=3).fit(X, TEXTS * 40)
+    assert (estimator.n_epochs_, estimator.best_epoch_) == (0, 0)
+    assert estimator.partial_fit(X, TEXTS * 40).n_epochs_ == 0
+    assert estimator.predict(X).shape == (240,)
 
 
 def test_nothing_is_trained_where_nothing_can_be(fitted, tiny_model):
@@ -264,7 +272,7 @@ def test_a_reference_says_what_is_missing(tiny_model, rows, tmp_path):
     estimator = generator(folder, weights="reference").fit(rows_of("t5", rows), TEXTS)
     pickled = pickle.dumps(estimator)
     shutil.rmtree(folder)
-    with pytest.raises(FileNotFoundError, match='pickled with weights="reference".*moved'):
+    with pytest.raises(FileNotFoundError, match=r'pickled with weights="reference".*moved'):
         pickle.loads(pickled).predict(rows_of("t5", rows))
 
 
@@ -284,7 +292,9 @@ def test_encoders_may_be_named(tiny_model, rows):
     decoder = decoder_of(named.fit(X, TEXTS))
     assert decoder._own_blocks == ["title"]
     assert named.net_.module_.encoders["title"].frozen
-    other = generator(tiny_model("t5"), pretrained=PretrainedEncoder(tiny_model("marian")), max_epochs=1).fit(X, TEXTS)
+    other = generator(tiny_model("t5"), pretrained=PretrainedEncoder(tiny_model("marian")), max_epochs=1)
+    with pytest.warns(UserWarning, match=r"none of the blocks \['title'\] is read by the encoder of .*t5'"):
+        other.fit(X, TEXTS)
     assert decoder_of(other)._own_blocks == []
 
 
@@ -302,7 +312,7 @@ def test_what_cannot_write_is_told(tiny_model, rows, tmp_path):
             generator(tiny_model(name)).fit(X, TEXTS)
     with pytest.raises(ValueError, match=r"PretrainedDecoder\(BertModel\): it does not write texts"):
         generator(transformers.BertModel.from_pretrained(tiny_model("bert"))).fit(X, TEXTS)
-    with pytest.raises(ValueError, match="Leave target_transformer='auto'"):
+    with pytest.raises(ValueError, match=r"PretrainedDecoder writes with <BPE tokenizer.*Leave it 'auto'"):
         generator(tiny_model("t5"), target_transformer=TextTransformer("byte_bpe")).fit(X, TEXTS)
     with pytest.raises(ValueError, match="max_new_tokens=24 at most"):
         generator(tiny_model("marian"), max_new_tokens=40).fit(X, TEXTS).predict(X)
