@@ -9,10 +9,11 @@ from sklearn_mm.encoders.pretrained._layer_stack import sharing_copy
 from sklearn_mm.encoders.pretrained._loading import encoder_of, load_encoder_decoder
 from sklearn_mm.encoders.pretrained._lora import with_adapters
 from sklearn_mm.encoders.pretrained._references import ReferencedLayers, Source
+from sklearn_mm.encoders.pretrained._text_reading import n_positions
 from sklearn_mm.utils._fingerprint import copy_module
 from sklearn_mm.utils._shared_module import adopt
 
-__all__ = ["DecoderHalf", "DecoderSource", "decoder_half"]
+__all__ = ["DecoderHalf", "DecoderSource", "decoder_half", "longest_text"]
 
 _BY_THEMSELVES = ("text_decoder", "decoder")  # parts that have a head of their own
 _WITHOUT_MASK = ("whisper",)  # whose decoders read all there is, and so a silence, too
@@ -54,11 +55,6 @@ class DecoderHalf(SharedLayersMixin, nn.Module):
             return state
         modules = {name: module for name, module in self._modules.items() if name != "layers"}
         return {**state, "_modules": modules, "layers": ReferencedLayers(self.layers, self.source)}
-
-    @property
-    def config(self):
-        """The configuration of what writes, a dict."""
-        return self.layers.config.to_dict()
 
     def trained(self, how, rank):
         """Return a half of which nothing ("none"), adapters ("lora") or all ("all") is trained; this one stays.
@@ -130,8 +126,7 @@ def decoder_half(model, keep):
     keep : callable
         Makes a shared module of what is taken out: `adopt`, of what nobody else changes, or `share`, which copies.
     """
-    encoder = encoder_of(model.base_model)
-    part = next((getattr(model, name) for name in _BY_THEMSELVES if _has_head(getattr(model, name, None))), None)
+    encoder, part = encoder_of(model.base_model), _part_with_head(model)
     sizes = encoder.config.hidden_size, len((part or model).get_output_embeddings().weight)
     if part is not None:
         return DecoderHalf(keep(part), False, True, *sizes, getattr(model, "enc_to_dec_proj", None))
@@ -143,8 +138,18 @@ def decoder_half(model, keep):
     return DecoderHalf(keep(whole), True, model.config.model_type not in _WITHOUT_MASK, *sizes)
 
 
-def _has_head(part):
-    return part is not None and getattr(part, "get_output_embeddings", lambda: None)() is not None
+def longest_text(model):
+    """Return how many tokens the decoder of an encoder-decoder reads at most; a very large number for any."""
+    config = (_part_with_head(model) or model).config.to_dict()
+    if "relative_attention_num_buckets" in config:
+        return n_positions({})
+    return config.get("max_target_positions") or n_positions(config)
+
+
+def _part_with_head(model):
+    """Return the decoder of an encoder-decoder if it has the head; None where the whole has it."""
+    parts = [getattr(model, name, None) for name in _BY_THEMSELVES]
+    return next((part for part in parts if getattr(part, "get_output_embeddings", lambda: None)() is not None), None)
 
 
 def _cache(past, of_blocks):

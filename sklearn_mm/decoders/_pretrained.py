@@ -10,7 +10,7 @@ import torch
 import torch.nn as nn
 
 from sklearn_mm.decoders._base import Decoder
-from sklearn_mm.decoders._decoder_half import DecoderSource, decoder_half
+from sklearn_mm.decoders._decoder_half import DecoderSource, decoder_half, longest_text
 from sklearn_mm.decoders._generation_settings import generation_settings
 from sklearn_mm.encoders import PretrainedEncoder
 from sklearn_mm.encoders.pretrained._checkpoint_formats import open_checkpoint
@@ -20,7 +20,7 @@ from sklearn_mm.encoders.pretrained._folders import CheckpointError
 from sklearn_mm.encoders.pretrained._layer_groups import layer_groups
 from sklearn_mm.encoders.pretrained._loaded import find_transformer, origin
 from sklearn_mm.encoders.pretrained._loading import load_encoder_decoder, writes
-from sklearn_mm.encoders.pretrained._text_reading import n_positions, text_reading
+from sklearn_mm.encoders.pretrained._text_reading import text_reading
 from sklearn_mm.utils._held_module import HeldModule, hold
 from sklearn_mm.utils._shared_module import adopt, share
 from sklearn_mm.utils._tokenizers import content_of, model_ids
@@ -151,15 +151,16 @@ class PretrainedDecoder(Decoder):
     @property
     def reading(self) -> dict[str, Any]:
         """The tokenizer, and how long texts may be."""
-        self._load()  # or it would be said what its tokenizer lacks
-        folder = self._folder
+        model, folder = self._load(), self._folder  # if it cannot write, that is to be said first
         if folder is None:
             raise ValueError(
                 f"PretrainedDecoder({self._name}): nothing says how the model reads and writes texts: it was loaded "
                 f"from {self.model.config._name_or_path!r}, which is no local folder. Save it and its tokenizer by "
                 "save_pretrained(folder), and give that folder."
             )
-        return {**text_reading(folder), "special_tokens": False}
+        reading = text_reading(folder)
+        longest = longest_text(model) - len(self._settings(model, reading["tokenizer"]).prompt)
+        return {**reading, "special_tokens": False, "max_length": min(reading["max_length"], longest)}
 
     @property
     def special_tokens(self) -> tuple[str, ...]:
@@ -227,8 +228,7 @@ class PretrainedDecoder(Decoder):
                 f"up to {ids.max()}, and the texts are of {n_ids - 3}. Leave target_transformer='auto', which takes "
                 "the tokenizer of the folder, and give a folder whose tokenizer is that of the model."
             )
-        prompt = None if self.prompt is None else _ids_of(tokenizer, self.prompt)
-        settings = generation_settings(model, prompt, self._name)
+        settings = self._settings(model, tokenizer)
         start, end = torch.tensor([settings.prompt[-1]]), torch.tensor([settings.end])
         written = torch.cat([ids.masked_fill(ids == settings.end, -1), end, -torch.ones_like(start)])
         unwritten = torch.ones(n_logits, dtype=torch.bool)
@@ -241,7 +241,13 @@ class PretrainedDecoder(Decoder):
         suppressed, first = (torch.isin(written, torch.tensor(sorted(ids))) for ids in settings[2:])
         self.never = tuple((suppressed | ~self.is_written).nonzero().squeeze(1).tolist())
         self.never_first = tuple(first.nonzero().squeeze(1).tolist())
-        self._longest = n_positions(self.network.config)
+        self._longest = longest_text(model)
+
+    def _settings(self, model, tokenizer):
+        prompt = None
+        if self.prompt is not None:
+            prompt = content_of(tokenizer).tokenizer.encode(self.prompt, add_special_tokens=False).ids
+        return generation_settings(model, prompt, self._name)
 
     def remember(self, features: "dict[str, Features]", present: torch.Tensor) -> dict[str, torch.Tensor]:
         parts = [
@@ -359,10 +365,6 @@ class PretrainedDecoder(Decoder):
 def _base(model):
     """Return the model that another one of peft has adapters in; others as they are."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model
-
-
-def _ids_of(tokenizer, text):
-    return content_of(tokenizer).tokenizer.encode(text, add_special_tokens=False).ids
 
 
 def _named(pairs):

@@ -78,7 +78,8 @@ class MultimodalGenerator(BaseMultimodal):
         constraints=[str, Decoder],
         before="modality_dropout",
         doc="""str or Decoder
-        What writes: "transformer", or an instance of a class in `sklearn_mm.decoders`, or one of your own.""",
+        What writes: "transformer", or an instance of a class in `sklearn_mm.decoders`, or one of your own. A
+        `PretrainedDecoder` brings the encoder and the tokenizer that go with it.""",
     )
     target_transformer: TextTransformer | str = parameter(
         default="auto",
@@ -86,7 +87,7 @@ class MultimodalGenerator(BaseMultimodal):
         before="modality_dropout",
         doc="""TextTransformer or "auto"
         From the texts to token ids, and back. "auto" is byte-pair encoding of bytes, of which each string comes back as
-        it is, with 8,000 ids at most.""",
+        it is, with 8,000 ids at most; or what a pretrained decoder has.""",
     )
     label_smoothing: float = parameter(
         default=0.1,
