@@ -116,6 +116,17 @@ def sentence_pieces(folder, pad_token="<pad>"):
     )
 
 
+def word_pairs(folder):
+    """Write a tokenizer of pairs of letters, ended by </s>, which is the same each time."""
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    specials = ["<pad>", "</s>", "<unk>"]
+    trainer = trainers.BpeTrainer(vocab_size=160, special_tokens=specials, show_progress=False)
+    names = dict(zip(["pad_token", "eos_token", "unk_token"], specials, strict=True))
+    return save_tokenizer(folder, tokenizer, trainer, "$A </s>", **names)
+
+
 def bert(folder, **settings):
     settings = {**TRANSFORMER, "vocab_size": word_pieces(folder), "max_position_embeddings": LENGTH, **settings}
     save_model(folder, "BertModel", "BertConfig", **settings)
@@ -229,16 +240,68 @@ def t5_encoder(folder):
     save_model(folder, "T5EncoderModel", "T5Config", vocab_size=sentence_pieces(folder), **settings)
 
 
+def t5(folder):
+    settings = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 2, "num_decoder_layers": 2, "num_heads": 2}
+    ids = {"decoder_start_token_id": 0, "pad_token_id": 0, "eos_token_id": 1}
+    settings = {**settings, **ids, "initializer_factor": 3.0, "tie_word_embeddings": True}
+    save_model(folder, "T5ForConditionalGeneration", "T5Config", vocab_size=word_pairs(folder), **settings)
+
+
+def marian(folder):
+    """Which must not write padding, by its generation_config.json."""
+    from transformers import GenerationConfig
+
+    layers = {"encoder_layers": 2, "decoder_layers": 2, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32, "d_model": 16}
+    heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2, "init_std": 0.5}
+    ids = {"pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0, "forced_eos_token_id": None}
+    settings = {**layers, **heads, **ids, "max_position_embeddings": LENGTH}
+    save_model(folder, "MarianMTModel", "MarianConfig", vocab_size=word_pairs(folder), **settings)
+    ids = {**ids, "bad_words_ids": [[0]], "num_beams": 4}
+    GenerationConfig(**ids).save_pretrained(folder)
+
+
+def vision_encoder_decoder(folder):
+    """ViT and BERT of other widths, as one model."""
+    import transformers
+
+    n_tokens = word_pieces(folder)
+    vit(folder)
+    encoder = transformers.ViTConfig(image_size=SIZE, patch_size=8, **TRANSFORMER)
+    written = {**TRANSFORMER, "hidden_size": 24, "num_hidden_layers": 2, "max_position_embeddings": LENGTH}
+    decoder = transformers.BertConfig(vocab_size=n_tokens, is_decoder=True, add_cross_attention=True, **written)
+    config = transformers.VisionEncoderDecoderConfig.from_encoder_decoder_configs(encoder, decoder)
+    config.decoder_start_token_id, config.eos_token_id, config.pad_token_id = 2, 3, 0
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        transformers.VisionEncoderDecoderModel(config).save_pretrained(folder)
+
+
+def blip(folder):
+    """The captioning one."""
+    tower = {**TRANSFORMER, "num_hidden_layers": 2}
+    ids = {"bos_token_id": 2, "sep_token_id": 3, "eos_token_id": 3, "pad_token_id": 0}
+    text = {"vocab_size": word_pieces(folder), "max_position_embeddings": LENGTH, "encoder_hidden_size": 16, **ids}
+    towers = {"text_config": {**tower, **text}, "vision_config": {**tower, "image_size": SIZE, "patch_size": 8}}
+    save_model(folder, "BlipForConditionalGeneration", "BlipConfig", **towers)
+    size = {"height": SIZE, "width": SIZE}
+    reading = {**ALWAYS, **OF_CLIP, "image_processor_type": "BlipImageProcessor", "resample": 3, "size": size}
+    write_json(folder, "preprocessor_config.json", reading)
+
+
 BUILDERS = {
     "bert": bert,
+    "blip": blip,
     "clip": clip,
     "convnext": convnext,
     "dinov2": dinov2,
     "distilbert": distilbert,
+    "marian": marian,
     "roberta": roberta,
     "sentence_bert": sentence_bert,
     "siglip": siglip,
+    "t5": t5,
     "t5_encoder": t5_encoder,
+    "vision_encoder_decoder": vision_encoder_decoder,
     "vit": vit,
     "wav2vec2": wav2vec2,
     "whisper": whisper,

@@ -9,6 +9,7 @@ from sklearn_mm.utils._component import Component
 
 if TYPE_CHECKING:
     from sklearn_mm.encoders import Features
+    from sklearn_mm.networks._block_encoders import BlockEncoders
 
 __all__ = ["Decoder"]
 
@@ -25,8 +26,32 @@ class Decoder(Component):
     Attributes
     ----------
     width : int
-        Width of the vectors.
+        Width of the vectors, where tokens may be copied by them.
+    reading : dict
+        How its texts become ids, and ids texts: parameters of a `TextTransformer`. Empty if any will do.
+    special_tokens : tuple of str
+        Tokens that it may write and that are no part of texts.
+    encoders : dict of str to Encoder
+        What had better read blocks, by their kind, where no encoder is named.
+    never, never_first : tuple of int
+        Ids that are not written: anywhere, or first.
+    frozen : bool
+        Whether nothing of it is trained. Known after `build`.
+    frozen_modules : list of torch.nn.Module
+        Parts that training leaves as they are, and that need be neither averaged nor copied.
     """
+
+    width = None
+    reading = {}
+    special_tokens = ()
+    encoders = {}
+    never = (0, 1)  # padding, and what is unknown
+    never_first = ()
+    frozen = False
+    frozen_modules = ()
+
+    def meet(self, encoders: "BlockEncoders") -> None:
+        """Learn what reads the blocks, before `build`; most need not know."""
 
     def build(self, widths: dict[str, int], token_widths: dict[str, int], n_ids: int) -> Self:
         """Make the layers for blocks of the given widths and a vocabulary of ``n_ids``; 0 is padding."""

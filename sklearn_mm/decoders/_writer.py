@@ -17,8 +17,8 @@ class Limits:
         What stands before each text, and after it.
     max_new_tokens, min_new_tokens : int
         How many tokens a text has at most, its end among them, and at least, without it.
-    never : tuple of int, default=()
-        Ids that do not occur.
+    never, never_first : tuple of int, default=()
+        Ids that do not occur, at all or as the first.
     """
 
     start_id: int
@@ -26,10 +26,12 @@ class Limits:
     max_new_tokens: int
     min_new_tokens: int = 0
     never: tuple[int, ...] = ()
+    never_first: tuple[int, ...] = ()
 
     def allowed(self, scores, n_before):
         """Return log-probabilities (n, n_ids) of tokens that follow ``n_before`` others, -inf for what may not."""
         never = [*self.never, self.start_id, *([self.end_id] if n_before < self.min_new_tokens else [])]
+        never += [] if n_before else self.never_first
         scores[:, never] = -torch.inf
         return scores
 

@@ -20,6 +20,7 @@ from sklearn_mm.estimators._fixed_parameters import check_unchanged, parameters_
 from sklearn_mm.estimators._parameters import FITTED_ATTRIBUTES, InputParameters, RunParameters, TrainingParameters
 from sklearn_mm.estimators._reader import Reader, check_rows, check_weight, leave_out_weightless
 from sklearn_mm.estimators._targets import Target
+from sklearn_mm.estimators._transforming import WhereItTransforms
 from sklearn_mm.inputs import InputsMixin
 from sklearn_mm.networks import Objective
 from sklearn_mm.storage._store import resolve_store
@@ -43,6 +44,7 @@ __all__ = ["BaseMultimodal"]
 @with_parameters
 class BaseMultimodal(
     CallbackSupportMixin,
+    WhereItTransforms,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     InputsMixin,
@@ -312,8 +314,13 @@ class BaseMultimodal(
         y = None if y is None else indexable(y)[0]
         return Rows(blocks, y, target, weight, has_user_weights=sample_weight is not None)
 
+    @property
+    def _fit_reader(self):
+        """What learns to read tables."""
+        return self._reader
+
     def _fit_read(self, X, y):
-        reader = self._reader
+        reader = self._fit_reader
         blocks = reader.fit_read(X, y)
         self.transformer_, self.specs_ = reader.transformer, reader.specs
         for attribute in ("n_features_in_", "feature_names_in_"):

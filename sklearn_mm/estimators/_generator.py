@@ -14,12 +14,14 @@ from tqdm.auto import tqdm
 
 from sklearn_mm.blocks import TextSpec
 from sklearn_mm.decoders import Decoder, Search
+from sklearn_mm.decoders._registry import resolve_decoder
 from sklearn_mm.decoders._searches import resolve_search
 from sklearn_mm.decoders._writer import Limits, Writer
 from sklearn_mm.encoders import SelfAttentionEncoder
 from sklearn_mm.estimators._base import BaseMultimodal
 from sklearn_mm.estimators._targets import Target
 from sklearn_mm.estimators._text_target import TextTarget, references_of
+from sklearn_mm.inputs._same_parameters import comparable
 from sklearn_mm.networks import Objective
 from sklearn_mm.networks._generation import Generation
 from sklearn_mm.preprocessing import TextTransformer
@@ -79,7 +81,8 @@ class MultimodalGenerator(BaseMultimodal):
         constraints=[str, Decoder],
         before="modality_dropout",
         doc="""str or Decoder
-        What writes: "transformer", or an instance of a class in `sklearn_mm.decoders`, or one of your own.""",
+        What writes: "transformer", or an instance of a class in `sklearn_mm.decoders`, or one of your own. A
+        `PretrainedDecoder` brings the encoder and the tokenizer that go with it.""",
     )
     target_transformer: TextTransformer | str = parameter(
         default="auto",
@@ -87,7 +90,7 @@ class MultimodalGenerator(BaseMultimodal):
         before="modality_dropout",
         doc="""TextTransformer or "auto"
         From the texts to token ids, and back. "auto" is byte-pair encoding of bytes, of which each string comes back as
-        it is, with 8,000 ids at most.""",
+        it is, with 8,000 ids at most; or what a pretrained decoder has.""",
     )
     copy_from: str | None = parameter(
         default=None,
@@ -213,13 +216,14 @@ class MultimodalGenerator(BaseMultimodal):
                 f"{type(self).__name__}.generate was asked for n_texts={n_texts}, and search={search} writes "
                 f"{search.n_texts}. Ask for as many at most, or give another search, such as BeamSearch(width=...)."
             )
-        target = self._target
+        target, decoder = self._target, self.net_.module_.top.decoder
         limits = Limits(
             target.start_id,
             target.end_id,
             target.longest_ + 1 if self.max_new_tokens == "auto" else self.max_new_tokens,
             self.min_new_tokens,
-            never=(0, 1),
+            never=decoder.never,
+            never_first=decoder.never_first,
         )
         seed, generators = draw_seed(self.random_state), {}
 
@@ -292,8 +296,16 @@ class MultimodalGenerator(BaseMultimodal):
         target : Target
             Not fitted.
         """
-        auto = isinstance(self.target_transformer, str)
-        return TextTarget(type(self).__name__, clone(_AUTO_TOKENS if auto else self.target_transformer))
+        decoder, transformer = resolve_decoder(self.decoder), self.target_transformer
+        reading = decoder.reading
+        if isinstance(transformer, str):
+            transformer = TextTransformer(**reading) if reading else _AUTO_TOKENS
+        elif reading and comparable(transformer.tokenizer) != comparable(reading["tokenizer"]):
+            raise ValueError(
+                f"{type(self).__name__}: {type(decoder).__name__} writes with {comparable(reading['tokenizer'])}, and "
+                f"target_transformer={transformer} is of another. Leave it 'auto', or give it that one."
+            )
+        return TextTarget(type(self).__name__, clone(transformer), decoder.special_tokens)
 
     def make_objective(self, partial: bool = False) -> Objective:
         """Return what is to be learnt: to write these texts.
@@ -346,11 +358,13 @@ class MultimodalGenerator(BaseMultimodal):
         return transformers[name]
 
     @property
-    def _reader(self):
-        reader = super()._reader
-        if self.pretrained is None or (isinstance(self.pretrained, dict) and "text" not in self.pretrained):
+    def _fit_reader(self):
+        reader = super()._fit_reader
+        if self.pretrained is None or isinstance(self.pretrained, dict):
             # a bag of words, which "auto" is elsewhere, has no tokens to look at
-            reader.parameters["pretrained"] = {**(self.pretrained or {}), "text": SelfAttentionEncoder()}
+            encoders = {"text": SelfAttentionEncoder(), **resolve_decoder(self.decoder).encoders}
+            encoders = {kind: encoder for kind, encoder in encoders.items() if kind in self.modalities}
+            reader.parameters["pretrained"] = {**encoders, **(self.pretrained or {})}
         return reader
 
     @property

@@ -24,6 +24,8 @@ class TextTarget(Target):
         Name of the estimator, for error messages.
     transformer : TextTransformer
         From texts to ids and back, not fitted.
+    special_tokens : tuple of str, default=()
+        Tokens that are no part of texts.
 
     Attributes
     ----------
@@ -35,9 +37,10 @@ class TextTarget(Target):
         Mean number of tokens of a text, with its end.
     """
 
-    def __init__(self, owner: str, transformer: TextTransformer):
+    def __init__(self, owner: str, transformer: TextTransformer, special_tokens: tuple[str, ...] = ()):
         super().__init__(owner)
         self.transformer = transformer
+        self.special_tokens = special_tokens
 
     @property
     def end_id(self) -> int:
@@ -69,6 +72,9 @@ class TextTarget(Target):
 
     def decode(self, ids: np.ndarray) -> np.ndarray:
         """Return the strings that ids (..., n_tokens) with zeros at the end stand for, an object array."""
+        vocabulary = self.transformer_.vocabulary_
+        is_special = np.isin(ids, [vocabulary[token] for token in self.special_tokens if token in vocabulary])
+        ids = np.where(is_special, 0, ids)
         return self.transformer_.inverse_transform(ids.reshape(-1, ids.shape[-1])).reshape(ids.shape[:-1])
 
     def ids_of(self, transformer: TextTransformer) -> np.ndarray:

@@ -48,11 +48,14 @@ class DecoderTop(Top):
         shared: str | None = None,
     ):
         super().__init__()
+        decoder.meet(encoders)
         self.decoder = decoder.build(encoders.widths, encoders.token_widths, n_ids)
         if shared is not None:
             self.decoder.share_embedding(_embedding_of(encoders[shared], shared), n_ids)
         self.pointer = None
         if copied is not None:
+            if decoder.width is None:
+                raise ValueError(f"{type(decoder).__name__} has no vectors to copy by; leave copy_from out.")
             self.pointer = Pointer(*copied, decoder.width, encoders.token_widths[copied[0]])
             self.raw_blocks = [copied[0]]
         self.start_id = start_id

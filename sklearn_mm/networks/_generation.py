@@ -63,7 +63,9 @@ class Generation(Objective):
 
     def build_top(self, encoders: BlockEncoders, specs: dict[str, BlockSpec], target: Any) -> Top:
         decoder = checked_clone(resolve_decoder(self._unbuilt["decoder"]))
-        return DecoderTop(encoders, decoder, *self._ids, self.label_smoothing, self.copied, self.shared)
+        top = DecoderTop(encoders, decoder, *self._ids, self.label_smoothing, self.copied, self.shared)
+        self.trains = not (top.decoder.frozen and all(encoder.frozen for encoder in encoders.encoders))
+        return top
 
     def loss(self, outputs: Any, batch: dict[str, Any], top: Top) -> torch.Tensor:
         return outputs / self.usual_length

@@ -1,5 +1,6 @@
 """The state of a network that training may change: all of it but what is frozen."""
 
+from sklearn_mm.decoders import Decoder
 from sklearn_mm.encoders import Encoder
 
 __all__ = ["tensors_of", "trained_modules", "trained_state"]
@@ -31,4 +32,5 @@ def trained_state(network):
 
 
 def _frozen_parts(network):
-    return {part for module in network.modules() if isinstance(module, Encoder) for part in module.frozen_modules}
+    components = (module for module in network.modules() if isinstance(module, Encoder | Decoder))
+    return {part for component in components for part in component.frozen_modules}

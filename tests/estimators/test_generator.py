@@ -10,7 +10,7 @@ import pytest
 import torch
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
-from sklearn_mm import ImageInput, ModalityTransformer, MultimodalGenerator, TextInput
+from sklearn_mm import ImageInput, ModalityTransformer, MultimodalClassifier, MultimodalGenerator, TextInput
 from sklearn_mm.decoders import BeamSearch, Sampling, TransformerDecoder
 from sklearn_mm.encoders import CNNEncoder, ModuleEncoder, SelfAttentionEncoder
 from sklearn_mm.preprocessing import ImageTransformer, TextTransformer
@@ -264,3 +264,9 @@ def test_rows_that_are_written_are_counted_on_a_screen(fitted, rows, monkeypatch
     assert "| 0/60 " in capsys.readouterr().err
     shown.set_params(verbose=0).predict(X)
     assert capsys.readouterr().err == ""
+
+
+def test_it_does_not_offer_to_transform(fitted):
+    for method in ("transform", "fit_transform", "get_feature_names_out", "set_output"):
+        assert not hasattr(fitted, method)
+        assert hasattr(MultimodalClassifier(), method)

@@ -63,7 +63,7 @@ class Checkpoint:
         if kind == "text":
             return ("tokenizer", "special_tokens")
         if kind == "image":
-            config = self.config.get("vision_config", self.config)
+            config = self.config.get("vision_config") or self.config.get("encoder") or self.config
             has_places = "patch_size" in config and config.get("model_type") not in _OF_ANY_SIZE
             return ("size", "color") if has_places else ("color",)
         return ()

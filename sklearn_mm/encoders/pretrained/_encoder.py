@@ -32,12 +32,12 @@ from sklearn_mm.utils._shared_module import share
 from sklearn_mm.utils._tensors import as_tensors
 from sklearn_mm.utils._validation import Interval, StrOptions
 
-__all__ = ["PretrainedEncoder"]
+__all__ = ["LEARNING_RATES", "PretrainedEncoder", "is_frozen_leaf"]
 
 _ENOUGH_TOKENS = 16  # of an example, special ones among them
 _N_EXAMPLES = 2  # rows to try a network on
 # Of the last layer: usual ones for networks of this sort. Decision 35 tells what is known of them here.
-_LEARNING_RATES = {"last": 2e-4, "lora": 1e-3, "all": 1e-4}
+LEARNING_RATES = {"last": 2e-4, "lora": 1e-3, "all": 1e-4}
 
 
 class PretrainedEncoder(Encoder):
@@ -184,6 +184,20 @@ class PretrainedEncoder(Encoder):
         """Return whether the model reads blocks of a kind; None if only trying tells, as of modules and functions."""
         return self._checkpoint.reads(kind) if self._is_checkpoint else None
 
+    def is_half_of(self, held: Any, folder: PathLike | None) -> bool:
+        """Return whether its tokens are those that the encoder of a model gives to its decoder.
+
+        Parameters
+        ----------
+        held : str, path or holder
+            The model, as `hold` returns it.
+        folder : path or None
+            Its folder.
+        """
+        if not self._is_checkpoint or self.layers != -1:
+            return False
+        return self._held is held or (folder is not None and self._checkpoint.folder == folder)
+
     def __sklearn_clone__(self):
         """Return an encoder with the same model: it may be large, searches clone often, and `build` copies it."""
         return type(self)(**self.get_params(deep=False))
@@ -237,7 +251,7 @@ class PretrainedEncoder(Encoder):
         """The parts that training leaves as they are, those beside adapters among them."""
         if self.trainable != "lora" or "whole" not in self._modules:
             return super().frozen_modules
-        beside_adapters = [module for module in self.whole.layers.modules() if _is_frozen_leaf(module)]
+        beside_adapters = [module for module in self.whole.layers.modules() if is_frozen_leaf(module)]
         return super().frozen_modules + beside_adapters
 
     def build(self, spec: BlockSpec) -> Self:
@@ -346,7 +360,7 @@ class PretrainedEncoder(Encoder):
         if self.trainable == "none":
             return []
         layers = (self.above if self.trainable == "last" else self.whole).layers
-        lr = _LEARNING_RATES[self.trainable] if self.lr == "auto" else self.lr
+        lr = LEARNING_RATES[self.trainable] if self.lr == "auto" else self.lr
         return layer_groups(layers, lr, 1.0 if self.trainable == "lora" else self.layer_decay)
 
     def _open(self, spec):
@@ -438,7 +452,7 @@ for _name, _short in SHORT_NAMES.items():  # only a name is looked up here; a mo
         register_encoder(_kind, _name, partial(_named, _name, _kind), is_pretrained=True)
 
 
-def _is_frozen_leaf(module):
+def is_frozen_leaf(module):
     return not any(module.children()) and not any(weight.requires_grad for weight in module.parameters())
 
 

@@ -10,7 +10,7 @@ from sklearn_mm.encoders.pretrained._hub import find_folder
 from sklearn_mm.encoders.pretrained._loading import encoder_of
 from sklearn_mm.utils._shared_module import share
 
-__all__ = ["LoadedCheckpoint", "find_transformer"]
+__all__ = ["LoadedCheckpoint", "find_transformer", "origin"]
 
 
 class LoadedCheckpoint(Checkpoint):
@@ -25,7 +25,7 @@ class LoadedCheckpoint(Checkpoint):
     def __init__(self, model):
         self.model = model
         self.config = model.config.to_dict()
-        self.folder = _origin(model)
+        self.folder = origin(model)
         self.revision, self.trust_remote_code = None, False
 
     def reading(self, kind, long_texts):
@@ -81,7 +81,8 @@ def find_transformer(model):
     return encoder_of(model.base_model) if isinstance(model, transformers.PreTrainedModel) else None
 
 
-def _origin(model):
+def origin(model):
+    """Return the local folder that a model of transformers was loaded from; None if there is none."""
     name = model.config._name_or_path
     if not name:
         return None

@@ -5,6 +5,7 @@ import pickle
 import re
 import threading
 from collections import OrderedDict
+from functools import cached_property
 
 import torch
 from torch.nn.utils.parametrize import remove_parametrizations
@@ -19,7 +20,16 @@ from sklearn_mm.encoders.pretrained._folders import (
 from sklearn_mm.utils._optional import import_extra
 from sklearn_mm.utils._registry import did_you_mean
 
-__all__ = ["check_headers", "encoder_of", "first_line", "load_model", "load_once", "some"]
+__all__ = [
+    "check_headers",
+    "encoder_of",
+    "first_line",
+    "load_encoder_decoder",
+    "load_model",
+    "load_once",
+    "some",
+    "writes",
+]
 
 _N_KEPT = 4  # models that stay loaded: the towers of a few columns
 _loaded = OrderedDict()  # models by what they were loaded from, those used last at the end
@@ -49,11 +59,110 @@ def load_model(folder, *, trust_remote_code=False):
         The same object for all calls, as long as the files do not change: copy it before training it. Its ``pooler``
         is None where the checkpoint has no weights for it.
     """
+    return _load_whole(folder, trust_remote_code).encoder
+
+
+def load_encoder_decoder(folder, *, trust_remote_code=False):
+    """Return the encoder-decoder of transformers in a local folder, whose encoder `load_model` returns.
+
+    Parameters
+    ----------
+    folder : path-like
+        A folder as `find_folder` returns it.
+    trust_remote_code : bool, default=False
+        As of `load_model`.
+
+    Returns
+    -------
+    model : torch.nn.Module
+        The same object for all calls. Its decoder was loaded as a whole; its encoder may not have been.
+    """
+    return _load_whole(folder, trust_remote_code).encoder_decoder
+
+
+def _load_whole(folder, trust_remote_code):
     folder = model_folder(folder).resolve()
     _check_config(folder, trust_remote_code)
     files = weight_files(folder)
-    stamps = file_stamps([folder / "config.json", *files])
-    return load_once((stamps, trust_remote_code), lambda: _load(folder, files, trust_remote_code))
+    texts = [folder / name for name in ("config.json", "generation_config.json") if (folder / name).is_file()]
+    key = file_stamps([*texts, *files]), trust_remote_code
+    return load_once(key, lambda: _Whole(folder, *_load(folder, files, trust_remote_code)))
+
+
+class _Whole:
+    """A model with all of its halves, of which those that are asked for must have been loaded as a whole.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where it came from.
+    model : torch.nn.Module
+        From transformers.
+    report : dict
+        What transformers says of its weights.
+    """
+
+    def __init__(self, folder, model, report):
+        self.folder = folder
+        self.model = model.eval()
+        self.report = report
+        self._encoder = encoder_of(model.base_model)
+        self._prefix = next(
+            f"{name}." if name else "" for name, module in model.named_modules() if module is self._encoder
+        )
+
+    @cached_property
+    def encoder(self):
+        """The encoder, or all of a model that has no decoder."""
+        encoder = self._encoder
+        self._check("encoder", encoder, lambda name: name.startswith(self._prefix), self._prefix)
+        for module in encoder.modules():
+            for name in list(getattr(module, "parametrizations", ())):  # weight normalisation cannot be pickled
+                remove_parametrizations(module, name)
+                module._load_state_dict_pre_hooks.clear()
+        return encoder
+
+    @cached_property
+    def encoder_decoder(self):
+        """The model, if it has a decoder that writes texts."""
+        if not writes(self.model):
+            raise CheckpointError(
+                self.folder,
+                f"its {type(self.model).__name__} does not write texts by what an encoder says.",
+                "A PretrainedDecoder takes encoder-decoders such as T5, BART, Marian, Whisper, VisionEncoderDecoder "
+                "and the captioning BLIP, saved with their head (T5ForConditionalGeneration and the like); other "
+                "models are for a PretrainedEncoder.",
+            )
+        if (self.folder / "generation_config.json").is_file():
+            read_object(self.folder / "generation_config.json")  # which transformers does without if it is broken
+        self._check("decoder", self.model, lambda name: not name.startswith(self._prefix))
+        return self.model
+
+    def _check(self, what, half, belongs, prefix=""):
+        """Raise unless all weights that belong to a half, by their names, are those of the files."""
+        folder, model, report, kind = self.folder, self.model, self.report, self.model.config.model_type
+        mismatched = [entry for entry in report["mismatched_keys"] if belongs(entry[0])]
+        if mismatched:
+            shapes = [f"{name} {tuple(found)} for {tuple(wanted)}" for name, found, wanted in sorted(mismatched)]
+            raise CheckpointError(
+                folder, f"{len(shapes)} weights have other shapes than config.json ({kind}) asks for: {some(shapes)}."
+            )
+        missing = {name.removeprefix(prefix) for name in report["missing_keys"] if belongs(name)}
+        missing -= _do_without(half, missing)
+        own = [name for name in model.state_dict() if belongs(name)]
+        if missing:
+            raise CheckpointError(
+                folder,
+                f"{len(missing)} of the {len(own)} weights of a {kind} {what} are missing: {some(sorted(missing))}.",
+            )
+        base = f"{model.base_model_prefix}."
+        layers = {_pattern(name.removeprefix(base)) for name in own}
+        surplus = sorted(name for name in report["unexpected_keys"] if _pattern(name.removeprefix(base)) in layers)
+        if surplus:
+            raise CheckpointError(
+                folder,
+                f"{len(surplus)} weights are of layers that config.json ({kind}) does not have: {some(surplus)}.",
+            )
 
 
 def load_once(key, load):
@@ -103,6 +212,7 @@ def _entries(config):
 
 
 def _load(folder, files, trust_remote_code):
+    """Return a model, in ``eval`` mode, and what transformers reports of its weights."""
     is_safe = files[0].suffix == ".safetensors"
     if is_safe:
         check_headers(folder, files)
@@ -112,7 +222,7 @@ def _load(folder, files, trust_remote_code):
     try:
         # Weights that are missing are drawn before one hears of them.
         with _quiet(), torch.random.fork_rng(devices=[]):
-            model, report = AutoModel.from_pretrained(
+            return (_writing_class(folder) or AutoModel).from_pretrained(
                 folder,
                 dtype=torch.float32,
                 ignore_mismatched_sizes=True,  # reported below, with their shapes
@@ -130,19 +240,33 @@ def _load(folder, files, trust_remote_code):
         ) from error
     except (*FAILURES, StrictDataclassError) as error:
         raise CheckpointError(folder, f"transformers ends in {first_line(error)}") from error
-    encoder = encoder_of(model)
-    _check_report(folder, model, encoder, report)
-    for module in encoder.modules():
-        for name in list(getattr(module, "parametrizations", ())):  # weight normalisation, which cannot be pickled
-            remove_parametrizations(module, name)
-            module._load_state_dict_pre_hooks.clear()
-    return encoder.eval()
+
+
+def _writing_class(folder):
+    """Return the class of an encoder-decoder with a head that writes texts, if ``config.json`` names one; else None."""
+    import transformers
+
+    config = read_object(folder / "config.json")
+    name = next(iter(config.get("architectures") or ()), None)
+    found = getattr(transformers, name, None) if isinstance(name, str) else None
+    if not (isinstance(found, type) and issubclass(found, transformers.PreTrainedModel)):
+        return None
+    is_own = getattr(found.config_class, "model_type", None) == config.get("model_type")
+    has_both = config.get("is_encoder_decoder") is True or name == "BlipForConditionalGeneration"
+    return found if is_own and has_both and found.can_generate() else None
 
 
 def encoder_of(model):
     """Return the encoder of an encoder-decoder, other models as they are."""
-    has_both = all(isinstance(getattr(model, half, None), torch.nn.Module) for half in ("encoder", "decoder"))
-    return model.get_encoder() if has_both else model
+    if all(isinstance(getattr(model, half, None), torch.nn.Module) for half in ("encoder", "decoder")):
+        return model.get_encoder()
+    has_both = all(isinstance(getattr(model, half, None), torch.nn.Module) for half in ("vision_model", "text_decoder"))
+    return model.vision_model if has_both else model
+
+
+def writes(model):
+    """Return whether a model of transformers is an encoder-decoder with a head that writes texts."""
+    return encoder_of(model.base_model) is not model.base_model and model.can_generate()
 
 
 def check_headers(folder, files):
@@ -155,33 +279,6 @@ def check_headers(folder, files):
                 pass
         except (SafetensorError, OSError) as error:
             raise CheckpointError(folder, f"{file.name} is damaged or no safetensors file ({error}).") from error
-
-
-def _check_report(folder, model, encoder, report):
-    """Raise unless all weights of the encoder are those of the files."""
-    kind = model.config.model_type
-    prefix = next(f"{name}." if name else "" for name, module in model.named_modules() if module is encoder)
-    mismatched = [entry for entry in report["mismatched_keys"] if entry[0].startswith(prefix)]
-    if mismatched:
-        shapes = [f"{name} {tuple(found)} for {tuple(wanted)}" for name, found, wanted in sorted(mismatched)]
-        raise CheckpointError(
-            folder, f"{len(shapes)} weights have other shapes than config.json ({kind}) asks for: {some(shapes)}."
-        )
-    missing = {name.removeprefix(prefix) for name in report["missing_keys"] if name.startswith(prefix)}
-    missing -= _do_without(encoder, missing)
-    if missing:
-        n_weights = len(encoder.state_dict())
-        raise CheckpointError(
-            folder,
-            f"{len(missing)} of the {n_weights} weights of a {kind} encoder are missing: {some(sorted(missing))}.",
-        )
-    layers = {_pattern(name) for name in model.state_dict()}
-    names = {name: name.removeprefix(f"{model.base_model_prefix}.") for name in report["unexpected_keys"]}
-    surplus = sorted(name for name, own in names.items() if own.startswith(prefix) and _pattern(own) in layers)
-    if surplus:
-        raise CheckpointError(
-            folder, f"{len(surplus)} weights are of layers that config.json ({kind}) does not have: {some(surplus)}."
-        )
 
 
 def _do_without(encoder, missing):

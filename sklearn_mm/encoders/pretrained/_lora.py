@@ -8,7 +8,7 @@ from sklearn_mm.utils._optional import import_extra
 __all__ = ["with_adapters"]
 
 
-def with_adapters(model, rank):
+def with_adapters(model, rank, who="PretrainedEncoder"):
     """Return a copy of a network, with the same tensors, whose layers have adapters, which alone are trained.
 
     Parameters
@@ -17,15 +17,17 @@ def with_adapters(model, rank):
         Has a `find_stack`.
     rank : int
         Rank of the adapters. Their outputs are scaled by 2.
+    who : str, default="PretrainedEncoder"
+        Who asks, for error messages.
 
     References
     ----------
     Hu et al.: LoRA: Low-Rank Adaptation of Large Language Models. ICLR 2022.
     """
-    peft = import_extra("peft", "lora", 'PretrainedEncoder(trainable="lora")')
+    peft = import_extra("peft", "lora", f'{who}(trainable="lora")')
     if any(hasattr(module, "lora_A") for module in model.modules()):
         raise ValueError(
-            f'PretrainedEncoder(trainable="lora"): {type(model).__name__} has adapters already. Merge them into it: '
+            f'{who}(trainable="lora"): {type(model).__name__} has adapters already. Merge them into it: '
             "merge_and_unload()."
         )
     stack, _ = find_stack(model)
@@ -40,7 +42,7 @@ def with_adapters(model, rank):
     )
     if not linear:
         raise ValueError(
-            f'PretrainedEncoder(trainable="lora"): {type(model).__name__} has no stack of layers with linear maps '
+            f'{who}(trainable="lora"): {type(model).__name__} has no stack of layers with linear maps '
             '(transformer blocks) to which adapters could be added. Train all of it (trainable="all").'
         )
     config = peft.LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=linear, inference_mode=False)

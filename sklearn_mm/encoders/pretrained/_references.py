@@ -53,6 +53,10 @@ class Source(NamedTuple):
                 f"the model in {str(checkpoint.folder)!r} is another one: its hash is {found[:12]}…, and it was "
                 f"{self.weights[:12]}…."
             )
+        return self.layers_of(checkpoint)
+
+    def layers_of(self, checkpoint):
+        """Return the network that a checkpoint loads."""
         return checkpoint.load(self.kind)[0]
 
 
@@ -116,7 +120,7 @@ class _Missing(nn.Module):
         source = self.reference[-1]
         revision = "" if source.revision is None else f", revision {source.revision!r}"
         raise FileNotFoundError(
-            f'This encoder was pickled with weights="reference": those of {source.model!r}{revision} (hash '
+            f'This network was pickled with weights="reference": those of {source.model!r}{revision} (hash '
             f"{source.weights[:12]}…) are not in it, and {self.why} Put the model there, or for a name on the hub into "
             'its cache, and load the pickle again; or pickle with weights="embed".'
         )
@@ -128,7 +132,8 @@ class _Missing(nn.Module):
 
 
 def _named(module):
-    return [*module.named_parameters(), *module.named_buffers()]
+    """Return all tensors by name; tied ones have several."""
+    return [*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False)]
 
 
 def _by_shape(module):

@@ -9,7 +9,7 @@ from tokenizers import Tokenizer, normalizers
 from sklearn_mm.utils._optional import import_extra
 from sklearn_mm.utils._tokenizers import read_tokenizer
 
-__all__ = ["longest_text", "pads_to_full_length", "text_reading"]
+__all__ = ["longest_text", "n_positions", "pads_to_full_length", "text_reading"]
 
 _LONGEST = 512  # of models without a bound of their own, such as T5, whose positions are relative
 _NO_BOUND = 10**6  # from there on a bound is said to be none: transformers writes 10**30
@@ -94,7 +94,17 @@ def longest_text(folder):
 
 def _n_positions(folder):
     config = _read_json(folder / "config.json")
-    config = config.get("text_config") or config
+    return n_positions(config.get("text_config") or config)
+
+
+def n_positions(config):
+    """Return how many tokens the positions of a model suffice for, by its configuration; a very large number for any.
+
+    Parameters
+    ----------
+    config : dict
+        As in config.json.
+    """
     positions = min(_bound(config.get("max_position_embeddings")), _bound(config.get("n_positions")))
     if config.get("model_type") in _PADDED_POSITIONS:
         padding = config.get("pad_token_id")
