@@ -153,11 +153,11 @@ def few_emoji(monkeypatch, tmp_path):
     monkeypatch.setattr(datasets, "load_emoji", load_few)
 
 
-def run_search(name):
-    """Return the names that an example of searches ends with."""
+def run_search(name, folder="search"):
+    """Return the names that an example of searches, or of another folder, ends with."""
     pytest.importorskip("matplotlib", reason="matplotlib is not installed (the extra plot)").use("Agg")
     try:
-        return runpy.run_path(str(EXAMPLES / "search" / name))
+        return runpy.run_path(str(EXAMPLES / folder / name))
     finally:
         sys.modules["matplotlib.pyplot"].close("all")
 
@@ -188,3 +188,34 @@ def test_clusters_of_rows_are_nearer_to_categories_than_those_of_pixels_and_name
     if all(map(importlib.util.find_spec, example["packages"])):
         best = table.loc["joint space of frozen encoders"]
         assert (best > table.loc[["pixels", "TF-IDF of names"]]).all(axis=None)
+
+
+@pytest.mark.slow
+def test_pictures_tell_what_cannot_be_read():
+    pytest.importorskip("sacrebleu", reason="sacrebleu is not installed (the extra generate)")
+    scores = run_search("plot_translate.py", "text_out")["scores"]
+    (readable, masked), (readable_with, masked_with) = scores["text alone"], scores["text and picture"]
+    assert masked_with > masked + 15
+    assert readable_with > readable - 3
+
+
+@pytest.mark.slow
+def test_headlines_are_copied():
+    pytest.importorskip("sacrebleu", reason="sacrebleu is not installed (the extra generate)")
+    scores = run_search("plot_summary.py", "text_out")["scores"]
+    assert scores["generator that copies"] > 2 * scores["first sentence (lead-1)"]
+
+
+@pytest.mark.slow
+def test_captions_are_right_more_often_than_those_of_like_pictures():
+    pytest.importorskip("sacrebleu", reason="sacrebleu is not installed (the extra generate)")
+    example = run_search("plot_captions.py", "text_out")
+    assert np.mean(example["names"] == example["truth"]) > 0.05
+    assert not np.any(example["people"]["alike"].iloc[example["test"]] == example["truth"])
+
+
+@pytest.mark.slow
+def test_sentiment_is_in_sentence_and_smiley_together():
+    found = run_search("plot_sentiment.py", "training")["found"]
+    assert found["both"] > 0.2 + max(found["smiley alone"], found["sentence alone"])
+    assert found["both"] > found["both, a third of the smileys missing"] > found["sentence alone"]
