@@ -123,7 +123,7 @@ class SequenceRows:
         size = self.pages.shape[1]
         array = np.zeros((*is_page.shape, size), dtype=self.dtype)
         array[is_page] = np.asarray(self.pages[numbers])
-        array = array.reshape(len(self), -1)[:, : self.shape[1]]
+        array = array.reshape(len(self), is_page.shape[1] * size)[:, : self.shape[1]]
         array[np.arange(array.shape[1]) >= self.lengths[:, np.newaxis]] = 0  # of a row that was cut there may be more
         return array if dtype is None else array.astype(dtype, copy=False)
 
