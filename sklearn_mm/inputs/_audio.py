@@ -57,7 +57,6 @@ class AudioInput(Input):
 
     kind = "audio"
     detects = ("audio",)
-    warns_of = ("files",)
     example_spec = AudioSpec(name="call", shape=(1000,), rate=4000)
 
     def __init__(

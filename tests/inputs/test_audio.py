@@ -116,7 +116,7 @@ def test_every_estimator_has_the_short_parameter(estimator, calls, audio):
 
 
 def test_a_column_that_is_named_or_ignored(calls):
-    X, y = calls
+    X, _ = calls
     assert list(ModalityTransformer(audio=None).fit(X).specs_) == ["tabular"]
     arrays = pd.DataFrame({"wave": pd.Series([tone(0.1), tone(0.2)], dtype=object)})
     with pytest.raises(ValueError, match="is an array whose rate is not known"):

@@ -70,8 +70,21 @@ class AudioTransformer(MediaTransformer):
         memory and spare time in each epoch; encoders that ask for waves cannot read them.
     n_bands : int, default=64
         Number of mel bands with ``features="log_mel"``.
-    root, loader, lists, on_error, memory, n_jobs
-        As of `ImageTransformer`. With ``memory`` rows lie in files, each decoded once.
+    root : str or path, default=None
+        Folder of relative paths; by default the current one.
+    loader : callable, default=None
+        Called with each cell that is not missing; returns what is to be read in its place, as of `ImageTransformer`:
+        for URLs, archives, and formats that soundfile does not know.
+    lists : bool or "auto", default="auto"
+        Whether cells are lists of sounds. "auto" says yes if there is a list in `fit`.
+    on_error : {"raise", "warn", "ignore"}, default="raise"
+        What to do with cells that cannot be read: one error that counts and names them, one such warning, or nothing.
+        In the latter two cases they are like missing ones.
+    memory : str, path, joblib.Memory, BlockStore or None, default=None
+        Folder that keeps rows, so that each sound is decoded once for all folds, searches and processes that name it;
+        the result then lies in files and not in memory.
+    n_jobs : int, default=-1
+        Number of threads that decode; the result does not depend on it.
 
     Attributes
     ----------

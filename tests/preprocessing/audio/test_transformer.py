@@ -92,7 +92,7 @@ def test_all_forms_of_a_cell_are_read_alike(tmp_path, monkeypatch):
         np.testing.assert_array_equal(row, int16(WAVE))
     keys = AudioTransformer(array_rate=RATE).fit(cells).content_keys(cells)
     assert len(set(keys[:4].tolist())) == len(set(keys[4:8].tolist())) == len(set(keys[9:13:3].tolist())) == 1
-    assert not keys[0] == keys[4]
+    assert keys[0] != keys[4]
 
 
 @pytest.mark.parametrize(
@@ -262,7 +262,7 @@ def test_what_cannot_be_read_is_named(name, tmp_path):
     assert pd.Series(str(error.value)).str.contains(BROKEN[name]).all(), error.value
     assert 'on_error="warn"' in str(error.value)
     with pytest.warns(UserWarning, match="They are read as missing"):
-        rows, present = AudioTransformer(on_error="warn").fit_read(column)
+        _, present = AudioTransformer(on_error="warn").fit_read(column)
     assert present.tolist() == [True, False, True]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
