@@ -229,7 +229,7 @@ class AudioSpec(BlockSpec):
     def read_with(self, parameters: dict) -> Self:
         """Return the spec of sound of this ``rate``, as waves or log-mels."""
         rate, features = parameters.get("rate", self.rate), parameters.get("features")
-        n_bands = {"wave": None, "log_mel": parameters.get("n_bands", 64)}.get(features, self.n_bands)
+        n_bands = {"wave": None, "log_mel": parameters.get("n_bands", 40)}.get(features, self.n_bands)
         return replace(self, rate=rate, n_bands=n_bands)
 
 

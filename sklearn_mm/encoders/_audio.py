@@ -97,9 +97,9 @@ class AudioCNNEncoder(LogMelEncoder):
 
     Parameters
     ----------
-    n_bands : int, default=64
+    n_bands : int, default=40
         Number of mel bands, where the block holds waves. More tell closer pitches apart.
-    channels : tuple of int, default=(32, 64, 128)
+    channels : tuple of int, default=(16, 32, 64)
         Number of filters of each convolution, behind each of which time and pitch are halved.
     width : int, default=128
         Width of the vector that is made of all pitches of a step.
@@ -130,7 +130,7 @@ class AudioCNNEncoder(LogMelEncoder):
     >>> encoder = AudioCNNEncoder().build(AudioSpec(shape=(16_000,), rate=16_000))
     >>> log_mels = encoder.prepare(torch.ones(2, 16_000, dtype=torch.int16))
     >>> log_mels.shape
-    torch.Size([2, 100, 64])
+    torch.Size([2, 100, 40])
     >>> features = encoder(log_mels)
     >>> features.pooled.shape, features.tokens.shape
     (torch.Size([2, 256]), torch.Size([2, 13, 128]))
@@ -146,8 +146,8 @@ class AudioCNNEncoder(LogMelEncoder):
 
     def __init__(
         self,
-        n_bands: int = 64,
-        channels: tuple[int, ...] = (32, 64, 128),
+        n_bands: int = 40,
+        channels: tuple[int, ...] = (16, 32, 64),
         width: int = 128,
         pool: str = "mean_std",
         dropout: float = 0.2,
@@ -175,9 +175,9 @@ class AudioRNNEncoder(LogMelEncoder):
 
     Parameters
     ----------
-    n_bands : int, default=64
+    n_bands : int, default=40
         Number of mel bands, where the block holds waves.
-    channels : tuple of int, default=(32, 64)
+    channels : tuple of int, default=(16, 32)
         Number of filters of each convolution, behind each of which time and pitch are halved.
     width : int, default=128
         Width of what is read of each step.
@@ -221,8 +221,8 @@ class AudioRNNEncoder(LogMelEncoder):
 
     def __init__(
         self,
-        n_bands: int = 64,
-        channels: tuple[int, ...] = (32, 64),
+        n_bands: int = 40,
+        channels: tuple[int, ...] = (16, 32),
         width: int = 128,
         hidden_size: int = 64,
         pool: str = "mean",
@@ -258,9 +258,9 @@ class AudioSelfAttentionEncoder(LogMelEncoder):
 
     Parameters
     ----------
-    n_bands : int, default=64
+    n_bands : int, default=40
         Number of mel bands, where the block holds waves.
-    channels : tuple of int, default=(32, 64)
+    channels : tuple of int, default=(16, 32)
         Number of filters of each convolution, behind each of which time and pitch are halved.
     width : int, default=128
         Width of the steps and of the result. A multiple of ``n_heads``.
@@ -311,8 +311,8 @@ class AudioSelfAttentionEncoder(LogMelEncoder):
 
     def __init__(
         self,
-        n_bands: int = 64,
-        channels: tuple[int, ...] = (32, 64),
+        n_bands: int = 40,
+        channels: tuple[int, ...] = (16, 32),
         width: int = 128,
         n_layers: int = 2,
         n_heads: int = 4,

@@ -14,7 +14,7 @@ _DECIBELS = 40  # of one unit of a log-mel, which is four powers of ten in power
 
 
 class AudioAugmentation(Component):
-    """Give each sound of a batch its own start, speed, pitch, loudness, noise and masks (SpecAugment).
+    """Give each sound of a batch its own start, speed, pitch, loudness, colour, noise and masks (SpecAugment).
 
     It acts on what the encoder reads: log-mel spectrograms (batch, n_frames, n_bands) or waves (batch, n_samples), both
     with zeros behind the end. Each sound draws its own values, from torch's global generator of the device. In ``eval``
@@ -36,6 +36,9 @@ class AudioAugmentation(Component):
         Probability that white noise is added.
     noise_level : float, default=20.0
         How many decibels the noise lies below the mean power of the sound, at least; at most 20 more.
+    tilt : float, default=6.0
+        By how many decibels low, middle and high bands of log-mels become louder or quieter beside each other, in the
+        root mean square: as microphones and rooms differ (FilterAugment). Does nothing to waves.
     time_mask : float, default=0.15
         Longest part that is silenced, as a share of the length of the sound.
     band_mask : float, default=0.15
@@ -44,6 +47,8 @@ class AudioAugmentation(Component):
     References
     ----------
     Park et al.: SpecAugment: A Simple Data Augmentation Method for Automatic Speech Recognition. Interspeech 2019.
+
+    Nam, Kim, Park: FilterAugment: An Acoustic Environmental Data Augmentation Method. ICASSP 2022 (tilt).
 
     Ko, Peddinti, Povey, Khudanpur: Audio Augmentation for Speech Recognition. Interspeech 2015 (speed).
 
@@ -64,6 +69,7 @@ class AudioAugmentation(Component):
         "gain": [Interval(Real, 0, None, closed="left")],
         "noise": [Interval(Real, 0, 1, closed="both")],
         "noise_level": [Interval(Real, None, None, closed="neither")],
+        "tilt": [Interval(Real, 0, None, closed="left")],
         "time_mask": [Interval(Real, 0, 1, closed="both")],
         "band_mask": [Interval(Real, 0, 1, closed="both")],
     }
@@ -76,6 +82,7 @@ class AudioAugmentation(Component):
         gain: float = 6.0,
         noise: float = 0.5,
         noise_level: float = 20.0,
+        tilt: float = 6.0,
         time_mask: float = 0.15,
         band_mask: float = 0.15,
     ):
@@ -85,6 +92,7 @@ class AudioAugmentation(Component):
         self.gain = gain
         self.noise = noise
         self.noise_level = noise_level
+        self.tilt = tilt
         self.time_mask = time_mask
         self.band_mask = band_mask
 
@@ -101,7 +109,7 @@ class AudioAugmentation(Component):
         if is_wave:
             x = self._louder_wave(x, is_there)
         else:
-            x = self._masked_bands(self._louder_log_mel(self._in_pitch(x), is_there))
+            x = self._masked_bands(self._louder_log_mel(self._tilted(self._in_pitch(x)), is_there))
         x = self._masked_time(x, lengths) * is_there
         return x.squeeze(2) if is_wave else x
 
@@ -127,6 +135,13 @@ class AudioAugmentation(Component):
         factor = self._draw(x, 1 - self.pitch, 1 + self.pitch)
         place = (torch.arange(x.shape[2], device=x.device) * factor).clamp(max=x.shape[2] - 1)
         return _interpolated(x, place, 2)
+
+    def _tilted(self, x):
+        """Add a random smooth curve to the bands of each log-mel: four cosines over all bands."""
+        place = torch.linspace(0, torch.pi, x.shape[2], device=x.device)
+        cosines = (torch.arange(1, 5, device=x.device).unsqueeze(1) * place).cos()
+        weights = torch.randn(len(x), 4, device=x.device) * (self.tilt / _DECIBELS / 2**0.5)
+        return x + (weights @ cosines).unsqueeze(1)
 
     def _louder_log_mel(self, x, is_there):
         x = x + self._draw(x, -self.gain, self.gain).unsqueeze(2) / _DECIBELS
@@ -185,7 +200,7 @@ def _silenced(x, places, width, lengths):
 
 def _strong():
     return AudioAugmentation(
-        shift=0.1, speed=0.2, pitch=0.1, gain=10.0, noise_level=10.0, time_mask=0.25, band_mask=0.25
+        shift=0.1, speed=0.2, pitch=0.1, gain=10.0, noise_level=10.0, tilt=9.0, time_mask=0.25, band_mask=0.25
     )
 
 

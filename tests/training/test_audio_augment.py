@@ -6,7 +6,7 @@ import torch
 from sklearn_mm.training import AudioAugmentation
 from sklearn_mm.training._augment import resolve_augment
 
-NOTHING = {"shift": 0, "speed": 0, "pitch": 0, "gain": 0, "noise": 0, "time_mask": 0, "band_mask": 0}
+NOTHING = {"shift": 0, "speed": 0, "pitch": 0, "gain": 0, "noise": 0, "tilt": 0, "time_mask": 0, "band_mask": 0}
 LENGTHS = torch.tensor([40, 25, 0, 10])
 
 
@@ -91,6 +91,13 @@ def test_masks():
     bands = only(band_mask=0.5)(x) != x
     assert 0 < bands.any(1).sum(1).max() <= 10
     assert (bands.any(1) == bands.all(1)).all()
+
+
+def test_tilt_is_smooth_and_as_strong_as_asked_for():
+    change = only(tilt=4)(torch.full((500, 3, 64), 0.5)) - 0.5
+    assert torch.equal(change[:, 0], change[:, 2])
+    assert 40 * change.square().mean().sqrt() == pytest.approx(4, rel=0.15)
+    assert change.diff(dim=2).abs().max() < 0.1
 
 
 def test_pitch_leaves_waves_alone():

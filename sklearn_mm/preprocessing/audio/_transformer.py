@@ -66,9 +66,9 @@ class AudioTransformer(MediaTransformer):
         as they are.
     features : {"wave", "log_mel"}, default="wave"
         What rows hold: samples, which all encoders read, or the log-mel spectrogram that encoders from scratch make of
-        them, computed once, as float16 numbers, frame after frame (10 milliseconds each). These take two fifths of the
+        them, computed once, as float16 numbers, frame after frame (10 milliseconds each). These take a quarter of the
         memory and spare time in each epoch; encoders that ask for waves cannot read them.
-    n_bands : int, default=64
+    n_bands : int, default=40
         Number of mel bands with ``features="log_mel"``.
     root : str or path, default=None
         Folder of relative paths; by default the current one.
@@ -146,7 +146,7 @@ class AudioTransformer(MediaTransformer):
         trim: float | None = None,
         loudness: float | None = None,
         features: str = "wave",
-        n_bands: int = 64,
+        n_bands: int = 40,
         root: str | PathLike | None = None,
         loader: Callable | None = None,
         lists: bool | str = "auto",
