@@ -5,6 +5,7 @@ import math
 import numpy as np
 import torch
 import torch.nn as nn
+from scipy.fft import next_fast_len
 
 __all__ = ["FRAME_SECONDS", "LogMel", "log_power", "mel_filters"]
 
@@ -31,7 +32,7 @@ class LogMel(nn.Module):
         super().__init__()
         self.hop_length = max(1, round(FRAME_SECONDS * rate))
         window_length = max(2, round(_WINDOW_SECONDS * rate))
-        self.n_fft = 2 ** math.ceil(math.log2(window_length))
+        self.n_fft = next_fast_len(window_length + window_length % 2, real=True)
         self.register_buffer("window", torch.hann_window(window_length), persistent=False)
         filters = torch.as_tensor(mel_filters(1 + self.n_fft // 2, n_bands, rate), dtype=torch.float32)
         self.register_buffer("filters", filters, persistent=False)
@@ -52,7 +53,8 @@ class LogMel(nn.Module):
                 pad_mode="constant",
                 return_complex=True,
             )
-            power = torch.view_as_real(spectrum[..., : self.n_frames(waves.shape[1])]).square().sum(-1)
+            spectrum = spectrum[..., : self.n_frames(waves.shape[1])]
+            power = torch.addcmul(spectrum.real.square(), spectrum.imag, spectrum.imag)
             return log_power(self.filters @ power).transpose(1, 2)
 
 

@@ -85,17 +85,23 @@ class SoundDecoder(MediaDecoder):
         return super().describe(cell)
 
     def decode(self, cell):
-        samples, rate = self._samples(self.plain(cell))
-        samples = self._resampled(samples, rate)
+        decoded, rate = self._samples(self.plain(cell))
+        samples = self._resampled(decoded, rate)
         if self.trim is not None:
             samples = _without_silent_ends(samples, self.rate, self.trim)
         if self.loudness is not None:
             samples = _as_loud(samples, self.loudness)
+        if samples.dtype == np.int16 and self.features == "wave":
+            return samples
+        samples = _to_float(samples)
+        peak = max(samples.max(), -samples.min())
+        if not np.isfinite(peak):
+            n_bad = np.count_nonzero(~np.isfinite(decoded))
+            raise UnreadableError(f"has {n_bad} samples of {len(decoded)} that are not finite (NaN or infinite)")
         if self.features == "wave":
-            return _to_int16(samples)
+            return _to_int16(samples, peak)
         with torch.no_grad():
-            wave = torch.from_numpy(np.ascontiguousarray(_to_float(samples)))
-            return self.log_mel(wave.unsqueeze(0)).flatten().numpy().astype(np.float16)
+            return self.log_mel(torch.tensor(samples).unsqueeze(0)).flatten().numpy().astype(np.float16)
 
     def _samples(self, cell):
         """Return the samples (n,) that are asked for, int16 or float32, and their rate."""
@@ -106,9 +112,7 @@ class SoundDecoder(MediaDecoder):
         if not isinstance(cell, (bytes, bytearray, memoryview)):
             cell = as_spelt_on_disk(file_path(cell, self.root))
         takes_int16 = self.trim is None and self.loudness is None
-        samples, rate = read_part(cell, self._part, self.channel, self.rate if takes_int16 else None)
-        _check_finite(samples)
-        return samples, rate
+        return read_part(cell, self._part, self.channel, self.rate if takes_int16 else None)
 
     def _of_array(self, array, rate):
         if rate is None:
@@ -128,7 +132,6 @@ class SoundDecoder(MediaDecoder):
         samples = one_channel(_to_float(samples), self.channel) if n_channels > 1 else samples[:, 0]
         if samples.dtype != np.int16 or self.trim is not None or self.loudness is not None:
             samples = _to_float(samples)
-        _check_finite(samples)
         return samples, rate
 
     def _part(self, n_samples, rate):
@@ -171,12 +174,6 @@ def _versions():
     return tuple(versions)
 
 
-def _check_finite(samples):
-    if samples.dtype.kind == "f" and not np.isfinite(samples.sum(dtype=np.float64)):
-        n_bad = np.count_nonzero(~np.isfinite(samples))
-        raise UnreadableError(f"has {n_bad} samples of {len(samples)} that are not finite (NaN or infinite)")
-
-
 def _to_float(samples):
     """Return samples as float32, of which 1 is full scale."""
     if samples.dtype.kind == "f":
@@ -188,11 +185,8 @@ def _to_float(samples):
     return ((samples.astype(np.float64 if bits == 32 else np.float32) - zero) / 2 ** (bits - 1)).astype(np.float32)
 
 
-def _to_int16(samples):
-    """Return samples as int16; floats that go beyond full scale are made less loud as a whole."""
-    if samples.dtype == np.int16:
-        return samples
-    peak = max(samples.max(), -samples.min())
+def _to_int16(samples, peak):
+    """Return floats as int16; those whose peak is beyond full scale are made less loud as a whole."""
     scaled = np.rint(samples * np.float32(_FULL_SCALE / max(1.0, peak)))
     if peak > 1 - 1 / _FULL_SCALE:
         np.clip(scaled, -_FULL_SCALE, _FULL_SCALE - 1, out=scaled)

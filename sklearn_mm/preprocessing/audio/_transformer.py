@@ -235,4 +235,5 @@ class AudioTransformer(MediaTransformer):
         if not self.pad:
             return rows
         array = np.asarray(rows)
-        return np.pad(array, ((0, 0), (0, self.spec_.shape[0] - array.shape[1])))
+        n_lacking = self.spec_.shape[0] - array.shape[1]
+        return np.pad(array, ((0, 0), (0, n_lacking))) if n_lacking else array
