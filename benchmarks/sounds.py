@@ -54,6 +54,11 @@ def read_digits(arguments):
     return table[kept].reset_index(drop=True)
 
 
+def report(task, what, **found):
+    """Print a row of the table."""
+    print(f"| {task} | {what} | " + ", ".join(f"{name} {value}" for name, value in found.items()) + " |", flush=True)
+
+
 def groups(table):
     """Yield the speakers that are held out, and where they speak."""
     speakers = sorted(table["speaker"].unique())
@@ -81,8 +86,10 @@ def digits(arguments):
         clf.fit(X[~test], y[~test])
         seconds = time.process_time() - start
         scores.append((clf.score(X[test], y[test]), linear.score(summary[test], y[test])))
-        print(f"{name}: from scratch {scores[-1][0]:.3f} ({seconds:.0f} CPU s), LogisticRegression {scores[-1][1]:.3f}")
-    print("mean: from scratch {:.3f}, LogisticRegression {:.3f}".format(*np.mean(scores, axis=0)), flush=True)
+        ours, theirs = scores[-1]
+        report("digits", name, scratch=f"{ours:.3f}", seconds=f"{seconds:.0f}", LogisticRegression=f"{theirs:.3f}")
+    ours, theirs = np.mean(scores, axis=0)
+    report("digits", "mean", scratch=f"{ours:.3f}", LogisticRegression=f"{theirs:.3f}")
 
 
 def whisper(arguments):
@@ -91,18 +98,18 @@ def whisper(arguments):
         print("skipped: Whisper wants --whisper.")
         sys.exit(0)
     table, scores = read_digits(arguments), []
-    encoder = PretrainedEncoder(arguments.whisper, layers=[2, 3], pooling="mean_std")
+    encoder = PretrainedEncoder(arguments.whisper)
     reader = ModalityTransformer(audio=AudioInput("sound", encoder=encoder))
     blocks, y = reader.fit_transform(table[["sound"]]), table["digit"].to_numpy()
     for name, test in groups(table):
         clf = MultimodalClassifier(random_state=0).fit(blocks[np.flatnonzero(~test)], y[~test])
         scores.append(clf.score(blocks[np.flatnonzero(test)], y[test]))
-        print(f"{name}: frozen Whisper {scores[-1]:.3f}", flush=True)
-    print(f"mean: frozen Whisper {np.mean(scores):.3f}", flush=True)
+        report("whisper", name, frozen=f"{scores[-1]:.3f}")
+    report("whisper", "mean", frozen=f"{np.mean(scores):.3f}")
 
 
 def seen_and_heard(table, noise, rng):
-    """Return a table of pictures and sounds of the same digits, with noise: in pictures, and 20 dB of it in sounds."""
+    """Return a table of pictures and sounds of the same digits, with noise; in sounds it is twice as loud as they are, times ``noise``."""
     images, targets = load_digits(return_X_y=True)
     pictures = [images[rng.choice(np.flatnonzero(targets == int(digit)))].reshape(8, 8) for digit in table["digit"]]
     pictures = np.clip(np.stack(pictures) / 16 + rng.normal(0, noise, size=(len(table), 8, 8)), 0, 1)
@@ -146,7 +153,7 @@ def fused(arguments):
                 )
                 clf.fit(rows[~test], y[~test])
                 scores.setdefault(way, []).append(clf.score(rows[test], y[test]))
-        print(f"noise {noise}: " + ", ".join(f"{way} {np.mean(s):.3f}" for way, s in scores.items()), flush=True)
+        report("fused", f"noise {noise}", **{way: f"{np.mean(s):.3f}" for way, s in scores.items()})
 
 
 def ratio(ours, theirs, repeats):
@@ -190,7 +197,8 @@ def speed(arguments):
             def ours(files=files):
                 return AudioTransformer(pad=True, n_jobs=1).fit_transform(files)
 
-            print(f"{kind} of {rate} Hz, by hand / AudioTransformer: {ratio(ours, by_hand, arguments.repeats):.2f}")
+            found = ratio(ours, by_hand, arguments.repeats)
+            report("speed", f"{kind} of {rate} Hz", **{"by hand / AudioTransformer": f"{found:.2f}"})
     extractor, log_mel = WhisperFeatureExtractor(), LogMel(16_000, 80)
 
     def ours():
@@ -232,7 +240,7 @@ def search(arguments):
         audio = AudioInput("sound", transformer=AudioTransformer(RATE))
         clf = MultimodalClassifier(audio=audio, memory=folder, max_epochs=1, random_state=0)
         GridSearchCV(clf, grid, cv=3).fit(X, y)
-    print(f"12 candidates × 3 folds: {len(decoded) / len(X):.2f} times each clip", flush=True)
+    report("search", "12 candidates × 3 folds", **{"decodings of a clip": f"{len(decoded) / len(X):.2f}"})
 
 
 TASKS = {task.__name__: task for task in (digits, whisper, fused, speed, search)}
@@ -251,5 +259,6 @@ if __name__ == "__main__":
     parser.add_argument("--clips", type=int, default=1000)
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
+    print("| task | what | found |\n|---|---|---|")
     for task in arguments.tasks:
         TASKS[task](arguments)

@@ -105,9 +105,9 @@ def detect_kinds(frame: pd.DataFrame, who: str = "detect_kinds") -> dict:
     ``root`` of an `ImageTransformer`, any strings), and end like no picture, the first ten are looked up, up to the
     first that leads to none.
 
-    A list, a tuple or an array of pictures counts as a picture, and a list of sounds as a sound, so that single ones and lists may mix; what is
-    missing in it is left out, and an empty one is missing. Lists are lists of texts if their strings are: tags of one
-    word each must be named in an Input.
+    A list, a tuple or an array of pictures counts as a picture, and a list of sounds as a sound, so that single ones
+    and lists may mix; what is missing in it is left out, and an empty one is missing. Lists are lists of texts if their
+    strings are: tags of one word each must be named in an Input.
 
     Within an estimator or a `ModalityTransformer`, Inputs of your own that ``recognise`` cells are asked before vectors
     are looked for, of columns that may hold strings or objects.
