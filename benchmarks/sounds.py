@@ -109,7 +109,7 @@ def whisper(arguments):
 
 
 def seen_and_heard(table, noise, rng):
-    """Return a table of pictures and sounds of the same digits, with noise; in sounds it is twice as loud as they are, times ``noise``."""
+    """Return a table of pictures and sounds of the same digits, with noise: in sounds ``2 * noise`` times as loud."""
     images, targets = load_digits(return_X_y=True)
     pictures = [images[rng.choice(np.flatnonzero(targets == int(digit)))].reshape(8, 8) for digit in table["digit"]]
     pictures = np.clip(np.stack(pictures) / 16 + rng.normal(0, noise, size=(len(table), 8, 8)), 0, 1)
