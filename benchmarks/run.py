@@ -41,6 +41,7 @@ SPEED = {
     "search_vectors": ["exact", "files"],
     "sizes": [],
     "joint_space_cost": [],
+    "sounds": ["speed", "search"],
 }
 QUALITY = {
     "emoji": [],

@@ -17,10 +17,11 @@ from sklearn_mm.estimators import (
     MultimodalRetriever,
     ZeroShotClassifier,
 )
-from sklearn_mm.inputs import ImageInput, ModalityTransformer, TabularInput, TextInput
+from sklearn_mm.inputs import AudioInput, ImageInput, ModalityTransformer, TabularInput, TextInput
 from sklearn_mm.inspection import find_duplicates
 
 __all__ = [
+    "AudioInput",
     "ImageInput",
     "ModalityTransformer",
     "MultimodalClassifier",

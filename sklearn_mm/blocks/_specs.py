@@ -5,7 +5,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-__all__ = ["BlockSpec", "ImageSpec", "TabularSpec", "TextSpec", "VectorSpec"]
+__all__ = ["AudioSpec", "BlockSpec", "ImageSpec", "TabularSpec", "TextSpec", "VectorSpec"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,15 +39,19 @@ class BlockSpec:
     Attributes
     ----------
     padded : bool
-        Whether rows are ids that end in zeros, so that a batch may be cut to its longest row.
+        Whether zeros at the end of rows are padding, so that a batch may be cut to its longest row. Rows are ids then,
+        unless several of their numbers make a token.
+    numbers_per_token : int
+        How many of the numbers of a padded row cost about what one token does.
     large : bool
         Whether rows are so large that some of them are better chosen by a view than by a copy.
-    linear_terms : {"ids", "columns", "pixels", "vectors"} or None
-        As what a linear model may see the block: token ids, the fields of a table, pixels, or vectors that were
+    linear_terms : {"ids", "columns", "pixels", "sound", "vectors"} or None
+        As what a linear model may see the block: token ids, the fields of a table, pixels, sound, or vectors that were
         computed elsewhere. None hides it.
     """
 
     padded: ClassVar[bool] = False
+    numbers_per_token: ClassVar[int] = 1
     large: ClassVar[bool] = False
     linear_terms: ClassVar[str | None] = None
 
@@ -60,6 +64,11 @@ class BlockSpec:
     group: str | None = None
     pool: str | None = None
     reading: dict | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def holds_ids(self) -> bool:
+        """Whether rows are token ids."""
+        return self.padded and self.numbers_per_token == 1
 
     def example_rows(self, n_rows: int) -> np.ndarray | None:
         """Return made-up rows (dummy data) as such a block stores them, for dry runs and checks.
@@ -177,6 +186,51 @@ class TextSpec(BlockSpec):
             shape=self.shape if isinstance(length, str) else (length,),
             tokenizer=tokenizer if isinstance(tokenizer, str) else "custom",
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AudioSpec(BlockSpec):
+    """A block of sound: waves, int16 (n, length), or log-mels, float16 (n, n_frames * n_bands); zeros are padding.
+
+    Parameters
+    ----------
+    rate : int
+        Samples per second.
+    n_bands : int, default=None
+        Number of bands of log-mels; None for waves.
+    """
+
+    padded: ClassVar[bool] = True
+    large: ClassVar[bool] = True
+    linear_terms: ClassVar[str | None] = "sound"
+
+    kind: str = "audio"
+    rate: int
+    n_bands: int | None = None
+
+    @property
+    def numbers_per_token(self) -> int:
+        """Those of 20 milliseconds, as the tokens of most networks for speech are."""
+        return max(2, self.rate // 50) if self.n_bands is None else 2 * self.n_bands
+
+    def example_rows(self, n_rows: int) -> np.ndarray | None:
+        """Return tones in noise: the first of several rows is empty, the last one of full length."""
+        rng = np.random.default_rng(0)
+        step = 1 if self.n_bands is None else self.n_bands
+        n_steps = self.shape[0] // step
+        lengths = rng.integers(1, n_steps + 1, size=(n_rows, 1))
+        lengths[0], lengths[-1] = 0, n_steps
+        is_there = np.arange(self.shape[0]) < step * lengths
+        if self.n_bands is not None:
+            return rng.normal(size=(n_rows, self.shape[0])).astype(np.float16) * is_there
+        tones = np.sin(np.arange(self.shape[0]) * rng.uniform(0.1, 2, size=(n_rows, 1)))
+        return np.rint(8000 * tones + rng.normal(0, 800, size=tones.shape)).astype(np.int16) * is_there
+
+    def read_with(self, parameters: dict) -> Self:
+        """Return the spec of sound of this ``rate``, as waves or log-mels."""
+        rate, features = parameters.get("rate", self.rate), parameters.get("features")
+        n_bands = {"wave": None, "log_mel": parameters.get("n_bands", 40)}.get(features, self.n_bands)
+        return replace(self, rate=rate, n_bands=n_bands)
 
 
 @dataclass(frozen=True, kw_only=True)

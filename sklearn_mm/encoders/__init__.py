@@ -1,6 +1,7 @@
 """Encoders: one block in, one vector and tokens per row out."""
 
-from sklearn_mm.encoders._base import Encoder, Features, ImageEncoder, TabularEncoder, TextEncoder
+from sklearn_mm.encoders._audio import AudioCNNEncoder, AudioRNNEncoder, AudioSelfAttentionEncoder
+from sklearn_mm.encoders._base import AudioEncoder, Encoder, Features, ImageEncoder, TabularEncoder, TextEncoder
 from sklearn_mm.encoders._image import CNNEncoder, ResNetEncoder
 from sklearn_mm.encoders._module import ModuleEncoder
 from sklearn_mm.encoders._self_attention import SelfAttentionEncoder
@@ -12,6 +13,10 @@ from sklearn_mm.encoders._vit import ViTEncoder
 from sklearn_mm.encoders.pretrained._encoder import PretrainedEncoder
 
 __all__ = [
+    "AudioCNNEncoder",
+    "AudioEncoder",
+    "AudioRNNEncoder",
+    "AudioSelfAttentionEncoder",
     "BagEncoder",
     "CNNEncoder",
     "Encoder",

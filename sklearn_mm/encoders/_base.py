@@ -4,11 +4,22 @@ from typing import Any, NamedTuple, Self
 
 import torch
 import torch.nn as nn
+import torch.nn.functional as F
 
 from sklearn_mm.blocks import BlockSpec
 from sklearn_mm.utils._component import Component
 
-__all__ = ["Encoder", "Features", "ImageEncoder", "TabularEncoder", "TextEncoder", "base_encoder"]
+__all__ = [
+    "AudioEncoder",
+    "Encoder",
+    "Features",
+    "ImageEncoder",
+    "TabularEncoder",
+    "TextEncoder",
+    "as_frames",
+    "base_encoder",
+    "up_to_end",
+]
 
 
 class Features(NamedTuple):
@@ -210,6 +221,49 @@ class TextEncoder(Encoder):
     def token_mask(self, x: torch.Tensor) -> torch.Tensor | None:
         """Return where there are ids."""
         return x != 0
+
+
+@_is_base_of_its_kind
+class AudioEncoder(Encoder):
+    """Base of encoders that read sound: `forward` gets waves, float32 (batch, n_samples) in [-1, 1], 0 for padding.
+
+    Of a block of log-mels it gets these, (batch, n_frames, n_bands), if ``build`` of a subclass calls
+    ``super().build(spec)``.
+    """
+
+    kind = "audio"
+    stored_bands = None  # of a block of log-mels
+
+    def build(self, spec: BlockSpec) -> Self:
+        """Keep what is known of log-mels; subclasses add their layers."""
+        self.register_statistics(spec)
+        return self
+
+    def register_statistics(self, spec: BlockSpec) -> None:
+        """Keep the number of bands of log-mels."""
+        self.stored_bands = getattr(spec, "n_bands", None)
+
+    def prepare(self, x: torch.Tensor) -> torch.Tensor:
+        """Turn int16 samples into float32 in [-1, 1], and float16 log-mels into float32."""
+        return x.float() / 2**15 if x.dtype == torch.int16 else x.float()
+
+    def module_arguments(self, x: torch.Tensor) -> tuple:
+        """Return the waves, or log-mels (batch, n_frames, n_bands)."""
+        return (x if self.stored_bands is None else as_frames(x, self.stored_bands),)
+
+    def token_mask(self, x: torch.Tensor) -> torch.Tensor | None:
+        """Return which samples, or frames, are not behind the end of the sound."""
+        return up_to_end(x if self.stored_bands is None else as_frames(x, self.stored_bands).ne(0).any(2))
+
+
+def as_frames(x, n_bands):
+    """Return numbers (batch, any) as frames (batch, n_frames, n_bands), of which zeros may have been cut off."""
+    return F.pad(x, (0, -x.shape[1] % n_bands)).unflatten(1, (-1, n_bands))
+
+
+def up_to_end(x):
+    """Return which numbers (batch, n) are not behind the last that is not zero."""
+    return x.ne(0).flip(1).cummax(1).values.flip(1)
 
 
 @_is_base_of_its_kind

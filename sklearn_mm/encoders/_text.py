@@ -13,7 +13,7 @@ from sklearn_mm.encoders._registry import register_encoder
 from sklearn_mm.utils._token_pooling import masked_max, masked_mean
 from sklearn_mm.utils._validation import Interval, StrOptions
 
-__all__ = ["BagEncoder", "RNNEncoder"]
+__all__ = ["BagEncoder", "RNNEncoder", "read_backwards"]
 
 _CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 
@@ -148,8 +148,8 @@ class RNNEncoder(TextEncoder):
             steps = self.drop(steps)
             states, _ = rightward(steps)
             if self.bidirectional:
-                back, _ = self.leftward[layer](_reverse(steps, mask))
-                states = torch.cat([states, _reverse(back, mask)], 2)
+                back, _ = self.leftward[layer](read_backwards(steps, mask))
+                states = torch.cat([states, read_backwards(back, mask)], 2)
             steps = states
         return steps
 
@@ -166,7 +166,7 @@ class RNNEncoder(TextEncoder):
         return self.drop(self.dense(state)) * mask.any(1, keepdim=True)
 
 
-def _reverse(steps, mask):
+def read_backwards(steps, mask):
     """Reverse the tokens of each row (batch, length, width) and leave its padding at the end."""
     place = torch.arange(mask.shape[1], device=mask.device)
     source = torch.where(mask, mask.sum(1, keepdim=True) - 1 - place, place)  # (batch, length)

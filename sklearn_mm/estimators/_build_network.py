@@ -43,7 +43,8 @@ def build_network(specs, objective, dataset, sample_weight, generator, modality_
     network = MultimodalNetwork(encoders, objective.build_top(encoders, specs, target))
     for name, spec in specs.items():
         if spec.augment is not None:
-            encoders.set_augment(name, resolve_augment(spec.augment, encoders[name].frozen_part is not None))
+            is_frozen = encoders[name].frozen_part is not None
+            encoders.set_augment(name, resolve_augment(spec.augment, is_frozen, spec.kind))
     network.start(dataset.blocks, target, sample_weight, generator)
     return network
 

@@ -1,5 +1,6 @@
 """Which column of a table is what, how it is read, and what encodes it."""
 
+from sklearn_mm.inputs._audio import AudioInput
 from sklearn_mm.inputs._base import Input
 from sklearn_mm.inputs._detect import Detected, detect_kinds
 from sklearn_mm.inputs._given_blocks import respecify
@@ -10,6 +11,7 @@ from sklearn_mm.inputs._tabular import TabularInput
 from sklearn_mm.inputs._text import TextInput
 
 __all__ = [
+    "AudioInput",
     "Detected",
     "ImageInput",
     "Input",

@@ -38,7 +38,7 @@ class Detected(NamedTuple):
 
     Parameters
     ----------
-    kind : {"image", "text", "numeric", "categorical", "datetime", "vector", "ignored"}
+    kind : {"image", "audio", "text", "numeric", "categorical", "datetime", "vector", "ignored"}
         What the column holds.
     reason : str
         Why, for people.
@@ -63,6 +63,7 @@ def detect_kinds(frame: pd.DataFrame, who: str = "detect_kinds") -> dict:
     in most cells a vector: a 1-D array of numbers, a tensor, or a list or tuple of numbers     vector
     in most cells a PIL image, an array of a picture, a picture's bytes, or a path of one       image
     paths without such endings, of which the first ten exist and begin like pictures            image
+    in most cells a sound: an array with its rate, a sound's bytes, or a path of one            audio
     in most cells other bytes or path objects                                                   ignored
     lists of strings, in most cells these or strings, that by the rules below are text          text
     the same value in each of two or more cells, none missing                                   ignored
@@ -97,15 +98,16 @@ def detect_kinds(frame: pd.DataFrame, who: str = "detect_kinds") -> dict:
     more, if an odd cell has digits too ("12A"), or if there are at most 30 of them, which come back.
     An array or tensor is one of a picture if it has 2 or 3 dimensions and is uint8, or has 3 dimensions, of which the
     first or the last has 1, 3 or 4 entries. A picture's bytes may also be base64, a ``data:`` URI, or in a dict
-    ``{"bytes": ..., "path": ...}``, and its path in such a dict or a ``file://`` URI.
+    ``{"bytes": ..., "path": ...}``, and its path in such a dict or a ``file://`` URI. Of sounds the same holds, but for
+    base64; their arrays are in pairs ``(array, rate)`` or in dicts ``{"array": ..., "sampling_rate": ...}``.
 
     Files are opened for one line only: if cells are path objects or strings with a separator of folders (with the
     ``root`` of an `ImageTransformer`, any strings), and end like no picture, the first ten are looked up, up to the
     first that leads to none.
 
-    A list, a tuple or an array of pictures counts as a picture, so that single ones and lists may mix; what is
-    missing in it is left out, and an empty one is missing. Lists are lists of texts if their strings are: tags of one
-    word each must be named in an Input.
+    A list, a tuple or an array of pictures counts as a picture, and a list of sounds as a sound, so that single ones
+    and lists may mix; what is missing in it is left out, and an empty one is missing. Lists are lists of texts if their
+    strings are: tags of one word each must be named in an Input.
 
     Within an estimator or a `ModalityTransformer`, Inputs of your own that ``recognise`` cells are asked before vectors
     are looked for, of columns that may hold strings or objects.
@@ -210,7 +212,7 @@ def _check_no_containers(column, label, who, kind, takes):
 
 
 def _detect_objects(cells, has_lists, inputs):
-    """What is told by the cells themselves: a modality of one's own, vectors, pictures, files, lists of texts; or None.
+    """What cells themselves tell: a modality of one's own, vectors, pictures, sound, files, lists of texts; or None.
 
     Which words strings are made of is looked at later.
     """

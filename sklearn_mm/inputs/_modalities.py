@@ -1,9 +1,11 @@
 """The modalities of this package, by kind: which parameters estimators have, and what is looked for in columns."""
 
+from sklearn_mm.inputs._audio import AudioInput
 from sklearn_mm.inputs._image import ImageInput
 from sklearn_mm.inputs._tabular import TabularInput
 from sklearn_mm.inputs._text import TextInput
 
 __all__ = ["MODALITIES"]
 
-MODALITIES = {input_.kind: input_ for input_ in (ImageInput, TextInput, TabularInput)}  # in the order of blocks
+# In the order of blocks.
+MODALITIES = {input_.kind: input_ for input_ in (ImageInput, AudioInput, TextInput, TabularInput)}

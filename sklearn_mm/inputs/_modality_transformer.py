@@ -37,23 +37,24 @@ __all__ = ["ModalityTransformer"]
 
 
 class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, auto_wrap_output_keys=None):
-    """Read a table with columns of pictures, texts, numbers and categories into `Blocks`.
+    """Read a table with columns of pictures, sound, texts, numbers and categories into `Blocks`.
 
-    Each column of pictures or texts, or of lists of these, becomes a block, named after it; all columns of numbers,
-    categories, dates and vectors together become the block "tabular". What the columns are is found out in `fit` (by
-    the rules of `detect_kinds`) or told, and never guessed again. `fit` warns of columns that are ignored though their
-    cells differ, unless these merely count the rows. It is the first of two steps, before an estimator in a Pipeline;
-    the estimators do the same when they are handed a table.
+    Each column of pictures, sound or texts, or of lists of these, becomes a block, named after it; all columns of
+    numbers, categories, dates and vectors together become the block "tabular". What the columns are is found out in
+    `fit` (by the rules of `detect_kinds`) or told, and never guessed again. `fit` warns of columns that are ignored
+    though their cells differ, unless these merely count the rows. It is the first of two steps, before an estimator in
+    a Pipeline; the estimators do the same when they are handed a table.
 
     Parameters
     ----------
-    image, text, tabular : "auto", None, str, int, list or Input, default="auto"
-        Which columns hold pictures, texts, and numbers, categories, dates or vectors: "auto" finds them, None ignores
-        the modality, a name, a position or a list of these says so. An `ImageInput`, `TextInput` or `TabularInput` also
-        says how they are read, and which encoder an estimator uses that does not say otherwise.
+    image, text, tabular, audio : "auto", None, str, int, list or Input, default="auto"
+        Which columns hold pictures, texts, numbers, categories, dates or vectors, and sound: "auto" finds them, None
+        ignores the modality, a name, a position or a list of these says so. An `ImageInput`, `TextInput`,
+        `TabularInput` or `AudioInput` also says how they are read, and which encoder an estimator uses that does not
+        say otherwise.
     inputs : list of (str, Input), default=None
         The long way, as in scikit-learn's ColumnTransformer: named Inputs, several of one modality or of one's own.
-        Then only these are used, and the three others must be "auto" or None.
+        Then only these are used, and the others above must be "auto" or None.
     pretrained : str, path, Encoder, dict or None, default=None
         Pretrained models that encode the blocks whose Inputs name no encoder, as of `MultimodalClassifier`: a dict by
         kind, or one model for all kinds that it reads. Blocks are read as they ask, and the estimator that comes after
@@ -75,7 +76,7 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
     specs_ : dict of str to BlockSpec
         What a network must know of each block.
     column_kinds_ : dict
-        For the columns that no Input names: "image", "text", "numeric", "categorical", "datetime", "vector" or
+        For the columns that no Input names: "image", "audio", "text", "numeric", "categorical", "datetime", "vector" or
         "ignored".
     column_reasons_ : dict
         Why, for the same columns.
@@ -114,6 +115,7 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
         image: str | int | list | Input | None = "auto",
         text: str | int | list | Input | None = "auto",
         tabular: str | int | list | Input | None = "auto",
+        audio: str | int | list | Input | None = "auto",
         *,
         inputs: list[tuple[str, Input]] | None = None,
         pretrained: str | PathLike | Encoder | dict | None = None,
@@ -123,6 +125,7 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
         self.image = image
         self.text = text
         self.tabular = tabular
+        self.audio = audio
         self.inputs = inputs
         self.pretrained = pretrained
         self.memory = memory

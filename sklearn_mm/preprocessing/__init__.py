@@ -1,15 +1,18 @@
-"""Cells to arrays: transformers for columns of images, texts and tables."""
+"""Cells to arrays: transformers for columns of images, sound, texts and tables."""
 
-from sklearn_mm.blocks import Blocks, BlockSpec, ImageSpec, Ragged, TabularSpec, TextSpec, VectorSpec
+from sklearn_mm.blocks import AudioSpec, Blocks, BlockSpec, ImageSpec, Ragged, TabularSpec, TextSpec, VectorSpec
 from sklearn_mm.preprocessing._base import BlockTransformer
+from sklearn_mm.preprocessing.audio._transformer import AudioTransformer
 from sklearn_mm.preprocessing.embedding._transformer import EmbeddingTransformer
 from sklearn_mm.preprocessing.image._transformer import ImageTransformer
 from sklearn_mm.preprocessing.media import MediaDecoder, MediaTransformer, UnreadableError
 from sklearn_mm.preprocessing.tabular._transformer import TabularTransformer
 from sklearn_mm.preprocessing.text._transformer import TextTransformer
-from sklearn_mm.storage import BlockStore, LazyRows, StoredRows
+from sklearn_mm.storage import BlockStore, LazyRows, SequenceRows, StoredRows
 
 __all__ = [
+    "AudioSpec",
+    "AudioTransformer",
     "BlockSpec",
     "BlockStore",
     "BlockTransformer",
@@ -21,6 +24,7 @@ __all__ = [
     "MediaDecoder",
     "MediaTransformer",
     "Ragged",
+    "SequenceRows",
     "StoredRows",
     "TabularSpec",
     "TabularTransformer",

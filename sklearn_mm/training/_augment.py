@@ -12,7 +12,7 @@ from sklearn_mm.utils._component import Component
 from sklearn_mm.utils._registry import Registry
 from sklearn_mm.utils._validation import Interval, StrOptions
 
-__all__ = ["AUGMENTATIONS", "ImageAugmentation", "resolve_augment"]
+__all__ = ["AUGMENTATIONS", "ImageAugmentation", "register_augmentations", "resolve_augment"]
 
 _LUMA = (0.299, 0.587, 0.114)  # how bright red, green and blue look (ITU-R BT.601), as in Pillow's mode L
 
@@ -218,13 +218,18 @@ def _strong():
     )
 
 
-AUGMENTATIONS = Registry("augmentation", nn.Module)
-AUGMENTATIONS.register("auto", ImageAugmentation)
-AUGMENTATIONS.register("light", ImageAugmentation)
-AUGMENTATIONS.register("strong", _strong)
+AUGMENTATIONS = {}  # by kind of blocks, filled by the files of the augmentations
+_ANY = Registry("augmentation", nn.Module)  # for kinds without presets
 
 
-def resolve_augment(augment, encoder_is_frozen=False):
+def register_augmentations(kind, light, strong):
+    """Say what "light", which "auto" stands for too, and "strong" make for blocks of a kind: functions or classes."""
+    names = AUGMENTATIONS.setdefault(kind, Registry("augmentation", nn.Module))
+    for name, factory in (("auto", light), ("light", light), ("strong", strong)):
+        names.register(name, factory)
+
+
+def resolve_augment(augment, encoder_is_frozen=False, kind="image"):
     """Turn what a user says about augmentation into a module to train with, or None.
 
     No preset mirrors pictures: whether the mirror image has the same label is known to the user alone. Write
@@ -235,12 +240,15 @@ def resolve_augment(augment, encoder_is_frozen=False):
     augment : {"auto", "light", "strong"}, torch.nn.Module or None
         "light" moves pictures by up to a sixteenth, magnifies by up to a tenth, turns by up to 10 degrees and changes
         brightness, contrast and saturation by up to a tenth. "strong" does two to four times as much of it and covers
-        a rectangle in half of the pictures; it asks for more epochs. "auto" is None before a frozen encoder and "light"
-        before any other. A module gets float32 (batch, channels, height, width) in [0, 1] and returns the same; it is
-        copied. None leaves pictures as they are.
+        a rectangle in half of the pictures; it asks for more epochs. Of sound, `AudioAugmentation` says what they do.
+        "auto" is None before a frozen encoder and "light" before any other. A module gets what the encoder's
+        ``prepare`` returns, of pictures float32 (batch, channels, height, width) in [0, 1], and returns the same; it is
+        copied. None leaves rows as they are.
     encoder_is_frozen : bool, default=False
         Whether the encoder has a frozen part. What this says about a picture is computed once, and an augmentation
         could not act: naming one is an error.
+    kind : str, default="image"
+        That of the block.
 
     Returns
     -------
@@ -257,13 +265,16 @@ def resolve_augment(augment, encoder_is_frozen=False):
     """
     if augment is None or (encoder_is_frozen and isinstance(augment, str) and augment == "auto"):
         return None
-    module = copy.deepcopy(AUGMENTATIONS.resolve(augment))
+    module = copy.deepcopy(AUGMENTATIONS.get(kind, _ANY).resolve(augment))
     if encoder_is_frozen:
         got = repr(augment) if isinstance(augment, str) else type(augment).__name__
         raise ValueError(
             f"An augmentation cannot act before a frozen encoder, whose features are computed once per picture; got "
             f'augment={got}. Pass augment=None or "auto", or train the encoder.'
         )
-    if isinstance(module, ImageAugmentation):
+    if isinstance(module, Component):
         module._validate_params()
     return module
+
+
+register_augmentations("image", ImageAugmentation, _strong)

@@ -5,6 +5,8 @@ import math
 import numpy as np
 import torch
 
+from sklearn_mm.storage import SequenceRows
+
 __all__ = ["batches_by_length", "rows_at_once", "size_of", "used_lengths"]
 
 # Of a batch, on a GPU and on a CPU, whose caches then hold what layers make of it; decision 32 has the figures.
@@ -53,6 +55,8 @@ def rows_at_once(size, device, are_tokens):
 
 def used_lengths(ids):
     """Return up to where there are ids in each row of padded ones (n_rows, length), at least 1."""
+    if isinstance(ids, SequenceRows):
+        return np.maximum(ids.lengths, 1)
     is_id = np.asarray(ids) != 0
     return np.where(is_id.any(1), is_id.shape[1] - is_id[:, ::-1].argmax(1), 1)
 

@@ -9,6 +9,7 @@ import torch
 from torch.utils.data import Dataset
 
 from sklearn_mm.blocks import Blocks, Ragged
+from sklearn_mm.storage import SequenceRows
 from sklearn_mm.training._prefetch import prefetched
 from sklearn_mm.training._token_rows import TokenRows
 
@@ -78,11 +79,13 @@ class BlockDataset(Dataset):
         return BlockDataset(self.blocks.select(names), self.target, self.weight, raw=names)
 
     def lengths(self):
-        """Return the number of ids of each row in the blocks of ``group`` and the target; None if there are none."""
+        """Return the number of tokens of each row in the blocks of ``group`` and the target; None if there are none."""
         lengths = self.target.counts if isinstance(self.target, Ragged) else None
         for name in set(self.group) - set(self.blocks.features):
             if not isinstance(self.blocks[name], Ragged):
-                own = np.count_nonzero(self.blocks[name], axis=1)
+                array = self.blocks[name]
+                own = array.lengths if isinstance(array, SequenceRows) else np.count_nonzero(array, axis=1)
+                own = own // self.blocks.specs[name].numbers_per_token
                 lengths = own if lengths is None else lengths + own
         return lengths
 

@@ -177,7 +177,7 @@ class _FrozenBlock:
 
     def _n_bytes(self, dtype):
         """Return about how many bytes the features of all rows take: tokens are as many as ids, or all."""
-        share = np.count_nonzero(self.items) / max(1, self.items.size) if self._is_ragged else 1.0
+        share = used_lengths(self.items).mean() / self.items.shape[1] if self._is_ragged else 1.0
         first = dtype[0].itemsize  # of what each row has once
         return len(self.items) * (first + share * (dtype.itemsize - first))
 
@@ -240,15 +240,19 @@ class _FrozenBlock:
         """Yield places in ``rows`` that were computed together, and their features, as a tuple of arrays."""
         device = torch.device(self.net.device)
         if self._is_trimmed:
-            groups = batches_by_length(used_lengths(self.items[rows]), device)
+            groups = batches_by_length(self._tokens(used_lengths(self.items[rows])), device)
         else:
-            most = rows_at_once(size_of(self.items), device, are_tokens=self.spec.padded)
+            most = rows_at_once(self._tokens(size_of(self.items)), device, are_tokens=self.spec.padded)
             groups = np.split(np.arange(len(rows)), range(most, len(rows), most))
         are_read = not isinstance(self.items, np.ndarray)
         dataset = self._dataset(self.items, trim=[self.name] if self._is_trimmed else ())
         batches = read_batches(dataset, [rows[group] for group in groups], device, ahead=are_read)
         mapped = self.net.map_each(lambda batch: tuple(self._tensors(batch).values()), batches)
         return zip(groups, mapped, strict=True)
+
+    def _tokens(self, size):
+        """Return about how many tokens a row of some numbers has; the numbers where these are none."""
+        return -(-size // self.spec.numbers_per_token)
 
     @property
     def _is_trimmed(self):

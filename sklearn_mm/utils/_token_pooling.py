@@ -2,7 +2,7 @@
 
 import torch
 
-__all__ = ["check_heads", "masked_max", "masked_mean", "pool_runs"]
+__all__ = ["check_heads", "masked_max", "masked_mean", "masked_std", "pool_runs"]
 
 
 def masked_mean(tokens, mask):
@@ -15,6 +15,12 @@ def masked_max(tokens, mask):
     """Return the maximum (batch, width) of the tokens that are there; zeros where none is."""
     largest = tokens.masked_fill(~mask.unsqueeze(2), -torch.inf).amax(1)
     return largest.masked_fill(~mask.any(1, keepdim=True), 0.0)
+
+
+def masked_std(tokens, mask):
+    """Return the standard deviation (batch, width) of the tokens that are there; next to zeros where none is."""
+    deviation = tokens - masked_mean(tokens, mask).unsqueeze(1)
+    return (masked_mean(deviation.square(), mask) + 1e-8).sqrt()
 
 
 def pool_runs(tokens, mask, max_tokens):

@@ -4,6 +4,9 @@ import pytest
 import torch.nn as nn
 
 from sklearn_mm.encoders import (
+    AudioCNNEncoder,
+    AudioRNNEncoder,
+    AudioSelfAttentionEncoder,
     CNNEncoder,
     MLPEncoder,
     ModuleEncoder,
@@ -16,7 +19,7 @@ from sklearn_mm.encoders import (
     ViTEncoder,
 )
 from sklearn_mm.encoders._registry import ENCODERS
-from sklearn_mm.preprocessing import BlockSpec, ImageSpec, TabularSpec, VectorSpec
+from sklearn_mm.preprocessing import AudioSpec, BlockSpec, ImageSpec, TabularSpec, VectorSpec
 from sklearn_mm.testing._component_checks import example_spec, yield_encoder_checks
 
 REGISTERED = [
@@ -26,7 +29,13 @@ REGISTERED = [
     if not isinstance(encoder, PretrainedEncoder)  # whose models would be fetched
 ]
 GREY = ImageSpec(shape=(9, 9, 1), mean=(0.5,), std=(0.5,))
+LOG_MELS = AudioSpec(shape=(60,), rate=4000, n_bands=5)
 VARIANTS = [
+    ("audio-cnn-max", AudioCNNEncoder(n_bands=7, channels=(4,), width=6, pool="max"), None),
+    ("audio-cnn-log-mels", AudioCNNEncoder(channels=(3, 4), width=6, pool="mean", dropout=0.0), LOG_MELS),
+    ("audio-gru-mean-std", AudioRNNEncoder(channels=(3,), width=6, hidden_size=4, pool="mean_std"), LOG_MELS),
+    ("audio-transformer-token", AudioSelfAttentionEncoder(channels=(3,), width=8, n_layers=1, pool="token"), None),
+    ("module-audio", ModuleEncoder(nn.Linear(1000, 6), trainable="all"), example_spec("audio")),
     ("cnn-keras", CNNEncoder(channels=(4, 8), padding="valid", norm=None, pool="flatten", dropout=0.1), None),
     ("cnn-max-dense", CNNEncoder(channels=(4,), pool="max", dense_units=5), GREY),
     ("resnet-small", ResNetEncoder(widths=(4, 8), n_blocks=2, map_size=4, dropout=0.1), GREY),

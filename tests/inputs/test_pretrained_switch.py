@@ -249,9 +249,13 @@ def test_wrong_values(X, y, pretrained, error, message):
         MultimodalClassifier(pretrained=pretrained, **QUICK).fit(X, y)
 
 
+class DeafClassifier(MultimodalClassifier):
+    modalities = {name: MultimodalClassifier.modalities[name] for name in ("image", "text", "tabular")}
+
+
 def test_a_model_of_another_kind(X, y, tiny_model):
     with pytest.raises(ValueError, match="reads none of the kinds"):
-        MultimodalClassifier(pretrained=tiny_model("whisper"), **QUICK).fit(X, y)
+        DeafClassifier(pretrained=tiny_model("whisper"), **QUICK).fit(X, y)
     with pytest.raises(ValueError, match="ViTModel reads image, and the block is of kind 'text'"):
         MultimodalClassifier(pretrained={"text": tiny_model("vit")}, **QUICK).fit(X, y)
     with pytest.raises(ValueError, match="BertModel reads text, and the block is of kind 'image'"):

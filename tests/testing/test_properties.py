@@ -6,6 +6,7 @@ import pytest
 from sklearn.base import clone
 
 from sklearn_mm import (
+    AudioInput,
     ImageInput,
     MultimodalClassifier,
     MultimodalEmbedder,
@@ -14,8 +15,8 @@ from sklearn_mm import (
     MultimodalRetriever,
     TextInput,
 )
-from sklearn_mm.encoders import CNNEncoder
-from sklearn_mm.preprocessing import ImageTransformer, TextTransformer
+from sklearn_mm.encoders import AudioCNNEncoder, CNNEncoder
+from sklearn_mm.preprocessing import AudioTransformer, ImageTransformer, TextTransformer
 from sklearn_mm.testing._estimator_checks import yield_estimator_checks, yield_transformer_checks
 from sklearn_mm.utils.estimator_checks import check_estimator, check_transformer
 
@@ -37,6 +38,27 @@ def data():
         }
     )
     return X, kind, rng.normal(kind, 0.1)
+
+
+@pytest.fixture(scope="module")
+def calls():
+    """Sounds of different pitch and length, beside numbers."""
+    rng = np.random.default_rng(0)
+    kind = np.arange(N_ROWS) % 3
+    waves = [np.sin(np.arange(n) * (0.2 + 0.4 * k)) for n, k in zip(rng.integers(300, 900, N_ROWS), kind, strict=True)]
+    cells = [(wave.astype(np.float32), 4000) for wave in waves]
+    return pd.DataFrame({"call": pd.Series(cells, dtype=object), "size": rng.normal(size=N_ROWS)}), kind
+
+
+AUDIO = AudioInput(transformer=AudioTransformer(rate=4000), encoder=AudioCNNEncoder(n_bands=8, channels=(4,), width=8))
+SOUND_ESTIMATORS = {
+    "default": MultimodalClassifier(audio=AUDIO, max_epochs=2),
+    "log-mels, tokens": MultimodalClassifier(
+        audio=AudioInput(transformer=AudioTransformer(rate=4000, features="log_mel", n_bands=8), encoder="gru"),
+        fusion="attention",
+        max_epochs=1,
+    ),
+}
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +102,12 @@ def test_estimators(name, check, data):
     dict(yield_estimator_checks(estimator, X, y))[check]()
 
 
+@pytest.mark.parametrize("check", ESTIMATOR_CHECKS)
+@pytest.mark.parametrize("name", SOUND_ESTIMATORS)
+def test_estimators_of_sound(name, check, calls):
+    dict(yield_estimator_checks(SOUND_ESTIMATORS[name], *calls))[check]()
+
+
 LIST_ESTIMATORS = {
     "default": MultimodalClassifier(image=IMAGE, text=TextInput("title"), max_epochs=2),
     "pooled": MultimodalRegressor(
@@ -113,6 +141,19 @@ TRANSFORMER_CHECKS = [name for name, _ in yield_transformer_checks(ImageTransfor
 def test_transformers(name, check, data):
     column = data[0]["photo" if "image" in name else "title"]
     dict(yield_transformer_checks(TRANSFORMERS[name], column))[check]()
+
+
+SOUND_TRANSFORMERS = {
+    "waves": AudioTransformer(rate=4000),
+    "padded": AudioTransformer(rate=4000, pad=True, n_jobs=2),
+    "log-mels": AudioTransformer(rate=4000, features="log_mel", n_bands=5),
+}
+
+
+@pytest.mark.parametrize("check", TRANSFORMER_CHECKS)
+@pytest.mark.parametrize("name", SOUND_TRANSFORMERS)
+def test_transformers_of_sound(name, check, calls):
+    dict(yield_transformer_checks(SOUND_TRANSFORMERS[name], calls[0]["call"]))[check]()
 
 
 @pytest.mark.parametrize("check", TRANSFORMER_CHECKS)

@@ -66,7 +66,7 @@ class Checkpoint:
             config = self.config.get("vision_config") or self.config.get("encoder") or self.config
             has_places = "patch_size" in config and config.get("model_type") not in _OF_ANY_SIZE
             return ("size", "color") if has_places else ("color",)
-        return ()
+        return ("rate",) if kind == "audio" else ()
 
     def reads(self, kind):
         """Return whether the network reads blocks of a kind."""
@@ -109,7 +109,12 @@ class Checkpoint:
         if spec.kind == "audio":
             settings = read_object(self.folder / "preprocessor_config.json")
             name = "input_features" if "feature_size" in settings and settings["feature_size"] > 1 else "input_values"
-            return AudioArguments(name, make_spectra(settings))
+            if getattr(spec, "n_bands", None) is not None:
+                raise ValueError(
+                    f"PretrainedEncoder: block {spec.name!r} holds log-mels, and the model in {str(self.folder)!r} "
+                    'reads waves. Read the block with features="wave" (AudioTransformer).'
+                )
+            return AudioArguments(name, make_spectra(settings, spec.padded))
         config = self.config.get("text_config") or self.config
         ids = model_ids(reading["tokenizer"])
         check_vocabulary(spec, ids, config.get("vocab_size", len(ids)), self.folder)

@@ -69,10 +69,10 @@ class PretrainedEncoder(Encoder):
     layers : int or sequence of int, default=-1
         Whose outputs are the tokens: -1 is the last layer, 1 the first, 0 what goes into it; of several the mean. For
         speech those in the middle say more.
-    pooling : {"own", "mean", "first", "max", "attention"}, default="own"
+    pooling : {"own", "mean", "mean_std", "first", "max", "attention"}, default="own"
         How tokens become one vector. "own" is as the network was trained: the steps that a sentence-transformers folder
         names, the projection of dual encoders, the first token or pooling layer of vision models, else the mean.
-        "attention" is learnt.
+        "mean_std" is their mean and their spread side by side, which suits sound; "attention" is learnt.
     long_texts : {"truncate", "chunk"}, default="truncate"
         What becomes of texts that are longer than the network reads: cut off, with a warning, or read in windows that
         overlap, whose vectors are averaged.
@@ -132,7 +132,7 @@ class PretrainedEncoder(Encoder):
         "trainable": [StrOptions({"none", "last", "lora", "all"})],
         "n_layers": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "layers": [Integral, "array-like"],
-        "pooling": [StrOptions({"own", "mean", "first", "max", "attention"})],
+        "pooling": [StrOptions({"own", "mean", "mean_std", "first", "max", "attention"})],
         "long_texts": [StrOptions({"truncate", "chunk"})],
         "lr": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         "layer_decay": [Interval(Real, 0, 1, closed="right")],
@@ -256,6 +256,7 @@ class PretrainedEncoder(Encoder):
 
     def build(self, spec: BlockSpec) -> Self:
         self.kind = spec.kind
+        self.fixed_length = spec.padded and not spec.holds_ids  # networks for sound also hear the silence behind it
         self._check_together()
         if self.embed_cells is not None:
             self.out_features = self.token_features = spec.shape[0]
@@ -283,11 +284,11 @@ class PretrainedEncoder(Encoder):
         """Make what is trained and, where it costs little to keep, what is computed once of each row."""
         pool = self._frozen_pool()
         if self.trainable == "last":
-            self.below, self.above = parted(backbone, pool, self.n_layers, example, encoded, spec.padded, self._name)
+            self.below, self.above = parted(backbone, pool, self.n_layers, example, encoded, spec.holds_ids, self._name)
             trained = self.above
         else:
-            if self.trainable == "none" or spec.padded:
-                self.below = FrozenPart(backbone, pool, None if self.trainable == "none" else 0, spec.padded)
+            if self.trainable == "none" or spec.holds_ids:
+                self.below = FrozenPart(backbone, pool, None if self.trainable == "none" else 0, spec.holds_ids)
             trained = self.whole = self._copied(backbone)
         if "below" in self._modules:
             with torch.no_grad():

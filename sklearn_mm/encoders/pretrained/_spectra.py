@@ -4,33 +4,48 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from sklearn_mm.utils._optional import import_extra
+from sklearn_mm.encoders._base import up_to_end
+from sklearn_mm.utils._log_mel import mel_filters
+from sklearn_mm.utils._token_pooling import masked_mean
 
 __all__ = ["make_spectra"]
 
 
-def make_spectra(settings):
+def make_spectra(settings, padded=False):
     """Return the module that a ``preprocessor_config.json`` stands for: waves in, what the network reads out.
 
     Parameters
     ----------
     settings : dict
         What is in the file.
+    padded : bool, default=False
+        Whether zeros at the end of waves are padding.
     """
     if settings.get("feature_size", 1) > 1:
-        return LogMel(settings)
-    return StandardisedWaves() if settings.get("do_normalize", True) else nn.Identity()
+        return WhisperSpectra(settings)
+    return StandardisedWaves(padded) if settings.get("do_normalize", True) else nn.Identity()
 
 
 class StandardisedWaves(nn.Module):
-    """Waves of mean 0 and variance 1."""
+    """Waves of mean 0 and variance 1.
+
+    Parameters
+    ----------
+    padded : bool
+        Whether zeros at the end of waves are padding, which stays zero.
+    """
+
+    def __init__(self, padded):
+        super().__init__()
+        self.padded = padded
 
     def forward(self, waves):
-        centred = waves - waves.mean(1, keepdim=True)
-        return centred / (centred.square().mean(1, keepdim=True) + 1e-7).sqrt()
+        mask = up_to_end(waves) if self.padded else torch.ones_like(waves, dtype=torch.bool)
+        centred = (waves - masked_mean(waves, mask).unsqueeze(1)) * mask
+        return centred / (masked_mean(centred.square(), mask).unsqueeze(1) + 1e-7).sqrt()
 
 
-class LogMel(nn.Module):
+class WhisperSpectra(nn.Module):
     """Log-mel spectrograms of a fixed length, as Whisper reads them.
 
     Parameters
@@ -45,14 +60,11 @@ class LogMel(nn.Module):
 
     def __init__(self, settings):
         super().__init__()
-        audio = import_extra("transformers.audio_utils", "pretrained", "PretrainedEncoder of sound")
         rate, self.n_fft = settings.get("sampling_rate", 16_000), settings.get("n_fft", 400)
         self.hop_length = settings.get("hop_length", 160)
         self.n_samples = settings.get("n_samples", settings.get("chunk_length", 30) * rate)
-        filters = audio.mel_filter_bank(
-            1 + self.n_fft // 2, settings["feature_size"], 0.0, rate / 2, rate, norm="slaney", mel_scale="slaney"
-        )
-        self.register_buffer("filters", torch.as_tensor(filters, dtype=torch.float32).T)
+        filters = mel_filters(1 + self.n_fft // 2, settings["feature_size"], rate)
+        self.register_buffer("filters", torch.as_tensor(filters, dtype=torch.float32))
         self.register_buffer("window", torch.hann_window(self.n_fft))
 
     def forward(self, waves):

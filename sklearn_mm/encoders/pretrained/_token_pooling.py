@@ -3,7 +3,7 @@
 import torch
 import torch.nn as nn
 
-from sklearn_mm.utils._token_pooling import masked_max, masked_mean
+from sklearn_mm.utils._token_pooling import masked_max, masked_mean, masked_std
 
 __all__ = ["TokenPooling"]
 
@@ -15,7 +15,7 @@ class TokenPooling(nn.Module):
 
     Parameters
     ----------
-    how : {"own", "mean", "first", "max", "attention"}
+    how : {"own", "mean", "mean_std", "first", "max", "attention"}
         "own" is what the network does itself, or the mean.
     width : int
         Of tokens.
@@ -35,6 +35,8 @@ class TokenPooling(nn.Module):
         tokens, mask = encoded.tokens, encoded.mask
         if self.how == "first":
             return tokens[:, 0]
+        if self.how == "mean_std":
+            return torch.cat([masked_mean(tokens, mask), masked_std(tokens, mask)], 1)
         if self.how == "max":
             return masked_max(tokens, mask)
         if self.how == "attention":

@@ -11,17 +11,18 @@ from scipy import sparse
 
 from sklearn_mm.encoders._registry import resolve_encoder
 from sklearn_mm.networks.wide._image_basis import ImageBasis
+from sklearn_mm.networks.wide._sound_basis import SoundBasis
 from sklearn_mm.networks.wide._tabular_basis import TabularBasis
 from sklearn_mm.networks.wide._text_basis import TextBasis
 
 __all__ = ["CHUNK", "BlockModel", "batches", "has_model", "is_frozen"]
 
-_BASES = {"ids": TextBasis, "columns": TabularBasis, "pixels": ImageBasis}
+_BASES = {"ids": TextBasis, "columns": TabularBasis, "pixels": ImageBasis, "sound": SoundBasis}
 CHUNK = 64  # rows whose terms are made at once; of large pictures more would take more memory than all else
 
 
 def has_model(spec):
-    """Return whether a linear model sees a block as it is: texts, tables and pictures, whatever encodes them."""
+    """Return whether a linear model sees a block as it is: texts, tables, pictures and sound, whatever encodes them."""
     return spec.linear_terms in _BASES
 
 

@@ -17,7 +17,6 @@ from sklearn_mm.preprocessing.media._unreadable import UnreadableError
 from sklearn_mm.storage._fetch import fetch
 from sklearn_mm.storage._lazy_rows import LazyRows
 from sklearn_mm.storage._store import BlockStore
-from sklearn_mm.storage._stored_rows import StoredRows
 from sklearn_mm.utils._messages import abbreviate, abbreviated_repr, name_column
 
 __all__ = ["MediaReader"]
@@ -268,7 +267,7 @@ class MediaReader:
             batches.append(rows.spread(places, len(batch)))
             failures += batch_failures
             loaded.cells[batch] = None
-        return StoredRows.concatenate(batches).spread(filled, len(items.cells)).where(present), sorted(failures)
+        return type(batches[0]).concatenate(batches).spread(filled, len(items.cells)).where(present), sorted(failures)
 
     def _load_into(self, items, present, cells, chosen):
         """Load some items into an array of cells; return (item, cause) of those that cannot be loaded."""

@@ -176,7 +176,7 @@ class MediaTransformer(BlockTransformer):
             ``items.are_lists``, and ``items.gather(array, present)``, which makes rows of items.
         """
         self._validate_params()
-        cells, name = as_cells(X, type(self).__name__)
+        cells, name = self._as_cells(X)
         if not len(cells):
             raise ValueError(f"{type(self).__name__} needs at least one row to fit, got none.")
         return self._explode(cells, name)
@@ -239,7 +239,7 @@ class MediaTransformer(BlockTransformer):
         """
         check_is_fitted(self)
         self._check_parameters(MediaTransformer._parameter_constraints)
-        cells, name = as_cells(X, type(self).__name__)
+        cells, name = self._as_cells(X)
         decoder = self._fitted_decoder
         items = explode_as_fitted(cells, name, self.lists, self.spec_, type(self).__name__, decoder.stack_ndim)
         rows, present, failures = self._read_later(self.make_reader(decoder), items)
@@ -264,7 +264,7 @@ class MediaTransformer(BlockTransformer):
         if self.loader is not None:
             return None
         self._validate_params()
-        cells, name = as_cells(X, type(self).__name__)
+        cells, name = self._as_cells(X)
         if hasattr(self, "_decoder"):
             return self.settle_keys(hash_cells(cells, self._fitted_decoder))
         decoder = self.make_decoder(self._explode(cells, name))
@@ -303,6 +303,10 @@ class MediaTransformer(BlockTransformer):
         lacking = [name for name in owed if not (hasattr(type(decoder), name) or name in vars(decoder))]
         if lacking:
             raise TypeError(f"{type(decoder).__name__} must have {', '.join(lacking)}: see MediaDecoder.")
+
+    def _as_cells(self, X):
+        """Return the cells of a column, and its name."""
+        return as_cells(X, type(self).__name__)
 
     def _read_later(self, reader, items):
         """Return what `MediaReader.read` does, with `LazyRows` where ``reads_later`` and nothing is lost by it."""

@@ -1,0 +1,1 @@
+"""Sound: cells to waves or log-mels. Imports `media`, `cells` and `containers`."""

@@ -1,0 +1,53 @@
+"""Log-mels against those of transformers, which computes them in NumPy."""
+
+import numpy as np
+import pytest
+import torch
+
+from sklearn_mm.utils._log_mel import LogMel, mel_filters
+
+
+@pytest.fixture
+def reference():
+    return pytest.importorskip(
+        "transformers.audio_utils", reason="transformers is not installed (the extra pretrained)"
+    )
+
+
+@pytest.mark.parametrize(("n_bins", "n_bands", "rate"), [(201, 80, 16_000), (129, 64, 8000), (1025, 128, 44_100)])
+def test_filters(reference, n_bins, n_bands, rate):
+    expected = reference.mel_filter_bank(n_bins, n_bands, 0.0, rate / 2, rate, norm="slaney", mel_scale="slaney").T
+    np.testing.assert_allclose(mel_filters(n_bins, n_bands, rate), expected, atol=1e-12)
+    assert mel_filters(n_bins, n_bands, rate).any(1).all()
+
+
+@pytest.mark.parametrize("rate", [8000, 16_000, 22_050, 44_100])
+def test_log_mels(reference, rate):
+    waves = np.random.default_rng(0).normal(0, 0.1, size=(2, rate)).astype(np.float32)
+    waves[1] *= np.sin(np.arange(rate) / 3000)
+    log_mel = LogMel(rate, 40)
+    got = log_mel(torch.from_numpy(waves)).numpy()
+    n_bins, window = 1 + log_mel.n_fft // 2, round(0.025 * rate)
+    left = (log_mel.n_fft - window) // 2
+    for wave, frames in zip(waves, got, strict=True):
+        expected = reference.spectrogram(
+            wave,
+            np.pad(reference.window_function(window, "hann"), (left, log_mel.n_fft - window - left)),
+            log_mel.n_fft,
+            log_mel.hop_length,
+            fft_length=log_mel.n_fft,
+            power=2.0,
+            pad_mode="constant",
+            mel_filters=reference.mel_filter_bank(n_bins, 40, 0.0, rate / 2, rate, norm="slaney", mel_scale="slaney"),
+            mel_floor=1e-10,
+            log_mel="log10",
+        )
+        np.testing.assert_allclose(frames, ((expected + 4) / 4).T[: len(frames)], atol=1e-4)
+
+
+def test_zeros_behind_a_wave_change_nothing_before():
+    wave = torch.randn(1, 1000, generator=torch.Generator().manual_seed(0))
+    log_mel = LogMel(8000, 20)
+    longer = log_mel(torch.nn.functional.pad(wave, (0, 777)))
+    n_frames = log_mel.n_frames(1000)
+    torch.testing.assert_close(longer[:, :n_frames], log_mel(wave))
