@@ -5,7 +5,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-__all__ = ["BlockSpec", "ImageSpec", "TabularSpec", "TextSpec", "VectorSpec"]
+__all__ = ["BlockSpec", "ImageSpec", "TabularSpec", "TextSpec", "VectorSpec", "VideoSpec"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +124,26 @@ class ImageSpec(BlockSpec):
             value = getattr(self, name)[:n_channels] if isinstance(value, str) else value
             statistics[name] = tuple(np.broadcast_to(value, n_channels).tolist())
         return replace(self, shape=(height, width, n_channels), **statistics)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoSpec(ImageSpec):
+    """A block of clips, uint8 (n, n_frames, height, width, channels)."""
+
+    linear_terms: ClassVar[str | None] = None
+
+    kind: str = "video"
+
+    @property
+    def frame(self) -> ImageSpec:
+        """The spec of one frame, as of a block of pictures."""
+        return ImageSpec(name=self.name, shape=self.shape[1:], mean=self.mean, std=self.std, reading=self.reading)
+
+    def read_with(self, parameters: dict) -> Self:
+        """Return the spec of clips of ``n_frames`` such frames as pictures are that are read so."""
+        frame = self.frame.read_with(parameters)
+        shape = parameters.get("n_frames", self.shape[0]), *frame.shape
+        return replace(self, shape=shape, mean=frame.mean, std=frame.std)
 
 
 @dataclass(frozen=True, kw_only=True)
