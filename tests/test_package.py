@@ -60,9 +60,10 @@ MAY_IMPORT_IN_PREPROCESSING = {
     "embedding": {"_base", "cells", "containers", "media"},
     "image": {"_base", "cells", "containers", "media"},
     "text": {"_base", "cells", "containers"},
+    "video": {"_base", "cells", "containers", "media", "image"},
     "tabular": {"_base", "cells", "containers"},
     "_base.py": set(),
-    "__init__.py": {"_base", "embedding", "image", "media", "tabular", "text"},
+    "__init__.py": {"_base", "embedding", "image", "media", "tabular", "text", "video"},
 }
 LOOK_FROM_OUTSIDE = {"estimator_checks.py"}  # the public door to `testing`
 

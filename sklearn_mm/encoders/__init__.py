@@ -1,6 +1,7 @@
 """Encoders: one block in, one vector and tokens per row out."""
 
-from sklearn_mm.encoders._base import Encoder, Features, ImageEncoder, TabularEncoder, TextEncoder
+from sklearn_mm.encoders._base import Encoder, Features, ImageEncoder, TabularEncoder, TextEncoder, VideoEncoder
+from sklearn_mm.encoders._frames import FrameEncoder
 from sklearn_mm.encoders._image import CNNEncoder, ResNetEncoder
 from sklearn_mm.encoders._module import ModuleEncoder
 from sklearn_mm.encoders._self_attention import SelfAttentionEncoder
@@ -16,6 +17,7 @@ __all__ = [
     "CNNEncoder",
     "Encoder",
     "Features",
+    "FrameEncoder",
     "ImageEncoder",
     "MLPEncoder",
     "ModuleEncoder",
@@ -28,4 +30,5 @@ __all__ = [
     "TextEncoder",
     "VectorEncoder",
     "ViTEncoder",
+    "VideoEncoder",
 ]

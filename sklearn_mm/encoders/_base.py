@@ -8,7 +8,7 @@ import torch.nn as nn
 from sklearn_mm.blocks import BlockSpec
 from sklearn_mm.utils._component import Component
 
-__all__ = ["Encoder", "Features", "ImageEncoder", "TabularEncoder", "TextEncoder", "base_encoder"]
+__all__ = ["Encoder", "Features", "ImageEncoder", "TabularEncoder", "TextEncoder", "VideoEncoder", "base_encoder"]
 
 
 class Features(NamedTuple):
@@ -180,7 +180,7 @@ class ImageEncoder(Encoder):
 
     def prepare(self, x: torch.Tensor) -> torch.Tensor:
         """Turn uint8 (batch, height, width, channels) into float32 (batch, channels, height, width) in [0, 1]."""
-        return x.permute(0, 3, 1, 2).to(torch.float32, copy=True).div_(255)
+        return x.movedim(-1, -3).to(torch.float32, copy=True).div_(255)
 
     def normalise(self, x: torch.Tensor) -> torch.Tensor:
         """Subtract the block's mean and divide by its standard deviation, channel by channel."""
@@ -189,6 +189,16 @@ class ImageEncoder(Encoder):
     def module_arguments(self, x: torch.Tensor) -> tuple:
         """Return the normalised pictures."""
         return (ImageEncoder.normalise(self, x),)
+
+
+@_is_base_of_its_kind
+class VideoEncoder(ImageEncoder):
+    """Base of encoders that read clips: ``forward`` gets float32 (batch, n_frames, channels, height, width) in [0, 1].
+
+    As in an `ImageEncoder`, ``self.normalise(x)`` is for ``forward`` to call.
+    """
+
+    kind = "video"
 
 
 @_is_base_of_its_kind

@@ -3,7 +3,9 @@
 from sklearn_mm.inputs._image import ImageInput
 from sklearn_mm.inputs._tabular import TabularInput
 from sklearn_mm.inputs._text import TextInput
+from sklearn_mm.inputs._video import VideoInput
 
 __all__ = ["MODALITIES"]
 
-MODALITIES = {input_.kind: input_ for input_ in (ImageInput, TextInput, TabularInput)}  # in the order of blocks
+_IN_ORDER = (ImageInput, TextInput, VideoInput, TabularInput)  # of blocks
+MODALITIES = {input_.kind: input_ for input_ in _IN_ORDER}

@@ -47,13 +47,14 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
 
     Parameters
     ----------
-    image, text, tabular : "auto", None, str, int, list or Input, default="auto"
-        Which columns hold pictures, texts, and numbers, categories, dates or vectors: "auto" finds them, None ignores
-        the modality, a name, a position or a list of these says so. An `ImageInput`, `TextInput` or `TabularInput` also
-        says how they are read, and which encoder an estimator uses that does not say otherwise.
+    image, text, tabular, video : "auto", None, str, int, list or Input, default="auto"
+        Which columns hold pictures, texts, numbers, categories, dates or vectors, and videos: "auto" finds them, None
+        ignores the modality, a name, a position or a list of these says so. An `ImageInput`, `TextInput`,
+        `TabularInput` or `VideoInput` also says how they are read, and which encoder an estimator uses that does not
+        say otherwise.
     inputs : list of (str, Input), default=None
         The long way, as in scikit-learn's ColumnTransformer: named Inputs, several of one modality or of one's own.
-        Then only these are used, and the three others must be "auto" or None.
+        Then only these are used, and the others must be "auto" or None.
     pretrained : str, path, Encoder, dict or None, default=None
         Pretrained models that encode the blocks whose Inputs name no encoder, as of `MultimodalClassifier`: a dict by
         kind, or one model for all kinds that it reads. Blocks are read as they ask, and the estimator that comes after
@@ -75,8 +76,8 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
     specs_ : dict of str to BlockSpec
         What a network must know of each block.
     column_kinds_ : dict
-        For the columns that no Input names: "image", "text", "numeric", "categorical", "datetime", "vector" or
-        "ignored".
+        For the columns that no Input names: "image", "text", "numeric", "categorical", "datetime", "vector",
+        "video" or "ignored".
     column_reasons_ : dict
         Why, for the same columns.
     n_features_in_ : int
@@ -114,6 +115,7 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
         image: str | int | list | Input | None = "auto",
         text: str | int | list | Input | None = "auto",
         tabular: str | int | list | Input | None = "auto",
+        video: str | int | list | Input | None = "auto",
         *,
         inputs: list[tuple[str, Input]] | None = None,
         pretrained: str | PathLike | Encoder | dict | None = None,
@@ -123,6 +125,7 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
         self.image = image
         self.text = text
         self.tabular = tabular
+        self.video = video
         self.inputs = inputs
         self.pretrained = pretrained
         self.memory = memory
