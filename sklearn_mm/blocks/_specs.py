@@ -110,7 +110,7 @@ class ImageSpec(BlockSpec):
     std: tuple
 
     def example_rows(self, n_rows: int) -> np.ndarray | None:
-        """Return pictures of noise."""
+        """Return pictures, or clips, of noise."""
         return np.random.default_rng(0).integers(256, size=(n_rows, *self.shape), dtype=np.uint8)
 
     def read_with(self, parameters: dict) -> Self:
@@ -128,7 +128,13 @@ class ImageSpec(BlockSpec):
 
 @dataclass(frozen=True, kw_only=True)
 class VideoSpec(ImageSpec):
-    """A block of clips, uint8 (n, n_frames, height, width, channels)."""
+    """A block of clips, uint8 (n, n_frames, height, width, channels).
+
+    Parameters
+    ----------
+    mean, std : tuple of float
+        Mean and standard deviation per channel, as of pictures.
+    """
 
     linear_terms: ClassVar[str | None] = None
 

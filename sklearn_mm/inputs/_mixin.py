@@ -24,7 +24,7 @@ __all__ = ["InputsMixin"]
 
 
 class InputsMixin(_BaseComposition):
-    """Base of estimators with the parameters ``image``, ``text`` and ``tabular``, or ``inputs`` instead of them.
+    """Base of estimators with the parameters ``image``, ``text``, ``tabular`` and ``video``, or ``inputs`` instead.
 
     The parameters of Inputs, also of those in the list ``inputs``, are parameters of the estimator, as
     ``image__transformer__size`` or ``title__encoder__cell``.
@@ -38,6 +38,7 @@ class InputsMixin(_BaseComposition):
 
     modalities = MODALITIES
     pretrained = None  # in classes without that parameter
+    video = None  # the same, in those that were written before there was this modality
     _owner = None  # name of the estimator that this one works for, and whose name errors carry
 
     def __init_subclass__(cls, **kwargs):

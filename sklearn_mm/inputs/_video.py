@@ -57,7 +57,6 @@ class VideoInput(Input):
 
     kind = "video"
     detects = ("video",)
-    warns_of = ("files",)
     example_spec = VideoSpec(name="clip", shape=(3, 12, 16, 3), mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.25))
 
     def __init__(

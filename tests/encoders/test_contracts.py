@@ -5,6 +5,7 @@ import torch.nn as nn
 
 from sklearn_mm.encoders import (
     CNNEncoder,
+    FrameEncoder,
     MLPEncoder,
     ModuleEncoder,
     PretrainedEncoder,
@@ -53,6 +54,11 @@ VARIANTS = [
     ("module-text", ModuleEncoder(nn.Embedding(30, 6), trainable="all"), example_spec("text")),
     ("module-numbers", ModuleEncoder(nn.Linear(4, 6), trainable="all"), TabularSpec(shape=(), n_numbers=4)),
     ("module-other", ModuleEncoder(nn.Linear(5, 6), trainable="all", width=6), BlockSpec(kind="scent", shape=(7, 5))),
+    ("frames-max", FrameEncoder(CNNEncoder(channels=(4, 8)), "max", n_frames=2), None),
+    ("frames-attention", FrameEncoder(CNNEncoder(channels=(4,)), "attention", positions="learnt"), None),
+    ("frames-learnt", FrameEncoder(CNNEncoder(channels=(4,)), width=8, n_heads=2, positions="learnt"), None),
+    ("frames-frozen", FrameEncoder(ModuleEncoder(nn.Conv2d(3, 6, 4, 4)), "mean"), None),
+    ("frames-partly-frozen", FrameEncoder(ModuleEncoder(nn.Conv2d(3, 6, 4, 4)), width=8), None),
     ("vector-text", VectorEncoder(), VectorSpec(kind="text", shape=(6,))),
     ("vector-scent", VectorEncoder(), VectorSpec(kind="scent", shape=(4,))),
     ("vector-numbers", VectorEncoder(), TabularSpec(shape=(3,), n_numbers=3)),

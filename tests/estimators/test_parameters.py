@@ -21,8 +21,8 @@ SIGNATURE = (
     "fusion='auto', head='auto', wide='auto', loss='squared_error', modality_dropout=0.0, balancing='auto', "
     "max_epochs=20, batch_size='auto', gradient_accumulation_steps=1, lr=0.002, lr_schedule='one_cycle', "
     "optimizer='adamw', weight_decay=0.01, weight_averaging='auto', warm_start=False, early_stopping='auto', "
-    "validation_fraction=0.1, scoring='loss', n_iter_no_change=10, max_time=None, device='auto', precision='auto', compile=False, "
-    "skorch_callbacks=None, random_state=None, verbose=0)"
+    "validation_fraction=0.1, scoring='loss', n_iter_no_change=10, max_time=None, device='auto', precision='auto', "
+    "compile=False, skorch_callbacks=None, random_state=None, verbose=0)"
 )
 SIGNATURES = {
     MultimodalRegressor: SIGNATURE,
