@@ -8,6 +8,7 @@ __all__ = ["PacketTable", "has_content"]
 
 _SHORT = 0.95  # share of the announced frames or time below which a file is truncated
 _SLACK = 0.5  # seconds by which streams of a file may be of other length
+_WORTH_DECODING = 16  # packets up to the next key frame that cost no more than to begin anew there
 _REORDERED = 32  # packets, at most, by which frames come before they are shown
 
 
@@ -54,7 +55,24 @@ class PacketTable:
         if max_seconds is None:
             _check_complete(container, stream, len(packets), self.end - self.starts[0])
 
-    def key_packet(self, number):
+    def runs(self, wanted):
+        """Return what to decode in one go, as pairs of the first packet and a list of those whose frames are wanted.
+
+        Parameters
+        ----------
+        wanted : list of int
+            Numbers of packets, in the order in which they are shown.
+        """
+        runs = []
+        for number in wanted:
+            start = self._key_packet(number)
+            if runs and start - max(runs[-1][1]) <= _WORTH_DECODING:
+                runs[-1][1].append(number)
+            else:
+                runs.append((start, [number]))
+        return runs
+
+    def _key_packet(self, number):
         """Return the number of the packet from which to decode, for the frame of a packet to be right.
 
         That is the last key frame which comes before it and is not shown after it: such frames as are shown before the

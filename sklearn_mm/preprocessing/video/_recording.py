@@ -1,19 +1,20 @@
 """Video files, of which FFmpeg (PyAV) decodes no more than what leads to the frames that are wanted."""
 
 import math
-from itertools import chain, groupby
+from itertools import chain
 
 import numpy as np
 from PIL import Image
 
 from sklearn_mm.preprocessing.image._bit_depth import SHALLOW
-from sklearn_mm.preprocessing.image._framing import frame, needed_scale
+from sklearn_mm.preprocessing.image._framing import frame, leaves_alone, needed_scale
 from sklearn_mm.preprocessing.media._unreadable import UnreadableError
 from sklearn_mm.preprocessing.video._containers import ffmpeg_reads, open_container, video_stream
 from sklearn_mm.preprocessing.video._packets import PacketTable, has_content
 
 __all__ = ["Recording"]
 
+_WORTH_REDUCING = 0.5  # scale from which on it costs less to have FFmpeg reduce frames than to scale them later
 _SEEK_COST = 64  # packets that are passed over in the time of a seek
 _TURNS = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_270}
 
@@ -90,8 +91,7 @@ class Recording:
     def _decoded(self, wanted):
         """Yield the decoded frames of some packets, by their numbers, in the order in which they are shown."""
         ticks = self._packet_table.ticks
-        for start, packets in groupby(wanted, self._packet_table.key_packet):
-            packets = list(packets)
+        for start, packets in self._packet_table.runs(wanted):
             lacking, last = [int(ticks[packet]) for packet in packets], None
             with ffmpeg_reads(self._source):
                 for decoded in self._decoded_from(start, {*packets}):
@@ -151,12 +151,14 @@ def _shown_size(decoded, aspect):
 def _picture(decoded, aspect, framing, reformatter):
     """Return the framed array of a decoded frame."""
     lying, upright = _shown_size(decoded, aspect)
-    needed = min(1.0, needed_scale(upright, framing))
-    size = [math.ceil(length * needed) for length in lying]
+    needed = needed_scale(upright, framing)
+    size = [math.ceil(length * needed) for length in lying] if needed <= _WORTH_REDUCING else list(lying)
     is_scaled = size != [decoded.width, decoded.height]
     color = "gray" if framing.color == "L" else "rgb24"
-    converted = reformatter.reformat(decoded, *size, color, interpolation="AREA" if is_scaled else None)
-    picture = Image.fromarray(converted.to_ndarray())
+    pixels = reformatter.reformat(decoded, *size, color, interpolation="AREA" if is_scaled else None).to_ndarray()
+    if not decoded.rotation % 360 and leaves_alone(size, framing):
+        return pixels.reshape(*framing.size, -1)
+    picture = Image.fromarray(pixels)
     if decoded.rotation % 360 in _TURNS:
         picture = picture.transpose(_TURNS[decoded.rotation % 360])
     return np.asarray(frame(picture, upright, framing)).reshape(*framing.size, -1)

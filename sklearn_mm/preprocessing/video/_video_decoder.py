@@ -86,8 +86,11 @@ class VideoDecoder(MediaDecoder):
                     "holds single frames, of which no times are known, as fps and max_seconds need; leave these out, "
                     "or hand in a video file"
                 )
-            chosen, places = np.unique(numbers, return_inverse=True)
-            return np.stack(list(clip.pictures(chosen, self.framing)))[places]
+            row = np.empty(self.row_shape, self.dtype)
+            chosen, firsts, counts = np.unique(numbers, return_index=True, return_counts=True)
+            for picture, first, count in zip(clip.pictures(chosen, self.framing), firsts, counts, strict=True):
+                row[first : first + count] = picture
+            return row
 
     def header(self, cell):
         """Return width, height and kind of the values of the clip's frames, as of `read_header`."""
