@@ -50,6 +50,7 @@ QUALITY = {
     "few_shot": [],
     "readings": [],
     "tables": [],
+    "videos": ["motion", "claims"],
     "fusion": [],
     "fusion_xor": [],
     "balancing": [],

@@ -41,7 +41,7 @@ SHAPES = {
 SIDE = 48
 
 
-def make_clip(what, rng, n_frames=24):
+def make_clip(what, rng, n_frames=25):
     """Return the frames of a clip."""
     corners = np.array(list(SHAPES.values())[rng.integers(3)])
     color = tuple(map(int, rng.integers(100, 256, 3)))
@@ -61,10 +61,11 @@ def make_clip(what, rng, n_frames=24):
     return frames
 
 
-def write(path, frames, codec="libx264", gop=12):
-    """Write a video file."""
+def write(path, frames, gop=12, lossless=False):
+    """Write a video file; what is lost in coding would be a trail behind what moves, in each frame."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=24, options={"crf": "18", "preset": "veryfast"})
+        quality = {"qp": "0"} if lossless else {"crf": "18"}
+        stream = container.add_stream("libx264", rate=24, options={**quality, "preset": "veryfast"})
         stream.height, stream.width, stream.pix_fmt = *frames[0].shape[:2], "yuv420p"
         stream.codec_context.gop_size = gop
         for number, frame in enumerate(frames):
@@ -84,7 +85,9 @@ def make_set(folder, n_rows, seed):
         w if ok else rng.choice([other for other in CLAIMS if other != w])
         for w, ok in zip(happens, is_true, strict=True)
     ]
-    paths = [write(folder / f"{seed}-{row}.mp4", make_clip(what, rng)) for row, what in enumerate(happens)]
+    paths = [
+        write(folder / f"{seed}-{row}.mp4", make_clip(what, rng), lossless=True) for row, what in enumerate(happens)
+    ]
     return pd.DataFrame({"clip": paths, "claim": [CLAIMS[what] for what in claimed]}), happens, is_true
 
 
