@@ -110,8 +110,8 @@ def measure_motion(sets, epochs, seed, models):
     }
     for name, input_ in inputs.items():
         if models is None or name in models:
-            classifier = MultimodalClassifier(video=input_, text=None, max_epochs=epochs, random_state=seed)
-            report("motion", name, classifier, X, y, X_test, y_test, seed)
+            classifier = MultimodalClassifier(video=input_, max_epochs=epochs, random_state=seed)
+            report("motion", name, classifier, X[["clip"]], y, X_test[["clip"]], y_test, seed)
 
 
 def measure_claims(sets, epochs, seed, models):
@@ -126,7 +126,7 @@ def measure_claims(sets, epochs, seed, models):
     }
     for name, parameters in inputs.items():
         if models is None or name in models:
-            classifier = MultimodalClassifier(**parameters, max_epochs=epochs, random_state=seed)
+            classifier = MultimodalClassifier(**parameters, tabular=None, max_epochs=epochs, random_state=seed)
             report("claims", name, classifier, X, y, X_test, y_test, seed)
 
 

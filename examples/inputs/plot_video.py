@@ -32,7 +32,7 @@ def draw_clip(what, n_frames=12, side=32):
         now = angle + (reach * moment if what == "turns" else 0)
         shift = {"left": -12, "right": 12}.get(what, 0) * moment
         along, across = np.array([np.cos(now), np.sin(now)]) * 7, np.array([-np.sin(now), np.cos(now)]) * 3
-        centre = middle + [shift, 0]
+        centre = middle + np.array([shift, 0])
         corners = [centre + a * along + b * across for a, b in ((1, 1), (1, -1), (-1, -1), (-1, 1))]
         frame = Image.new("RGB", (side, side), (30, 30, 40))
         ImageDraw.Draw(frame).polygon([tuple(corner) for corner in corners], fill=color)
