@@ -47,7 +47,7 @@ def open_container(source):
     av = import_av()
     with ffmpeg_reads(source):
         file = f"file:{source}" if isinstance(source, str) else _rewound(source)
-        return av.open(file, options={"protocol_whitelist": "file"}, metadata_errors="replace")
+        return av.open(file, container_options={"protocol_whitelist": "file"}, metadata_errors="replace")
 
 
 def video_stream(container):

@@ -1,6 +1,7 @@
 """`VideoTransformer`: the ways in which cells hold clips, which frames are read, and what cannot be."""
 
 import io
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -214,6 +215,18 @@ def test_what_cannot_be_read_says_why(tmp_path, clip, number):
     clips, present = transformer.fit_read(column)
     assert present.tolist() == [True, False]
     assert not clips[1].any()
+
+
+def test_playlists_fetch_nothing(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/part.ts"
+        playlist = tmp_path / "list.m3u8"
+        playlist.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{url}\n#EXT-X-ENDLIST\n")
+        with pytest.raises(ValueError, match="VideoTransformer cannot read 1 of 1 cells"):
+            VideoTransformer(2).fit([str(playlist)])
+        server.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            server.accept()
 
 
 def test_frames_have_no_times(clip):
