@@ -110,7 +110,7 @@ class ImageSpec(BlockSpec):
     std: tuple
 
     def example_rows(self, n_rows: int) -> np.ndarray | None:
-        """Return pictures, or clips, of noise."""
+        """Return pictures of noise."""
         return np.random.default_rng(0).integers(256, size=(n_rows, *self.shape), dtype=np.uint8)
 
     def read_with(self, parameters: dict) -> Self:
@@ -127,7 +127,7 @@ class ImageSpec(BlockSpec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class VideoSpec(ImageSpec):
+class VideoSpec(BlockSpec):
     """A block of clips, uint8 (n, n_frames, height, width, channels).
 
     Parameters
@@ -136,9 +136,15 @@ class VideoSpec(ImageSpec):
         Mean and standard deviation per channel, as of pictures.
     """
 
-    linear_terms: ClassVar[str | None] = None
+    large: ClassVar[bool] = True
 
     kind: str = "video"
+    mean: tuple
+    std: tuple
+
+    def example_rows(self, n_rows: int) -> np.ndarray | None:
+        """Return clips of noise."""
+        return self.frame.example_rows(n_rows * self.shape[0]).reshape(n_rows, *self.shape)
 
     @property
     def frame(self) -> ImageSpec:
