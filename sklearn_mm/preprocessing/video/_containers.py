@@ -1,6 +1,5 @@
 """Files of video and sound as FFmpeg (PyAV) opens them, and what it raises as causes of unreadable cells."""
 
-import os
 from contextlib import contextmanager
 
 from sklearn_mm.preprocessing.media._unreadable import UnreadableError
@@ -18,8 +17,11 @@ def import_av():
 def head_of(source):
     """Return the first bytes of a path or an open file."""
     if isinstance(source, str):
-        with open(source, "rb") as file:
-            return file.read(HEAD)
+        try:
+            with open(source, "rb") as file:
+                return file.read(HEAD)
+        except OSError as error:
+            raise UnreadableError((error.strerror or str(error)).lower()) from error
     head = source.read(HEAD)
     source.seek(0)
     return head
@@ -32,8 +34,8 @@ def ffmpeg_reads(source):
     try:
         yield
     except (av.error.FFmpegError, OSError, EOFError) as error:
-        cause = os.strerror(error.errno) if isinstance(error, OSError) and (error.errno or 0) > 0 else error.strerror
-        raise UnreadableError(advice_for(head_of(_rewound(source)), (cause or str(error)).lower())) from error
+        cause = getattr(error, "strerror", None) or str(error)
+        raise UnreadableError(advice_for(head_of(_rewound(source)), cause.lower())) from error
 
 
 def open_container(source):
