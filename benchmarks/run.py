@@ -51,6 +51,7 @@ QUALITY = {
     "few_shot": [],
     "readings": [],
     "tables": [],
+    "videos": ["motion", "claims"],
     "fusion": [],
     "fusion_xor": [],
     "balancing": [],

@@ -17,7 +17,7 @@ from sklearn_mm.estimators import (
     MultimodalRetriever,
     ZeroShotClassifier,
 )
-from sklearn_mm.inputs import AudioInput, ImageInput, ModalityTransformer, TabularInput, TextInput
+from sklearn_mm.inputs import AudioInput, ImageInput, ModalityTransformer, TabularInput, TextInput, VideoInput
 from sklearn_mm.inspection import find_duplicates
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "MultimodalRetriever",
     "TabularInput",
     "TextInput",
+    "VideoInput",
     "ZeroShotClassifier",
     "find_duplicates",
 ]

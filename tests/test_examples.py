@@ -136,6 +136,15 @@ def test_copies_leak_between_random_folds_and_not_between_grouped_ones():
     sys.modules["matplotlib.pyplot"].close("all")
 
 
+@pytest.mark.slow
+def test_a_single_frame_does_not_tell_which_way_it_moves():
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed (the extra plot)").use("Agg")
+    accuracy = runpy.run_path(str(EXAMPLES / "inputs" / "plot_video.py"))["accuracy"]
+    assert accuracy[1] < 0.6
+    assert accuracy[4] > 0.9
+    sys.modules["matplotlib.pyplot"].close("all")
+
+
 @pytest.fixture
 def few_emoji(monkeypatch, tmp_path):
     """Let examples load a fifteenth of the emoji, in a folder of their own, so that they take seconds."""

@@ -54,16 +54,17 @@ MAY_IMPORT = {
 }
 # The same within `preprocessing`; `_base.py`, the base of all transformers, may be imported by those that have one.
 MAY_IMPORT_IN_PREPROCESSING = {
-    "audio": {"_base", "cells", "containers", "media"},
+    "audio": {"_base", "cells", "containers", "media", "video"},  # which may have sound
     "cells": set(),
     "containers": set(),
     "media": {"_base", "cells", "containers"},
     "embedding": {"_base", "cells", "containers", "media"},
     "image": {"_base", "cells", "containers", "media"},
     "text": {"_base", "cells", "containers"},
+    "video": {"_base", "cells", "containers", "media", "image"},
     "tabular": {"_base", "cells", "containers"},
     "_base.py": set(),
-    "__init__.py": {"_base", "audio", "embedding", "image", "media", "tabular", "text"},
+    "__init__.py": {"_base", "audio", "embedding", "image", "media", "tabular", "text", "video"},
 }
 LOOK_FROM_OUTSIDE = {"estimator_checks.py"}  # the public door to `testing`
 

@@ -2,6 +2,16 @@
 
 from sklearn_mm.blocks._blocks import Blocks
 from sklearn_mm.blocks._ragged import Ragged
-from sklearn_mm.blocks._specs import AudioSpec, BlockSpec, ImageSpec, TabularSpec, TextSpec, VectorSpec
+from sklearn_mm.blocks._specs import AudioSpec, BlockSpec, ImageSpec, TabularSpec, TextSpec, VectorSpec, VideoSpec
 
-__all__ = ["AudioSpec", "BlockSpec", "Blocks", "ImageSpec", "Ragged", "TabularSpec", "TextSpec", "VectorSpec"]
+__all__ = [
+    "AudioSpec",
+    "BlockSpec",
+    "Blocks",
+    "ImageSpec",
+    "Ragged",
+    "TabularSpec",
+    "TextSpec",
+    "VectorSpec",
+    "VideoSpec",
+]

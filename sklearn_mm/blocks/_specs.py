@@ -5,7 +5,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-__all__ = ["AudioSpec", "BlockSpec", "ImageSpec", "TabularSpec", "TextSpec", "VectorSpec"]
+__all__ = ["AudioSpec", "BlockSpec", "ImageSpec", "TabularSpec", "TextSpec", "VectorSpec", "VideoSpec"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +133,38 @@ class ImageSpec(BlockSpec):
             value = getattr(self, name)[:n_channels] if isinstance(value, str) else value
             statistics[name] = tuple(np.broadcast_to(value, n_channels).tolist())
         return replace(self, shape=(height, width, n_channels), **statistics)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoSpec(BlockSpec):
+    """A block of clips, uint8 (n, n_frames, height, width, channels).
+
+    Parameters
+    ----------
+    mean, std : tuple of float
+        Mean and standard deviation per channel, as of pictures.
+    """
+
+    large: ClassVar[bool] = True
+
+    kind: str = "video"
+    mean: tuple
+    std: tuple
+
+    def example_rows(self, n_rows: int) -> np.ndarray | None:
+        """Return clips of noise."""
+        return self.frame.example_rows(n_rows * self.shape[0]).reshape(n_rows, *self.shape)
+
+    @property
+    def frame(self) -> ImageSpec:
+        """The spec of one frame, as of a block of pictures."""
+        return ImageSpec(name=self.name, shape=self.shape[1:], mean=self.mean, std=self.std, reading=self.reading)
+
+    def read_with(self, parameters: dict) -> Self:
+        """Return the spec of clips of ``n_frames`` such frames as pictures are that are read so."""
+        frame = self.frame.read_with(parameters)
+        shape = parameters.get("n_frames", self.shape[0]), *frame.shape
+        return replace(self, shape=shape, mean=frame.mean, std=frame.std)
 
 
 @dataclass(frozen=True, kw_only=True)

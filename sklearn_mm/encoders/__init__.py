@@ -1,7 +1,16 @@
 """Encoders: one block in, one vector and tokens per row out."""
 
 from sklearn_mm.encoders._audio import AudioCNNEncoder, AudioRNNEncoder, AudioSelfAttentionEncoder
-from sklearn_mm.encoders._base import AudioEncoder, Encoder, Features, ImageEncoder, TabularEncoder, TextEncoder
+from sklearn_mm.encoders._base import (
+    AudioEncoder,
+    Encoder,
+    Features,
+    ImageEncoder,
+    TabularEncoder,
+    TextEncoder,
+    VideoEncoder,
+)
+from sklearn_mm.encoders._frames import FrameEncoder
 from sklearn_mm.encoders._image import CNNEncoder, ResNetEncoder
 from sklearn_mm.encoders._module import ModuleEncoder
 from sklearn_mm.encoders._self_attention import SelfAttentionEncoder
@@ -21,6 +30,7 @@ __all__ = [
     "CNNEncoder",
     "Encoder",
     "Features",
+    "FrameEncoder",
     "ImageEncoder",
     "MLPEncoder",
     "ModuleEncoder",
@@ -33,4 +43,5 @@ __all__ = [
     "TextEncoder",
     "VectorEncoder",
     "ViTEncoder",
+    "VideoEncoder",
 ]

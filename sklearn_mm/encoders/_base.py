@@ -16,6 +16,7 @@ __all__ = [
     "ImageEncoder",
     "TabularEncoder",
     "TextEncoder",
+    "VideoEncoder",
     "as_frames",
     "base_encoder",
     "up_to_end",
@@ -191,7 +192,7 @@ class ImageEncoder(Encoder):
 
     def prepare(self, x: torch.Tensor) -> torch.Tensor:
         """Turn uint8 (batch, height, width, channels) into float32 (batch, channels, height, width) in [0, 1]."""
-        return x.permute(0, 3, 1, 2).to(torch.float32, copy=True).div_(255)
+        return x.movedim(-1, -3).to(torch.float32, copy=True).div_(255)
 
     def normalise(self, x: torch.Tensor) -> torch.Tensor:
         """Subtract the block's mean and divide by its standard deviation, channel by channel."""
@@ -200,6 +201,16 @@ class ImageEncoder(Encoder):
     def module_arguments(self, x: torch.Tensor) -> tuple:
         """Return the normalised pictures."""
         return (ImageEncoder.normalise(self, x),)
+
+
+@_is_base_of_its_kind
+class VideoEncoder(ImageEncoder):
+    """Base of encoders that read clips: ``forward`` gets float32 (batch, n_frames, channels, height, width) in [0, 1].
+
+    As in an `ImageEncoder`, ``self.normalise(x)`` is for ``forward`` to call.
+    """
+
+    kind = "video"
 
 
 @_is_base_of_its_kind

@@ -25,9 +25,9 @@ from sklearn_mm.utils._validation import Interval, StrOptions
 __all__ = ["FITTED_ATTRIBUTES", "FusionParameters", "InputParameters", "RunParameters", "TrainingParameters"]
 
 _COLUMNS = """"auto", None, str, int, list or Input
-    Which columns hold pictures, texts, numbers or categories, and sound: "auto" finds them, None ignores the modality,
-    a name, a position or a list of these says so. An `ImageInput`, `TextInput`, `TabularInput` or `AudioInput` also
-    says how they are read and encoded."""
+    Which columns hold pictures, texts, numbers or categories, sound, and videos: "auto" finds them, None ignores the
+    modality, a name, a position or a list of these says so. An `ImageInput`, `TextInput`, `TabularInput`, `AudioInput`
+    or `VideoInput` also says how they are read and encoded."""
 
 
 @with_parameters
@@ -38,6 +38,7 @@ class InputParameters:
     text: str | int | list | Input | None = parameter(default="auto", doc=_COLUMNS, kw_only=False)
     tabular: str | int | list | Input | None = parameter(default="auto", doc=_COLUMNS, kw_only=False)
     audio: str | int | list | Input | None = parameter(default="auto", doc=_COLUMNS, kw_only=False)
+    video: str | int | list | Input | None = parameter(default="auto", doc=_COLUMNS, kw_only=False)
     inputs: list[tuple[str, Input]] | None = parameter(
         default=None,
         doc="""list of (str, Input)

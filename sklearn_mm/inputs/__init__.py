@@ -9,6 +9,7 @@ from sklearn_mm.inputs._mixin import InputsMixin
 from sklearn_mm.inputs._modality_transformer import ModalityTransformer
 from sklearn_mm.inputs._tabular import TabularInput
 from sklearn_mm.inputs._text import TextInput
+from sklearn_mm.inputs._video import VideoInput
 
 __all__ = [
     "AudioInput",
@@ -19,6 +20,7 @@ __all__ = [
     "ModalityTransformer",
     "TabularInput",
     "TextInput",
+    "VideoInput",
     "detect_kinds",
     "respecify",
 ]

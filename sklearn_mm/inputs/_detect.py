@@ -38,7 +38,7 @@ class Detected(NamedTuple):
 
     Parameters
     ----------
-    kind : {"image", "audio", "text", "numeric", "categorical", "datetime", "vector", "ignored"}
+    kind : {"image", "audio", "text", "video", "numeric", "categorical", "datetime", "vector", "ignored"}
         What the column holds.
     reason : str
         Why, for people.
@@ -53,7 +53,8 @@ def detect_kinds(frame: pd.DataFrame, who: str = "detect_kinds") -> dict:
 
     The first line of the following table that holds decides. Most cells are more than half of the up to 1,000 cells
     that are looked at, which are drawn evenly from those with something in them, always the same ones. Paths and URLs
-    count as those of pictures if they end like one (.png, .jpg and so on), bytes and base64 if they begin like one.
+    count as those of pictures or videos if they end like one (.png, .jpg, .mp4, .webm and so on), bytes and base64 if
+    they begin like one. A GIF is a picture, unless its column is named in a `VideoInput`.
 
     =========================================================================================== ===========
     the column has                                                                              kind
@@ -64,6 +65,7 @@ def detect_kinds(frame: pd.DataFrame, who: str = "detect_kinds") -> dict:
     in most cells a PIL image, an array of a picture, a picture's bytes, or a path of one       image
     paths without such endings, of which the first ten exist and begin like pictures            image
     in most cells a sound: an array with its rate, a sound's bytes, or a path of one            audio
+    in most cells a video's bytes, an open file of one, or a path of one                        video
     in most cells other bytes or path objects                                                   ignored
     lists of strings, in most cells these or strings, that by the rules below are text          text
     the same value in each of two or more cells, none missing                                   ignored

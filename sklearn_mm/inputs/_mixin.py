@@ -37,7 +37,7 @@ class InputsMixin(_BaseComposition):
     """
 
     modalities = MODALITIES
-    audio = pretrained = None  # in classes without these parameters
+    audio = video = pretrained = None  # in classes without these parameters
     _owner = None  # name of the estimator that this one works for, and whose name errors carry
 
     def __init_subclass__(cls, **kwargs):

@@ -4,8 +4,9 @@ from sklearn_mm.inputs._audio import AudioInput
 from sklearn_mm.inputs._image import ImageInput
 from sklearn_mm.inputs._tabular import TabularInput
 from sklearn_mm.inputs._text import TextInput
+from sklearn_mm.inputs._video import VideoInput
 
 __all__ = ["MODALITIES"]
 
-# In the order of blocks.
-MODALITIES = {input_.kind: input_ for input_ in (ImageInput, AudioInput, TextInput, TabularInput)}
+_IN_ORDER = (ImageInput, AudioInput, TextInput, VideoInput, TabularInput)  # of blocks
+MODALITIES = {input_.kind: input_ for input_ in _IN_ORDER}

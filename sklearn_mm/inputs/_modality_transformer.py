@@ -47,11 +47,11 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
 
     Parameters
     ----------
-    image, text, tabular, audio : "auto", None, str, int, list or Input, default="auto"
-        Which columns hold pictures, texts, numbers, categories, dates or vectors, and sound: "auto" finds them, None
-        ignores the modality, a name, a position or a list of these says so. An `ImageInput`, `TextInput`,
-        `TabularInput` or `AudioInput` also says how they are read, and which encoder an estimator uses that does not
-        say otherwise.
+    image, text, tabular, audio, video : "auto", None, str, int, list or Input, default="auto"
+        Which columns hold pictures, texts, numbers, categories, dates or vectors, sound, and videos: "auto" finds them,
+        None ignores the modality, a name, a position or a list of these says so. An `ImageInput`, `TextInput`,
+        `TabularInput`, `AudioInput` or `VideoInput` also says how they are read, and which encoder an estimator uses
+        that does not say otherwise.
     inputs : list of (str, Input), default=None
         The long way, as in scikit-learn's ColumnTransformer: named Inputs, several of one modality or of one's own.
         Then only these are used, and the others above must be "auto" or None.
@@ -76,8 +76,8 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
     specs_ : dict of str to BlockSpec
         What a network must know of each block.
     column_kinds_ : dict
-        For the columns that no Input names: "image", "audio", "text", "numeric", "categorical", "datetime", "vector" or
-        "ignored".
+        For the columns that no Input names: "image", "audio", "text", "video", "numeric", "categorical", "datetime",
+        "vector" or "ignored".
     column_reasons_ : dict
         Why, for the same columns.
     n_features_in_ : int
@@ -116,6 +116,7 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
         text: str | int | list | Input | None = "auto",
         tabular: str | int | list | Input | None = "auto",
         audio: str | int | list | Input | None = "auto",
+        video: str | int | list | Input | None = "auto",
         *,
         inputs: list[tuple[str, Input]] | None = None,
         pretrained: str | PathLike | Encoder | dict | None = None,
@@ -126,6 +127,7 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
         self.text = text
         self.tabular = tabular
         self.audio = audio
+        self.video = video
         self.inputs = inputs
         self.pretrained = pretrained
         self.memory = memory

@@ -1,4 +1,4 @@
-"""Augmentation of pictures in the training loop, a batch at a time on the device."""
+"""Augmentation of pictures and clips in the training loop, a batch at a time on the device."""
 
 import copy
 import math
@@ -20,8 +20,9 @@ _LUMA = (0.299, 0.587, 0.114)  # how bright red, green and blue look (ITU-R BT.6
 class ImageAugmentation(Component):
     """Take a batch of pictures and give each its own random crop, turn, tint and hole; the labels stay true.
 
-    Each picture of the batch draws its own values. All geometry is one resampling and all colour one multiplication and
-    addition, so that a batch costs about as much as one of them. In ``eval`` mode pictures pass unchanged.
+    Each picture of the batch draws its own values; each clip does so for all its frames. All geometry is one resampling
+    and all colour one multiplication and addition, so that a batch costs about as much as one of them. In ``eval`` mode
+    pictures pass unchanged.
 
     Values come from torch's global generator of the pictures' device: seed that to repeat them. The defaults are the
     preset "light", so ``ImageAugmentation(flip=0.5)`` is light augmentation and mirror images.
@@ -138,7 +139,10 @@ class ImageAugmentation(Component):
 
     @torch.no_grad()
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Change float32 pictures (batch, channels, height, width) in [0, 1]; the result is of the same kind."""
+        """Change float32 pictures (batch, channels, height, width) in [0, 1]; the result is of the same kind.
+
+        Clips are (batch, n_frames, channels, height, width).
+        """
         if not self.training:
             return x
         return self._cover(self._tint(self._move(x.contiguous())))
@@ -157,7 +161,7 @@ class ImageAugmentation(Component):
 
     def _move(self, x):
         """Shift, magnify, turn and mirror by one look-up of where each pixel comes from."""
-        height, width = x.shape[2:]
+        height, width = x.shape[-2:]
         is_resampled = self._acts("scale", 1) or self._acts("rotation", 0)
         if not (is_resampled or self._acts("shift", 0) or self.flip):
             return x
@@ -178,19 +182,21 @@ class ImageAugmentation(Component):
         in_x, in_y = (mirror * 2 / width)[:, None], 2 / height
         torch.sub((u * cos[:, None] * in_x)[:, None, :], (v * sin[:, None] * in_x)[:, :, None], out=grid[..., 0])
         torch.add((u * sin[:, None] * in_y)[:, None, :], (v * cos[:, None] * in_y)[:, :, None], out=grid[..., 1])
-        return grid_sample(x, grid, mode="bilinear", padding_mode=self.padding, align_corners=False)
+        planes = x.flatten(1, -3)  # of all frames of a clip
+        return grid_sample(planes, grid, mode="bilinear", padding_mode=self.padding, align_corners=False).view_as(x)
 
     def _tint(self, x):
         """Brightness, contrast and saturation: each channel becomes ``x * a + grey * b + c``."""
         if not any(self._acts(name, 1) for name in ("brightness", "contrast", "saturation")):
             return x.clamp(0, 1)
-        gain = self._draw("brightness", 1, x).view(-1, 1, 1, 1)
-        contrast = self._draw("contrast", 1, x).view(-1, 1, 1, 1)
-        saturation = self._draw("saturation", 1, x).view(-1, 1, 1, 1)
-        n_channels = x.shape[1]
+        of_row = -1, *(1,) * (x.ndim - 1)
+        gain = self._draw("brightness", 1, x).view(of_row)
+        contrast = self._draw("contrast", 1, x).view(of_row)
+        saturation = self._draw("saturation", 1, x).view(of_row)
+        n_channels = x.shape[-3]
         luma = x.new_tensor(_LUMA if n_channels == 3 else (1 / n_channels,) * n_channels)
-        grey = (x * luma.view(1, -1, 1, 1)).sum(1, keepdim=True)  # (batch, 1, height, width)
-        offset = gain * (1 - contrast) * grey.mean((2, 3), keepdim=True)  # (batch, 1, 1, 1)
+        grey = (x * luma.view(-1, 1, 1)).sum(-3, keepdim=True)  # (batch, 1, height, width)
+        offset = gain * (1 - contrast) * grey.mean((-2, -1), keepdim=True)  # (batch, 1, 1, 1)
         gain = gain * contrast
         return torch.addcmul(grey.mul_(gain * (1 - saturation)).add_(offset), x, gain * saturation).clamp_(0, 1)
 
@@ -198,18 +204,19 @@ class ImageAugmentation(Component):
         """Cover a rectangle of some pictures with their mean colour."""
         if not self.erase:
             return x
-        height, width = x.shape[2:]
-        area = self._draw("erase_area", 0, x).view(-1, 1, 1, 1)
-        chance, aspect, top, left = torch.rand(4, len(x), 1, 1, 1, device=x.device)
+        height, width = x.shape[-2:]
+        of_row = len(x), *(1,) * (x.ndim - 1)
+        area = self._draw("erase_area", 0, x).view(of_row)
+        chance, aspect, top, left = torch.rand(4, *of_row, device=x.device)
         # Share of the height: that of the width is between half and twice as much, and neither goes beyond 1.
         share = torch.maximum((area * 2 ** (2 * aspect - 1)).sqrt(), area).clamp(max=1)
         rows, columns = (share * height).round(), (area / share * width).round()
         top, left = (top * (height - rows + 1)).floor(), (left * (width - columns + 1)).floor()
-        row = torch.arange(height, device=x.device).view(1, 1, -1, 1)
-        column = torch.arange(width, device=x.device).view(1, 1, 1, -1)
+        row = torch.arange(height, device=x.device).unsqueeze(1)
+        column = torch.arange(width, device=x.device)
         is_row = (row >= top) & (row < top + rows) & (chance < self.erase)
         is_column = (column >= left) & (column < left + columns)
-        return torch.lerp(x, x.mean((2, 3), keepdim=True), is_row.to(x.dtype) * is_column)
+        return torch.lerp(x, x.mean((-2, -1), keepdim=True), is_row.to(x.dtype) * is_column)
 
 
 def _strong():
@@ -278,3 +285,4 @@ def resolve_augment(augment, encoder_is_frozen=False, kind="image"):
 
 
 register_augmentations("image", ImageAugmentation, _strong)
+register_augmentations("video", ImageAugmentation, _strong)

@@ -5,6 +5,7 @@ from sklearn_mm import encoders
 from sklearn_mm.encoders import (
     BagEncoder,
     CNNEncoder,
+    FrameEncoder,
     MLPEncoder,
     ModuleEncoder,
     PretrainedEncoder,
@@ -36,7 +37,10 @@ from sklearn_mm.encoders._registry import (
         ("textcnn", "text", TextCNNEncoder),
         ("transformer", "text", SelfAttentionEncoder),
         ("mlp", "tabular", MLPEncoder),
+        ("frames", "video", FrameEncoder),
+        ("cnn", "video", FrameEncoder),
         ("auto", "image", ResNetEncoder),
+        ("auto", "video", FrameEncoder),
         ("auto", "text", BagEncoder),
         ("auto", "tabular", MLPEncoder),
     ],
@@ -97,7 +101,7 @@ def test_a_kind_of_ones_own_is_registered(monkeypatch):
 
 
 def test_every_public_encoder_has_a_name():
-    bases = {"AudioEncoder", "Encoder", "Features", "ImageEncoder", "TabularEncoder", "TextEncoder"}
+    bases = {"AudioEncoder", "Encoder", "Features", "ImageEncoder", "TabularEncoder", "TextEncoder", "VideoEncoder"}
     public = {getattr(encoders, name) for name in set(encoders.__all__) - bases}
     registered = {type(make()) for names in ENCODERS.values() for _, make in names.items()}
     assert registered == public - {ModuleEncoder, VectorEncoder}

@@ -17,7 +17,8 @@ from sklearn_mm.networks import ClassifierLoss, RegressorLoss
 from sklearn_mm.utils._declared_parameters import parameter, with_parameters
 
 SIGNATURE = (
-    "(image='auto', text='auto', tabular='auto', audio='auto', *, inputs=None, pretrained=None, memory=None, "
+    "(image='auto', text='auto', tabular='auto', audio='auto', video='auto', *, inputs=None, pretrained=None, "
+    "memory=None, "
     "fusion='auto', head='auto', wide='auto', loss='squared_error', modality_dropout=0.0, balancing='auto', "
     "max_epochs=20, batch_size='auto', gradient_accumulation_steps=1, lr=0.002, lr_schedule='one_cycle', "
     "optimizer='adamw', weight_decay=0.01, weight_averaging='auto', warm_start=False, early_stopping='auto', "

@@ -85,8 +85,8 @@ def test_anything_can_be_stored(value):
 def test_the_short_way_resolved():
     image = ImageInput("photo")
     inputs = Estimator(image=image, text=["a", 2], tabular=None)._resolved_inputs()
-    assert list(inputs) == ["image", "audio", "text", "tabular"]
-    assert inputs["audio"] is None  # for which the class has no parameter
+    assert list(inputs) == ["image", "audio", "text", "video", "tabular"]
+    assert inputs["audio"] is inputs["video"] is None  # for which the class has no parameters
     assert inputs["image"] is not image
     assert (inputs["image"].columns, inputs["text"].columns, inputs["tabular"]) == ("photo", ["a", 2], None)
     assert type(inputs["text"]) is TextInput

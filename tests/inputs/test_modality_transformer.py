@@ -284,8 +284,8 @@ def test_mixed_labels_in_scikit_learns_words(X):
 
 
 def test_told_and_found_columns(X, small):
-    image = small.set_params(columns="photo")
-    transformer = ModalityTransformer(image=image, text=None, tabular=["colour", 2], audio=None)
+    told = {"image": small.set_params(columns="photo"), "text": None, "audio": None, "video": None}
+    transformer = ModalityTransformer(**told, tabular=["colour", 2])
     blocks = transformer.fit_transform(X)
     assert list(blocks) == ["photo", "tabular"]
     assert transformer.inputs_["tabular"].columns == ["colour", "price"]

@@ -64,6 +64,17 @@ def test_channels_last_gives_the_same():
 
 
 @pytest.mark.parametrize("preset", PRESETS)
+def test_frames_of_a_clip_are_changed_alike(preset):
+    module = resolve_augment(preset).train()
+    still = pictures(4).unsqueeze(1).expand(-1, 3, -1, -1, -1)  # (batch, n_frames, channels, height, width)
+    torch.manual_seed(0)
+    clips = module(still)
+    torch.manual_seed(0)
+    torch.testing.assert_close(clips, module(still[:, 0]).unsqueeze(1).expand_as(clips))
+    assert not torch.equal(clips, still)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
 def test_eval_mode_changes_nothing(preset):
     x = pictures()
     assert torch.equal(resolve_augment(preset).eval()(x), x)

@@ -14,6 +14,7 @@ from sklearn_mm.preprocessing.audio._sound_files import MOST_RATE, one_channel, 
 from sklearn_mm.preprocessing.cells._paths import as_spelt_on_disk, file_path
 from sklearn_mm.preprocessing.media._decoder import MediaDecoder
 from sklearn_mm.preprocessing.media._unreadable import UnreadableError
+from sklearn_mm.preprocessing.video._sound import is_video, read_sound
 from sklearn_mm.utils._log_mel import LogMel
 from sklearn_mm.utils._optional import import_extra
 
@@ -112,7 +113,12 @@ class SoundDecoder(MediaDecoder):
         if not isinstance(cell, (bytes, bytearray, memoryview)):
             cell = as_spelt_on_disk(file_path(cell, self.root))
         takes_int16 = self.trim is None and self.loudness is None
-        return read_part(cell, self._part, self.channel, self.rate if takes_int16 else None)
+        try:
+            return read_part(cell, self._part, self.channel, self.rate if takes_int16 else None)
+        except UnreadableError:
+            if not is_video(cell):
+                raise
+        return self._of_array(*read_sound(cell))
 
     def _of_array(self, array, rate):
         if rate is None:
@@ -166,7 +172,7 @@ def _log_mel(rate, n_bands):
 def _versions():
     """Return the versions of what decodes and resamples, None for what is not installed."""
     versions = []
-    for name in ("soundfile", "soxr"):
+    for name in ("soundfile", "soxr", "av"):
         try:
             versions.append(importlib.metadata.version(name))
         except importlib.metadata.PackageNotFoundError:

@@ -27,6 +27,7 @@ __all__ = [
     "orientation_of",
     "read_header",
     "read_statistics",
+    "source_of",
 ]
 
 _ORIENTATION_TAG = 0x0112
@@ -121,7 +122,7 @@ def _opened(cell, root):
         _check_not_empty(cell.size)
         yield cell
     else:
-        source = _source(cell, root)
+        source = source_of(cell, root)
         with _reading(cell, root):
             image = Image.open(source)
         with image:
@@ -149,8 +150,8 @@ def _open(cell, framing, root):
         return _upright(_to_color(picture, framing), orientation), full_size
 
 
-def _source(cell, root):
-    """Return what Pillow is to open: a file of bytes, or the path of a file that is one."""
+def source_of(cell, root):
+    """Return what is to be opened: a file of bytes, or the path of a file that is one."""
     if isinstance(cell, (bytes, bytearray, memoryview)):
         content = bytes(cell)
         if not content:

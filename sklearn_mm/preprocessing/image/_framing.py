@@ -7,7 +7,7 @@ from PIL import Image
 
 from sklearn_mm.preprocessing.media._unreadable import UnreadableError
 
-__all__ = ["INTERPOLATIONS", "Framing", "frame", "needed_scale", "turned_size"]
+__all__ = ["INTERPOLATIONS", "Framing", "frame", "leaves_alone", "needed_scale", "turned_size"]
 
 _MOST_SCALED = 16  # times the pixels of the result that are made before it is cut out; of a long strip, only the part
 
@@ -113,6 +113,16 @@ def _part(size, framing):
             f"the crop box {framing.crop} reaches outside of the picture, which is {size[0]} x {size[1]} pixels"
         )
     return framing.crop
+
+
+def leaves_alone(size, framing):
+    """Return whether pictures of this size (width, height) are as they are to be, so that there is nothing to frame."""
+    return (
+        tuple(size) == framing.size[::-1]
+        and framing.crop is None
+        and not framing.rotate % 360
+        and (framing.crop_fraction == 1 or framing.resize == "pad")
+    )
 
 
 def frame(image, full_size, framing):

@@ -1,0 +1,57 @@
+"""The sound of video files."""
+
+import io
+from typing import Any
+
+import numpy as np
+
+from sklearn_mm.preprocessing.image._decode import source_of
+from sklearn_mm.preprocessing.media._unreadable import UnreadableError
+from sklearn_mm.preprocessing.video._containers import audio_stream, ffmpeg_reads, head_of, import_av, open_container
+from sklearn_mm.preprocessing.video._formats import HEAD, is_video_head
+from sklearn_mm.preprocessing.video._video_cells import plain_cell
+
+__all__ = ["is_video", "read_sound"]
+
+
+def is_video(source: Any) -> bool:
+    """Return whether a path, or bytes, are those of a video file."""
+    try:
+        return is_video_head(head_of(source if isinstance(source, str) else io.BytesIO(source[:HEAD])))
+    except UnreadableError:
+        return False
+
+
+def read_sound(source: Any, root: Any = None) -> tuple[np.ndarray, int]:
+    """Return the sound of a video file, or of any other that FFmpeg knows.
+
+    Parameters
+    ----------
+    source : str, path, bytes, binary file or dict
+        The file, in any of the ways in which a cell of videos holds one.
+    root : str or path, default=None
+        Folder of relative paths.
+
+    Returns
+    -------
+    samples : ndarray of shape (n_samples, n_channels), dtype float32
+        The first track, in [-1, 1].
+    rate : int
+        Samples per second.
+
+    Raises
+    ------
+    UnreadableError
+        Where there is no sound, or no file that can be read.
+    """
+    av = import_av()
+    source = source_of(plain_cell(source, root), root)
+    with open_container(source) as container, ffmpeg_reads(source):
+        stream = audio_stream(container)
+        resampler = av.AudioResampler(format="fltp")  # which also makes all frames of one format
+        frames = [part for decoded in container.decode(stream) for part in resampler.resample(decoded)]
+        frames += resampler.resample(None)
+        if not frames:
+            raise UnreadableError("has a track of sound with nothing in it")
+        samples = np.concatenate([part.to_ndarray() for part in frames], axis=1)
+        return np.ascontiguousarray(samples.T), frames[0].sample_rate

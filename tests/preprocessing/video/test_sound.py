@@ -1,0 +1,68 @@
+"""The sound of video files."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sklearn_mm import AudioInput, ModalityTransformer, VideoInput
+from sklearn_mm.preprocessing import AudioTransformer, UnreadableError, VideoTransformer
+from sklearn_mm.preprocessing.video._sound import read_sound
+
+from .conftest import write_clip
+
+
+@pytest.fixture
+def heard(tmp_path):
+    return write_clip(tmp_path / "heard.mp4", sound=True)
+
+
+def test_samples_are_those_that_were_written(heard):
+    samples, rate = read_sound(heard)
+    assert (rate, samples.dtype, samples.shape[1]) == (16000, np.float32, 1)
+    assert abs(len(samples) - 16000) <= 2048  # a frame of AAC or two
+    middle = samples[4000:12000, 0]
+    assert abs(np.abs(middle).max() - 0.5) < 0.05
+    assert np.abs(np.fft.rfft(middle)).argmax() * rate / len(middle) == 440
+
+
+def test_all_ways_to_hold_a_file(heard, tmp_path):
+    expected, _ = read_sound(heard)
+    content = Path(heard).read_bytes()
+    for source in (Path(heard), content, io.BytesIO(content), {"bytes": content, "path": None}):
+        np.testing.assert_array_equal(read_sound(source)[0], expected)
+    np.testing.assert_array_equal(read_sound("heard.mp4", root=tmp_path)[0], expected)
+
+
+def test_what_has_no_sound(clip, tmp_path):
+    with pytest.raises(UnreadableError, match="has no sound"):
+        read_sound(clip)
+    (tmp_path / "text.mp4").write_text("These are words. " * 100)
+    with pytest.raises(UnreadableError, match="is no video, or of a format that FFmpeg cannot read"):
+        read_sound(tmp_path / "text.mp4")
+
+
+def test_the_sound_of_a_video_is_a_block_of_its_own(tmp_path):
+    paths = [write_clip(tmp_path / f"{number}.mp4", sound=True) for number in range(3)]
+    X = pd.DataFrame({"clip": paths})
+    transformer = ModalityTransformer(
+        inputs=[
+            ("seen", VideoInput("clip", transformer=VideoTransformer(size=16, n_frames=4))),
+            ("heard", AudioInput("clip", transformer=AudioTransformer(8000, features="wave"))),
+        ]
+    )
+    blocks = transformer.fit_transform(X)
+    assert list(blocks) == ["seen", "heard"]
+    samples, rate = read_sound(paths[0])
+    of_array = AudioTransformer(8000, features="wave").fit_transform([(samples, rate)])
+    np.testing.assert_array_equal(blocks["heard"][:1], of_array[:1])
+    of_bytes = AudioTransformer(8000, features="wave").fit_transform([Path(paths[0]).read_bytes()])
+    np.testing.assert_array_equal(of_bytes[:1], of_array[:1])
+
+
+def test_a_video_without_sound_has_none_to_read(tmp_path):
+    silent = write_clip(tmp_path / "silent.mp4")
+    with pytest.raises(ValueError, match="has no sound"):
+        AudioTransformer().fit_transform([silent])
