@@ -1,10 +1,10 @@
 """English to German with a photograph beside, where words of the English cannot be read and where all can.
 
-A folder has ``captions.csv`` with the columns ``image``, ``en`` and ``de``. Nouns and colours, as a
-pipeline of spaCy tags them (``--tagger``), are masked in all English sentences, in training and after, or in none. One generator reads the
-sentence, the other the photograph too: what the places of EfficientNet-lite0's last maps say of it (224 px, frozen).
-chrF is sacrebleu's; a difference is given with the standard deviation of what it is over random samples of the test
-rows of all splits (bootstrap).
+A folder has ``captions.csv`` with the columns ``image``, ``en`` and ``de``. Nouns and colours, as a pipeline of spaCy
+tags them (``--tagger``), are masked in all English sentences, in training and after, or in none. One generator reads
+the sentence, the other the photograph too: what the places of EfficientNet-lite0's last maps say of it (224 px,
+frozen). chrF is sacrebleu's; a difference is given with its standard deviation over random samples of the test rows of
+all splits (bootstrap).
 
     python benchmarks/masked_translation.py --photos flickr
 """
@@ -81,7 +81,7 @@ def main():
     photos = [str(arguments.photos / path) for path in table["image"]]
     y = table["de"].to_numpy(dtype=object)
     rng = np.random.default_rng(0)
-    print("| English | chrF, text alone | with photograph | difference |\n|---|---|---|---|")
+    print("| English | what is read | chrF | chrF − that of the text alone |\n|---|---|---|---|")
     for name, texts in {"masked": masked(table["en"], arguments.tagger), "as it is": table["en"].tolist()}.items():
         X = pd.DataFrame({"photo": photos, "text": texts})
         written, truth = {False: [], True: []}, []
@@ -94,7 +94,8 @@ def main():
         samples = rng.integers(len(truth), size=(arguments.samples, len(truth)))
         gains = [chrf(seeing[rows], truth[rows]) - chrf(blind[rows], truth[rows]) for rows in samples]
         scores = chrf(blind, truth), chrf(seeing, truth)
-        print(f"| {name} | {scores[0]:.1f} | {scores[1]:.1f} | {scores[1] - scores[0]:+.1f} ± {np.std(gains):.1f} |")
+        print(f"| {name} | text | {scores[0]:.1f} | |")
+        print(f"| {name} | and photograph | {scores[1]:.1f} | {scores[1] - scores[0]:+.1f} ± {np.std(gains):.1f} |")
     print(f"{len(train)} rows to learn from, {len(test)} to be translated, {arguments.splits} splits")
 
 

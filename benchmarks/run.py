@@ -42,6 +42,7 @@ SPEED = {
     "sizes": [],
     "joint_space_cost": [],
     "sounds": ["speed", "search"],
+    "writing_speed": [],
 }
 QUALITY = {
     "emoji": [],
@@ -59,6 +60,9 @@ QUALITY = {
     "clothing": ["--file", "{reviews}"],
     "retrieval": ["--photos", "{photos}"],
     "emoji_retrieval": [],
+    "captioning": ["--photos", "{photos}"],
+    "masked_translation": ["--photos", "{photos}"],
+    "translation": ["--folder", "{sentences}", "--minutes", "30"],
 }
 RELATIVE = (" / ", "−", "times")  # what the header of a column that compares has in it
 PACKAGES = ["sklearn-mm", "numpy", "scikit-learn", "skorch", "torch", "pandas", "pillow"]
@@ -113,7 +117,8 @@ def main():
     parser.add_argument("--quality", action="store_true", help="those of quality instead")
     parser.add_argument("--films", help="folder of the benchmark of films, which is left out without")
     parser.add_argument("--reviews", help="file of the benchmark of reviews, which is left out without")
-    parser.add_argument("--photos", help="folder of the benchmark of retrieval, which is left out without")
+    parser.add_argument("--photos", help="folder of the benchmarks of photographs, which are left out without")
+    parser.add_argument("--sentences", help="folder of the benchmark of translation, which is left out without")
     parser.add_argument("--options", default="", help="more options for each of them, as one string")
     parser.add_argument("--to", type=Path, default=Path("results"), help="files to write to, without their ending")
     arguments = parser.parse_args()
@@ -125,8 +130,7 @@ def main():
     os.environ.setdefault("GOMP_SPINCOUNT", "5000")  # as the package has it, for those that import torch before it
     results, lines = {"machine": machine(), "started": datetime.now(UTC).isoformat(), "benchmarks": {}}, []
     for name in arguments.names or (QUALITY if arguments.quality else SPEED):
-        given = {"{films}": arguments.films, "{reviews}": arguments.reviews, "{photos}": arguments.photos}
-        options = [given.get(part, part) for part in known[name]]
+        options = [getattr(arguments, part[1:-1]) if part[0] == "{" else part for part in known[name]]
         if None in options:
             print(f"{name} is left out: its data are not part of the project, and were not given.", flush=True)
             continue

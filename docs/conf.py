@@ -52,7 +52,15 @@ autodoc_preserve_defaults = True  # or classes in them are written in a way that
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 
-GROUPS = ("inputs", "fusion", "pretrained", "search", "text_out", "training", "scikit_learn")  # of examples, in this order
+GROUPS = (
+    "inputs",
+    "fusion",
+    "pretrained",
+    "search",
+    "text_out",
+    "training",
+    "scikit_learn",
+)  # of examples, in this order
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",

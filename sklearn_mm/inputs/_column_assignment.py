@@ -38,35 +38,42 @@ def claim_columns(frame, has_labels, inputs, who, modalities):
         Kind and reason by label, of the columns that were looked at.
     """
     finder = find_by_kind(inputs, who)
-    owner = {}
+    owners = {}  # names of Inputs, by label
     for name, input_ in inputs.items():
         for column in input_.told_columns() if looks(input_) else as_list(input_.columns):
             label = _find(column, frame, has_labels, name, who)
-            if label in owner:
-                by = f"`{owner[label]}` and `{name}`" if owner[label] != name else f"`{name}`, which names it twice"
+            for other in owners.get(label, ()):
+                if other != name and _share(input_, inputs[other]):
+                    continue
+                by = f"`{other}` and `{name}`" if other != name else f"`{name}`, which names it twice"
                 raise ValueError(f"{who}: column {label!r} is claimed by {by}. One column goes to one Input, once.")
             if is_all_missing(frame[label]):
                 raise ValueError(
                     f"{who} cannot learn from column {label!r}, which `{name}` names: all of its {len(frame)} cells "
                     f"are missing. Leave it out."
                 )
-            owner[label] = name
+            owners.setdefault(label, []).append(name)
 
     detected = {}
     if finder:
         recognisers = {input_.kind: input_() for input_ in modalities.values()}
         recognisers.update({input_.kind: input_ for input_ in inputs.values() if looks(input_)})
-        rest = [label for label in frame.columns if label not in owner]
+        rest = [label for label in frame.columns if label not in owners]
         detected = _detect(frame, rest, has_labels, who, list(recognisers.values()))
-        owner.update({label: finder[kind] for label, (kind, _) in detected.items() if kind in finder})
-    if not owner:
+        owners.update({label: [finder[kind]] for label, (kind, _) in detected.items() if kind in finder})
+    if not owners:
         lines = [f"  {label!r}: {kind} ({reason})" for label, (kind, reason) in list(detected.items())[:_MOST_SHOWN]]
         raise ValueError("\n".join([f"{who} found no column to read in the {frame.shape[1]} of X.", *lines]))
     claims = {
-        name: [label for label in (frame.columns if looks(input_) else owner) if owner.get(label) == name]
+        name: [label for label in (frame.columns if looks(input_) else owners) if name in owners.get(label, ())]
         for name, input_ in inputs.items()
     }
     return {name: labels for name, labels in claims.items() if labels}, detected
+
+
+def _share(input_, other):
+    """Return whether two Inputs may read the same column, such as the pictures and the sound of videos."""
+    return other.kind in input_.shares_columns_with or input_.kind in other.shares_columns_with
 
 
 def looks(input_):

@@ -3,9 +3,15 @@
 __all__ = ["blocks_of", "explain"]
 
 
-def blocks_of(name, input_):
-    """Return pairs of a block's name and its columns' labels, of an Input with a name."""
-    return [(name, input_.columns)] if input_.together else [(str(label), [label]) for label in input_.columns]
+def blocks_of(name, inputs):
+    """Return pairs of a block's name and its columns' labels, of one of the Inputs.
+
+    A block has the name of its column; where other Inputs read that too, it has the name of the Input.
+    """
+    if inputs[name].together:
+        return [(name, inputs[name].columns)]
+    elsewhere = {label for other, input_ in inputs.items() if other != name for label in input_.columns}
+    return [(name if label in elsewhere else str(label), [label]) for label in inputs[name].columns]
 
 
 def explain(labels, inputs, detected, who):
@@ -27,25 +33,21 @@ def explain(labels, inputs, detected, who):
     text : str
         A sentence, and a line per column.
     """
-    blocks = {
-        label: (input_, name, block)
-        for name, input_ in inputs.items()
-        for block, own_labels in blocks_of(name, input_)
-        for label in own_labels
-    }
+    readers = {}  # by label
+    for name, input_ in inputs.items():
+        for block, own_labels in blocks_of(name, inputs):
+            for label in own_labels:
+                readers.setdefault(label, []).append((input_.kind, name, block))
     rows = []
     for label in labels:
-        input_, name, block = blocks.get(label, (None, None, "-"))
-        if label in detected:
-            kind, reason = detected[label]
-        else:
-            kind = input_.kind if input_ else "-"
-            reason = f"named in `{name}`" if input_ else "named in no Input"
-        rows.append((str(label), kind, block, reason))
-    n_blocks = len({block for _, _, block in blocks.values()})
+        for kind, name, block in readers.get(label, [("-", None, "-")]):
+            told = kind, f"named in `{name}`" if name else "named in no Input"
+            kind, reason = detected.get(label, told)
+            rows.append((str(label), kind, block, reason))
+    n_blocks = len({block for found in readers.values() for _, _, block in found})
     widths = [max(len(row[i]) for row in [*rows, ("column", "kind", "block")]) for i in range(3)]
     lines = [
         "  ".join([*(cell.ljust(width) for cell, width in zip(row[:3], widths, strict=True)), row[3]])
         for row in [("column", "kind", "block", "why"), *rows]
     ]
-    return "\n".join([f"{who} reads {len(blocks)} of {len(rows)} columns into {n_blocks} block(s).", *lines])
+    return "\n".join([f"{who} reads {len(readers)} of {len(labels)} columns into {n_blocks} block(s).", *lines])

@@ -197,7 +197,7 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
         columns = {
             block: (name, input_, labels)
             for name, input_ in self.inputs_.items()
-            for block, labels in blocks_of(name, input_)
+            for block, labels in blocks_of(name, self.inputs_)
         }
         frame = self._select(X, [label for block in names for label in columns[block][2]])
         parts = {}
@@ -331,7 +331,7 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
 
     def _fit_input(self, name, input_, frame, y):
         """Fit one transformer per block, or one for all; yield block, labels, transformer, keys, array and presence."""
-        blocks = blocks_of(name, input_)
+        blocks = blocks_of(name, self.inputs_)
         if input_.shared and not input_.together:
             transformer = input_.make_transformer(frame[input_.columns])
             cells = np.concatenate([frame[label].to_numpy(dtype=object) for label in input_.columns])

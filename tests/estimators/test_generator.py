@@ -270,3 +270,12 @@ def test_it_does_not_offer_to_transform(fitted):
     for method in ("transform", "fit_transform", "get_feature_names_out", "set_output"):
         assert not hasattr(fitted, method)
         assert hasattr(MultimodalClassifier(), method)
+
+
+def test_weights_are_averaged_over_steps(rows):
+    X, y = rows
+    averaged, last = (
+        generator(lr_schedule="inverse_sqrt", weight_averaging=averaging).fit(X, y) for averaging in ("auto", None)
+    )
+    assert (averaged.predict(X) == y).mean() > 0.9
+    assert not np.allclose(averaged.score_text(X, y), last.score_text(X, y))

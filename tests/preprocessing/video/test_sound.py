@@ -62,6 +62,17 @@ def test_the_sound_of_a_video_is_a_block_of_its_own(tmp_path):
     np.testing.assert_array_equal(of_bytes[:1], of_array[:1])
 
 
+def test_blocks_of_one_column_have_the_names_of_their_inputs(tmp_path, capsys):
+    X = pd.DataFrame({"clip": [write_clip(tmp_path / f"{number}.mp4", sound=True) for number in range(2)]})
+    video = VideoInput("clip", transformer=VideoTransformer(size=16, n_frames=2))
+    transformer = ModalityTransformer(video=video, audio="clip", verbose=1).fit(X)
+    assert list(transformer.specs_) == ["audio", "video"]
+    assert list(transformer.transform(X)) == ["audio", "video"]
+    assert "into 2 block(s)" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="'clip' is claimed by `audio` and `text`"):
+        ModalityTransformer(text="clip", audio="clip").fit(X)
+
+
 def test_a_video_without_sound_has_none_to_read(tmp_path):
     silent = write_clip(tmp_path / "silent.mp4")
     with pytest.raises(ValueError, match="has no sound"):
