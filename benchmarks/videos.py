@@ -22,7 +22,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from sklearn_mm import MultimodalClassifier, TextInput, VideoInput
-from sklearn_mm.encoders import CNNEncoder, FrameEncoder
+from sklearn_mm.encoders import BagEncoder, CNNEncoder, FrameEncoder
 from sklearn_mm.preprocessing import VideoTransformer
 from sklearn_mm.preprocessing.video._recording import Recording
 
@@ -91,8 +91,8 @@ def make_set(folder, n_rows, seed):
     return pd.DataFrame({"clip": paths, "claim": [CLAIMS[what] for what in claimed]}), happens, is_true
 
 
-def video(encoder="auto", n_frames=8):
-    return VideoInput("clip", transformer=VideoTransformer(n_frames, size=32), encoder=encoder)
+def video(encoder="auto", n_frames=8, size=32):
+    return VideoInput("clip", transformer=VideoTransformer(n_frames, size=size), encoder=encoder)
 
 
 def measure_motion(sets, epochs, seed, models):
@@ -115,14 +115,21 @@ def measure_motion(sets, epochs, seed, models):
 
 
 def measure_claims(sets, epochs, seed, models):
-    """Print what is right of whether claims about clips are true."""
+    """Print what is right of whether claims about clips are true.
+
+    A claim has six words, of which one or two count: a bag that ignores half of them in training often hides these.
+    Small clips and their mean leave time for more epochs.
+    """
     (X, _, y), (X_test, _, y_test) = sets
-    text = TextInput("claim", encoder="bag")
+    clip = video(FrameEncoder(CNNEncoder(), pool="mean"), n_frames=6, size=24)
+    claim = TextInput("claim", encoder=BagEncoder(token_dropout=0))
     inputs = {
-        "claim alone": {"video": None, "text": text},
-        "clip alone": {"video": video(), "text": None},
-        "clip and claim, bilinear": {"video": video(), "text": text, "fusion": "bilinear"},
-        "clip and claim, product": {"video": video(), "text": text, "fusion": "product"},
+        "claim alone": {"video": None, "text": claim},
+        "clip alone": {"video": clip, "text": None},
+        "clip and claim, default fusion": {"video": clip, "text": claim},
+        "clip and claim, bilinear": {"video": clip, "text": claim, "fusion": "bilinear"},
+        "clip and claim, product": {"video": clip, "text": claim, "fusion": "product"},
+        "clip and claim, bilinear, default encoders": {"video": video(), "text": "claim", "fusion": "bilinear"},
     }
     for name, parameters in inputs.items():
         if models is None or name in models:
