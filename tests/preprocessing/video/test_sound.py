@@ -36,6 +36,15 @@ def test_all_ways_to_hold_a_file(heard, tmp_path):
     np.testing.assert_array_equal(read_sound("heard.mp4", root=tmp_path)[0], expected)
 
 
+def test_no_more_is_decoded_than_is_needed(heard):
+    samples, _ = read_sound(heard)
+    some, rate = read_sound(heard, max_seconds=0.25)
+    assert 4000 <= len(some) <= 4000 + 2048
+    np.testing.assert_array_equal(some, samples[: len(some)])
+    row = AudioTransformer(rate, offset=0.1, max_seconds=0.2).fit_transform([heard])[0]
+    np.testing.assert_array_equal(row, AudioTransformer(rate).fit_transform([(samples, rate)])[0][1600:4800])
+
+
 def test_what_has_no_sound(clip, tmp_path):
     with pytest.raises(UnreadableError, match="has no sound"):
         read_sound(clip)
