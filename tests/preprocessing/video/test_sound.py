@@ -82,6 +82,14 @@ def test_blocks_of_one_column_have_the_names_of_their_inputs(tmp_path, capsys):
         ModalityTransformer(text="clip", audio="clip").fit(X)
 
 
+def test_several_columns_may_be_seen_and_heard(tmp_path):
+    paths = [write_clip(tmp_path / f"{number}.mp4", sound=True) for number in range(2)]
+    X = pd.DataFrame({"front": paths, "back": paths})
+    video = VideoInput(["front", "back"], transformer=VideoTransformer(size=16, n_frames=2))
+    transformer = ModalityTransformer(video=video, audio=["front", "back"]).fit(X)
+    assert list(transformer.transform(X)) == ["audio_front", "audio_back", "video_front", "video_back"]
+
+
 def test_a_video_without_sound_has_none_to_read(tmp_path):
     silent = write_clip(tmp_path / "silent.mp4")
     with pytest.raises(ValueError, match="has no sound"):
