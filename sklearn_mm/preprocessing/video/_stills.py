@@ -4,6 +4,7 @@ import os
 import re
 
 import numpy as np
+import torch
 
 from sklearn_mm.preprocessing.cells._missing import is_missing
 from sklearn_mm.preprocessing.cells._paths import as_spelt_on_disk
@@ -21,7 +22,7 @@ class Stills:
 
     Parameters
     ----------
-    frames : list or numpy.ndarray
+    frames : list, numpy.ndarray or torch.Tensor
         Pictures, in their order.
     root, layout : object
         As of `decode` of pictures.
@@ -30,7 +31,8 @@ class Stills:
     starts = end = None
 
     def __init__(self, frames, root, layout):
-        if isinstance(frames, np.ndarray) and not frames.dtype.hasobject and frames.dtype.kind != "U":
+        is_array = isinstance(frames, np.ndarray) and not frames.dtype.hasobject and frames.dtype.kind != "U"
+        if is_array or isinstance(frames, torch.Tensor):
             self._frames = _check_shape(frames)
         else:
             self._frames = [frame for frame in frames if not is_missing(frame)]
@@ -77,6 +79,6 @@ def _check_shape(frames):
     is_grey = frames.ndim == 3 and frames.shape[2] not in (1, 3, 4)
     if not (frames.ndim == 4 or is_grey):
         raise UnreadableError(
-            f"an array must have the shape (T, H, W, C), (T, C, H, W) or (T, H, W), got {frames.shape}"
+            f"an array must have the shape (T, H, W, C), (T, C, H, W) or (T, H, W), got {tuple(frames.shape)}"
         )
     return frames
