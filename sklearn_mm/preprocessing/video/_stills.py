@@ -11,6 +11,7 @@ from sklearn_mm.preprocessing.cells._paths import as_spelt_on_disk
 from sklearn_mm.preprocessing.image._decode import decode, read_header, read_statistics
 from sklearn_mm.preprocessing.image._formats import has_picture_ending
 from sklearn_mm.preprocessing.media._unreadable import UnreadableError
+from sklearn_mm.preprocessing.video._formats import has_video_ending
 
 __all__ = ["Stills", "frames_of_folder"]
 
@@ -58,7 +59,7 @@ class Stills:
             try:
                 yield decode(self._frames[number], framing, *self._read_from)
             except UnreadableError as error:
-                raise UnreadableError(f"frame {number}: {error}") from error
+                raise UnreadableError(f"frame {number}: {error}{_advice(self._frames[number])}") from error
 
 
 def frames_of_folder(path):
@@ -73,6 +74,12 @@ def frames_of_folder(path):
 def _by_number(name):
     """Return what sorts "frame 2" before "frame 10"."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in _NUMBER.split(name)], name
+
+
+def _advice(frame):
+    """Return the way out where what should be a frame is a clip by itself."""
+    is_named = isinstance(frame, str | os.PathLike) and has_video_ending(os.fsdecode(frame))
+    return "; where lists hold clips, say lists=True" if is_named or getattr(frame, "ndim", 0) == 4 else ""
 
 
 def _check_shape(frames):

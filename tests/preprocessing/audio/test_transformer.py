@@ -223,6 +223,7 @@ def broken(name, tmp_path):
     return {
         "missing": "nowhere.wav",
         "URL": "https://nowhere.org/call.wav",
+        "AAC": b"\0\0\0\x20ftypM4A " + bytes(100),
         "empty": b"",
         "no samples": encoded(np.zeros(0, dtype=np.int16)),
         "cut off": wav[: len(wav) // 2],
@@ -253,6 +254,7 @@ BROKEN = {
     "missing": "FileNotFoundError",
     "a folder": "IsADirectoryError",
     "text": "Format not recognised. It begins like text",
+    "AAC": "Other formats are for a loader=",
     "empty": "0 bytes",
     "no samples": "has no samples",
     "cut off": "is cut off: it has .* of the 8000 bytes that its header claims",

@@ -203,10 +203,12 @@ def broken(tmp_path, clip):
         (np.zeros((9, 9, 3), dtype=np.uint8), r"an array must have the shape \(T, H, W, C\)"),
         (torch.zeros((9, 9, 3), dtype=torch.uint8), r"an array must have the shape \(T, H, W, C\)"),
         ([str(tmp_path / "lost.png")], "frame 0: no such file"),
+        ([clip, clip], "frame 0: is no picture, .*; where lists hold clips, say lists=True"),
+        ([np.zeros((2, 8, 8, 3))], "frame 0: an array must have the shape .*; where lists hold clips, say lists=True"),
     ]
 
 
-@pytest.mark.parametrize("number", range(13))
+@pytest.mark.parametrize("number", range(15))
 def test_what_cannot_be_read_says_why(tmp_path, clip, number):
     cell, cause = broken(tmp_path, clip)[number]
     column = pd.Series([clip, cell], dtype=object)
