@@ -282,6 +282,7 @@ class MultimodalGenerator(BaseMultimodal):
         ----------
         Popović: chrF: character n-gram F-score for automatic MT evaluation. WMT 2015.
         """
+        check_consistent_length(X, y)
         sacrebleu = import_extra("sacrebleu", "generate", f"{type(self).__name__}.score")
         references = references_of(y, "y", type(self).__name__)
         most = max(map(len, references))

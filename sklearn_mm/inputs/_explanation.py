@@ -6,12 +6,17 @@ __all__ = ["blocks_of", "explain"]
 def blocks_of(name, inputs):
     """Return pairs of a block's name and its columns' labels, of one of the Inputs.
 
-    A block has the name of its column; where other Inputs read that too, it has the name of the Input.
+    A block has the name of its column; where other Inputs read that too, it has the name of the Input, and if there are
+    several such, that of the column behind it.
     """
+    columns = inputs[name].columns
     if inputs[name].together:
-        return [(name, inputs[name].columns)]
+        return [(name, columns)]
     elsewhere = {label for other, input_ in inputs.items() if other != name for label in input_.columns}
-    return [(name if label in elsewhere else str(label), [label]) for label in inputs[name].columns]
+    names = {label: str(label) for label in columns}
+    shared = [label for label in columns if label in elsewhere]
+    names.update({label: name if len(shared) == 1 else f"{name}_{label}" for label in shared})
+    return [(names[label], [label]) for label in columns]
 
 
 def explain(labels, inputs, detected, who):

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn_mm.storage._lazy_rows import LazyRows
 from sklearn_mm.utils._fingerprint import digest
 
-__all__ = ["NO_CONTENT", "hash_contents", "hash_rows", "mix_keys"]
+__all__ = ["NO_CONTENT", "hash_contents", "hash_rows", "mix_keys", "page_keys"]
 
 NO_CONTENT = np.void(bytes(16))  # the key of rows with nothing in them
 
@@ -61,3 +61,10 @@ def mix_keys(keys, settings):
     mixed = hash_contents((key, salt) for key in keys.tolist())
     mixed[keys == NO_CONTENT] = NO_CONTENT
     return mixed
+
+
+def page_keys(keys, counts):
+    """Return the keys of the pages of rows, one after the other: each by its row's key and its number."""
+    numbers = [number.to_bytes(16, "little") for number in range(max(counts, default=0))]
+    pages = ((key, number) for key, count in zip(keys.tolist(), counts, strict=True) for number in numbers[:count])
+    return np.array([blake2b(key, digest_size=16, salt=number).digest() for key, number in pages], dtype="V16")

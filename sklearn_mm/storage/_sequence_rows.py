@@ -4,9 +4,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from sklearn_mm.storage._content_keys import hash_contents
-
-__all__ = ["PAGE", "SequenceRows", "cut_pages", "page_keys", "pages_of"]
+__all__ = ["PAGE", "SequenceRows", "cut_pages", "pages_of"]
 
 PAGE = 2048  # numbers; half a page of each row is padding, and a store has a record for each
 
@@ -167,9 +165,3 @@ def cut_pages(rows, dtype):
     for row, start in zip(rows, PAGE * (np.cumsum(counts) - counts), strict=True):
         flat[start : start + len(row)] = row
     return pages, counts
-
-
-def page_keys(keys, counts):
-    """Return the content keys of the pages of rows: each by its row's key and its number."""
-    pages = zip(keys.tolist(), counts.tolist(), strict=True)
-    return hash_contents((key, number.to_bytes(8, "little")) for key, count in pages for number in range(count))

@@ -3,7 +3,6 @@
 import math
 from dataclasses import replace
 from functools import partial
-from hashlib import blake2b
 from uuid import uuid4
 from weakref import WeakKeyDictionary
 
@@ -13,7 +12,7 @@ import torch
 from sklearn_mm.blocks import Blocks, Ragged
 from sklearn_mm.blocks._feature_cache import FeatureCache
 from sklearn_mm.encoders import Features
-from sklearn_mm.storage._content_keys import hash_rows
+from sklearn_mm.storage._content_keys import hash_rows, page_keys
 from sklearn_mm.storage._fetch import fetch
 from sklearn_mm.training._budget import batches_by_length, rows_at_once, size_of, used_lengths
 from sklearn_mm.training._dataset import BlockDataset, read_batches
@@ -209,7 +208,7 @@ class _FrozenBlock:
         def make(places):
             pooled, lengths, pages = encode(places)
             keep(pooled.dtype, keys[places], pooled.__getitem__)
-            keep(paged, _page_keys(keys[places], pages.counts), pages.items.__getitem__)
+            keep(paged, page_keys(keys[places], pages.counts), pages.items.__getitem__)
             return lengths
 
         counts = n_pages(np.asarray(keep(np.dtype("<i4"), keys, make)), paged)
@@ -223,7 +222,7 @@ class _FrozenBlock:
             return pages.items[pages.offsets[inverse] + places - first[row[places]]]
 
         pooled = keep(np.dtype([dtype.descr[0]]), keys, lambda places: encode(places)[0])
-        pages = keep(paged, _page_keys(keys, counts), make_pages)
+        pages = keep(paged, page_keys(keys, counts), make_pages)
         counts_of_all = np.zeros(len(self.items), dtype=np.int64)
         counts_of_all[filled] = counts
         return TokenRows(pooled.spread(filled, len(self.items)), Ragged.from_counts(pages, counts_of_all))
@@ -276,10 +275,3 @@ def _pooled_of(records):
     pooled = np.empty(len(records), dtype=[records.dtype.descr[0]])
     pooled["pooled"] = records["pooled"]
     return pooled
-
-
-def _page_keys(keys, counts):
-    """Return the keys of the pages of rows: each by its row's key and its number."""
-    numbers = [number.to_bytes(16, "little") for number in range(max(counts, default=0))]
-    pages = ((key, number) for key, count in zip(keys.tolist(), counts, strict=True) for number in numbers[:count])
-    return np.array([blake2b(key, digest_size=16, salt=number).digest() for key, number in pages], dtype="V16")

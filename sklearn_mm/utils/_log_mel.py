@@ -7,7 +7,7 @@ import torch
 import torch.nn as nn
 from scipy.fft import next_fast_len
 
-__all__ = ["FRAME_SECONDS", "LogMel", "log_power", "mel_filters"]
+__all__ = ["FRAME_SECONDS", "LogMel", "log_power", "mel_filters", "stft"]
 
 FRAME_SECONDS = 0.01  # from one frame to the next
 _WINDOW_SECONDS = 0.025
@@ -44,18 +44,17 @@ class LogMel(nn.Module):
     def forward(self, waves):
         """Map waves (batch, n_samples) in [-1, 1] to (batch, n_frames, n_bands), from -1.5 for silence to about 1.5."""
         with torch.autocast(waves.device.type, enabled=False):
-            spectrum = torch.stft(
-                waves.float(),
-                self.n_fft,
-                self.hop_length,
-                len(self.window),
-                self.window,
-                pad_mode="constant",
-                return_complex=True,
-            )
+            spectrum = stft(waves.float(), self.n_fft, self.hop_length, self.window, "constant")
             spectrum = spectrum[..., : self.n_frames(waves.shape[1])]
             power = torch.addcmul(spectrum.real.square(), spectrum.imag, spectrum.imag)
             return log_power(self.filters @ power).transpose(1, 2)
+
+
+def stft(waves, n_fft, hop_length, window, pad_mode):
+    """Return the short-time Fourier transform (batch, n_bins, n_frames) of waves, of which there may be none."""
+    if not len(waves):  # as where all rows of a batch are empty lists, which torch.stft does not take
+        return torch.zeros(0, 1 + n_fft // 2, 1 + waves.shape[1] // hop_length, dtype=torch.cfloat, device=waves.device)
+    return torch.stft(waves, n_fft, hop_length, len(window), window, pad_mode=pad_mode, return_complex=True)
 
 
 def log_power(power):

@@ -124,6 +124,8 @@ def test_several_texts_of_a_row_are_all_learnt(rows):
     assert (fitted.score_text(X, longer) > fitted.score_text(X, shuffled) + 1)[differ].all()
     assert np.mean([text in (one, other) for text, one, other in zip(fitted.predict(X), y, longer, strict=True)]) > 0.9
     assert fitted.score(X[several], [texts for texts in references if len(texts) == 2]) > 95
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        fitted.score(X, references[:-1])
 
 
 @pytest.mark.parametrize(

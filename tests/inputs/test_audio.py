@@ -150,3 +150,5 @@ def test_several_sounds_of_one_thing(audio):
     clf = MultimodalClassifier(audio=audio.set_params(pool="max"), max_epochs=2, random_state=0).fit(X, y)
     assert clf.specs_["calls"].pool == "max"
     assert clf.predict_proba(X[::-1]).shape == (24, 2)
+    nothing = pd.DataFrame({"calls": pd.Series([[], []], dtype=object)})
+    assert clf.predict_proba(nothing).shape == (2, 2)

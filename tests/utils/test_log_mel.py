@@ -45,6 +45,10 @@ def test_log_mels(reference, rate):
         np.testing.assert_allclose(frames, ((expected + 4) / 4).T[: len(frames)], atol=1e-4)
 
 
+def test_no_waves_are_no_log_mels():
+    assert LogMel(8000, 20)(torch.zeros(0, 1000)).shape == (0, 13, 20)
+
+
 def test_zeros_behind_a_wave_change_nothing_before():
     wave = torch.randn(1, 1000, generator=torch.Generator().manual_seed(0))
     log_mel = LogMel(8000, 20)

@@ -59,7 +59,9 @@ def load_model(folder, *, trust_remote_code=False):
         The same object for all calls, as long as the files do not change: copy it before training it. Its ``pooler``
         is None where the checkpoint has no weights for it.
     """
-    return _load_whole(folder, trust_remote_code).encoder
+    whole = _load_whole(folder, trust_remote_code)
+    with _turn:  # it is changed when it is first asked for
+        return whole.encoder
 
 
 def load_encoder_decoder(folder, *, trust_remote_code=False):
@@ -77,7 +79,9 @@ def load_encoder_decoder(folder, *, trust_remote_code=False):
     model : torch.nn.Module
         The same object for all calls. Its decoder was loaded as a whole; its encoder may not have been.
     """
-    return _load_whole(folder, trust_remote_code).encoder_decoder
+    whole = _load_whole(folder, trust_remote_code)
+    with _turn:
+        return whole.encoder_decoder
 
 
 def _load_whole(folder, trust_remote_code):

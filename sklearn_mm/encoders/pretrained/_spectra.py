@@ -5,7 +5,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 from sklearn_mm.encoders._base import up_to_end
-from sklearn_mm.utils._log_mel import mel_filters
+from sklearn_mm.utils._log_mel import mel_filters, stft
 from sklearn_mm.utils._token_pooling import masked_mean
 
 __all__ = ["make_spectra"]
@@ -70,7 +70,7 @@ class WhisperSpectra(nn.Module):
     def forward(self, waves):
         """Map waves (batch, n_samples) to (batch, n_bands, n_frames); shorter ones are filled up with silence."""
         waves = F.pad(waves[:, : self.n_samples], (0, max(0, self.n_samples - waves.shape[1])))
-        spectrum = torch.stft(waves, self.n_fft, self.hop_length, window=self.window, return_complex=True)
+        spectrum = stft(waves, self.n_fft, self.hop_length, self.window, "reflect")
         power = spectrum[..., :-1].abs().square()
         log = (self.filters @ power).clamp(min=1e-10).log10()
         log = torch.maximum(log, log.amax((1, 2), keepdim=True) - 8.0)

@@ -14,6 +14,7 @@ from sklearn_mm.preprocessing.audio._sound_files import MOST_RATE, one_channel, 
 from sklearn_mm.preprocessing.cells._paths import as_spelt_on_disk, file_path
 from sklearn_mm.preprocessing.media._decoder import MediaDecoder
 from sklearn_mm.preprocessing.media._unreadable import UnreadableError
+from sklearn_mm.preprocessing.media._uris import check_no_url
 from sklearn_mm.preprocessing.video._sound import is_video, read_sound
 from sklearn_mm.utils._log_mel import LogMel
 from sklearn_mm.utils._optional import import_extra
@@ -33,6 +34,8 @@ class SoundDecoder(MediaDecoder):
     ----------
     rate, array_rate, channel, offset, max_seconds, crop, trim, loudness, features, n_bands
         As of `AudioTransformer`; ``max_seconds`` is a number, and ``channel`` a number or None for the mean.
+    longest : int, default=None
+        Number of samples of the longest row, to which others are cut in the end.
     """
 
     kind: ClassVar[str] = "audio"
@@ -52,6 +55,7 @@ class SoundDecoder(MediaDecoder):
     loudness: float | None
     features: str
     n_bands: int
+    longest: int | None = None
 
     @property
     def dtype(self):
@@ -61,7 +65,7 @@ class SoundDecoder(MediaDecoder):
     def settings(self):
         bands = (self.features, self.n_bands) if self.features == "log_mel" else self.features
         how = (self.rate, self.array_rate, self.channel, self.offset, self.max_seconds, self.crop, self.trim)
-        return _VERSION, *how, self.loudness, bands, *_versions()
+        return _VERSION, *how, self.loudness, self.longest, bands, *_versions()
 
     @property
     def log_mel(self):
@@ -90,6 +94,9 @@ class SoundDecoder(MediaDecoder):
         samples = self._resampled(decoded, rate)
         if self.trim is not None:
             samples = _without_silent_ends(samples, self.rate, self.trim)
+        if self.longest is not None and len(samples) > self.longest:
+            start = self._start(len(samples), self.longest)
+            samples = samples[start : start + self.longest]
         if self.loudness is not None:
             samples = _as_loud(samples, self.loudness)
         if samples.dtype == np.int16 and self.features == "wave":
@@ -102,7 +109,8 @@ class SoundDecoder(MediaDecoder):
         if self.features == "wave":
             return _to_int16(samples, peak)
         with torch.no_grad():
-            return self.log_mel(torch.tensor(samples).unsqueeze(0)).flatten().numpy().astype(np.float16)
+            waves = torch.tensor(samples / max(np.float32(1), peak)).unsqueeze(0)
+            return self.log_mel(waves).flatten().numpy().astype(np.float16)
 
     def _samples(self, cell):
         """Return the samples (n,) that are asked for, int16 or float32, and their rate."""
@@ -111,6 +119,7 @@ class SoundDecoder(MediaDecoder):
         if isinstance(cell, np.ndarray):
             return self._of_array(cell, self.array_rate)
         if not isinstance(cell, (bytes, bytearray, memoryview)):
+            check_no_url(cell)
             cell = as_spelt_on_disk(file_path(cell, self.root))
         takes_int16 = self.trim is None and self.loudness is None
         try:
@@ -118,7 +127,8 @@ class SoundDecoder(MediaDecoder):
         except UnreadableError:
             if not is_video(cell):
                 raise
-        return self._of_array(*read_sound(cell))
+        most = self.offset + self.max_seconds if self.crop == "start" else None
+        return self._of_array(*read_sound(cell, max_seconds=most))
 
     def _of_array(self, array, rate):
         if rate is None:
@@ -149,7 +159,11 @@ class SoundDecoder(MediaDecoder):
             )
         n_left = n_samples - first
         n_wanted = min(n_left, max(1, round(self.max_seconds * rate)))
-        return first + {"start": 0, "center": (n_left - n_wanted) // 2, "end": n_left - n_wanted}[self.crop], n_wanted
+        return first + self._start(n_left, n_wanted), n_wanted
+
+    def _start(self, n_samples, n_wanted):
+        """Return where the part that is read of some samples begins."""
+        return {"start": 0, "center": (n_samples - n_wanted) // 2, "end": n_samples - n_wanted}[self.crop]
 
     def _resampled(self, samples, rate):
         if rate == self.rate:

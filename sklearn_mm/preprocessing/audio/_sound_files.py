@@ -105,8 +105,9 @@ def _cause(file, text):
     if not head:
         return "is empty: 0 bytes"
     text = text.strip().rstrip(".")
-    hint = " It begins like text" if head.isascii() and not any(byte < 9 for byte in head) else ""
-    return f"is no sound file that libsndfile reads, or is damaged: {text}.{hint}".rstrip(".")
+    is_text = head.isascii() and not any(byte < 9 for byte in head)
+    hint = " It begins like text" if is_text else " Other formats are for a loader=, which may return (array, rate)"
+    return f"is no sound file that libsndfile reads, or is damaged: {text}.{hint}"
 
 
 class _Bytes(io.BytesIO):

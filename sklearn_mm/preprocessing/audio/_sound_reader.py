@@ -6,8 +6,9 @@ import numpy as np
 
 from sklearn_mm.preprocessing.media._cell_keys import hash_cells
 from sklearn_mm.preprocessing.media._reader import MediaReader
+from sklearn_mm.storage._content_keys import page_keys
 from sklearn_mm.storage._fetch import fetch
-from sklearn_mm.storage._sequence_rows import PAGE, SequenceRows, cut_pages, page_keys, pages_of
+from sklearn_mm.storage._sequence_rows import PAGE, SequenceRows, cut_pages, pages_of
 
 __all__ = ["SoundReader"]
 

@@ -1,6 +1,7 @@
 """A column of sound as int16 waves or float16 log-mels."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from numbers import Integral, Real
 from os import PathLike
 from typing import Any
@@ -201,6 +202,8 @@ class AudioTransformer(MediaTransformer):
             pool="mean" if items.are_lists else None,
         )
         n_samples = rows.shape[1] // self.n_bands * decoder.log_mel.hop_length if is_log_mel else rows.shape[1]
+        if self.crop != "start":  # of later rows that are longer, the part is to be that one, too
+            self._decoder = replace(self._decoder, longest=n_samples)
         self.max_seconds_ = n_samples / self.rate
         return items.gather(self._padded(rows), present)
 

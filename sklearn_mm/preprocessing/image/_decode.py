@@ -4,7 +4,6 @@ import errno
 import io
 import math
 import os
-import re
 import stat
 import threading
 from contextlib import contextmanager, suppress
@@ -21,6 +20,7 @@ from sklearn_mm.preprocessing.image._framing import frame, needed_scale
 from sklearn_mm.preprocessing.image._picture_cells import is_long_base64, plain_cell
 from sklearn_mm.preprocessing.image._pillow_errors import READ_ERRORS, bomb_cause, pillow_reads
 from sklearn_mm.preprocessing.media._unreadable import UnreadableError
+from sklearn_mm.preprocessing.media._uris import check_no_url
 
 __all__ = [
     "decode",
@@ -41,7 +41,6 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 _loading = threading.Lock()
 
@@ -157,8 +156,7 @@ def source_of(cell, root):
         if not content:
             raise UnreadableError("is empty (0 bytes)")
         return io.BytesIO(content)
-    if isinstance(cell, str) and _URL.match(cell):
-        raise UnreadableError("is a URL, and nothing is fetched; pass loader=, a function from a URL to bytes")
+    check_no_url(cell)
     path = as_spelt_on_disk(file_path(cell, root))
     with _reading(cell, root):
         status = os.stat(path)

@@ -8,10 +8,11 @@ from urllib.request import url2pathname
 
 from sklearn_mm.preprocessing.media._unreadable import UnreadableError
 
-__all__ = ["decode_base64", "is_data_uri", "read_uri"]
+__all__ = ["check_no_url", "decode_base64", "is_data_uri", "read_uri"]
 
 _DATA_URI = re.compile(r"\s*data:", re.IGNORECASE)
 _FILE_URI = re.compile(r"\s*file:/", re.IGNORECASE)
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 def is_data_uri(text):
@@ -28,6 +29,12 @@ def read_uri(text):
         data = unquote_to_bytes(data)
         return decode_base64(data) if header.rstrip().lower().endswith(";base64") else data
     return _path_of_uri(text.strip()) if _FILE_URI.match(text) else None
+
+
+def check_no_url(path):
+    """Raise UnreadableError where a path in plain form is a URL."""
+    if isinstance(path, str) and _URL.match(path):
+        raise UnreadableError("is a URL, and nothing is fetched; pass loader=, a function from a URL to bytes")
 
 
 def decode_base64(data):

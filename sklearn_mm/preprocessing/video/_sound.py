@@ -22,7 +22,7 @@ def is_video(source: Any) -> bool:
         return False
 
 
-def read_sound(source: Any, root: Any = None) -> tuple[np.ndarray, int]:
+def read_sound(source: Any, root: Any = None, max_seconds: float | None = None) -> tuple[np.ndarray, int]:
     """Return the sound of a video file, or of any other that FFmpeg knows.
 
     Parameters
@@ -31,6 +31,8 @@ def read_sound(source: Any, root: Any = None) -> tuple[np.ndarray, int]:
         The file, in any of the ways in which a cell of videos holds one.
     root : str or path, default=None
         Folder of relative paths.
+    max_seconds : float, default=None
+        How much is needed, from the start; little more is decoded.
 
     Returns
     -------
@@ -49,7 +51,12 @@ def read_sound(source: Any, root: Any = None) -> tuple[np.ndarray, int]:
     with open_container(source) as container, ffmpeg_reads(source):
         stream = audio_stream(container)
         resampler = av.AudioResampler(format="fltp")  # which also makes all frames of one format
-        frames = [part for decoded in container.decode(stream) for part in resampler.resample(decoded)]
+        frames, n_samples = [], 0
+        for decoded in container.decode(stream):
+            frames += resampler.resample(decoded)
+            n_samples += decoded.samples
+            if max_seconds is not None and n_samples > max_seconds * decoded.sample_rate + 1:  # 1: what is rounded
+                break
         frames += resampler.resample(None)
         if not frames:
             raise UnreadableError("has a track of sound with nothing in it")

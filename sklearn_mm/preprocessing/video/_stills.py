@@ -4,12 +4,14 @@ import os
 import re
 
 import numpy as np
+import torch
 
 from sklearn_mm.preprocessing.cells._missing import is_missing
 from sklearn_mm.preprocessing.cells._paths import as_spelt_on_disk
 from sklearn_mm.preprocessing.image._decode import decode, read_header, read_statistics
 from sklearn_mm.preprocessing.image._formats import has_picture_ending
 from sklearn_mm.preprocessing.media._unreadable import UnreadableError
+from sklearn_mm.preprocessing.video._formats import has_video_ending
 
 __all__ = ["Stills", "frames_of_folder"]
 
@@ -21,7 +23,7 @@ class Stills:
 
     Parameters
     ----------
-    frames : list or numpy.ndarray
+    frames : list, numpy.ndarray or torch.Tensor
         Pictures, in their order.
     root, layout : object
         As of `decode` of pictures.
@@ -30,7 +32,8 @@ class Stills:
     starts = end = None
 
     def __init__(self, frames, root, layout):
-        if isinstance(frames, np.ndarray) and not frames.dtype.hasobject and frames.dtype.kind != "U":
+        is_array = isinstance(frames, np.ndarray) and not frames.dtype.hasobject and frames.dtype.kind != "U"
+        if is_array or isinstance(frames, torch.Tensor):
             self._frames = _check_shape(frames)
         else:
             self._frames = [frame for frame in frames if not is_missing(frame)]
@@ -56,7 +59,7 @@ class Stills:
             try:
                 yield decode(self._frames[number], framing, *self._read_from)
             except UnreadableError as error:
-                raise UnreadableError(f"frame {number}: {error}") from error
+                raise UnreadableError(f"frame {number}: {error}{_advice(self._frames[number])}") from error
 
 
 def frames_of_folder(path):
@@ -73,10 +76,16 @@ def _by_number(name):
     return [(int(part), "") if part.isdigit() else (-1, part) for part in _NUMBER.split(name)], name
 
 
+def _advice(frame):
+    """Return the way out where what should be a frame is a clip by itself."""
+    is_named = isinstance(frame, str | os.PathLike) and has_video_ending(os.fsdecode(frame))
+    return "; where lists hold clips, say lists=True" if is_named or getattr(frame, "ndim", 0) == 4 else ""
+
+
 def _check_shape(frames):
     is_grey = frames.ndim == 3 and frames.shape[2] not in (1, 3, 4)
     if not (frames.ndim == 4 or is_grey):
         raise UnreadableError(
-            f"an array must have the shape (T, H, W, C), (T, C, H, W) or (T, H, W), got {frames.shape}"
+            f"an array must have the shape (T, H, W, C), (T, C, H, W) or (T, H, W), got {tuple(frames.shape)}"
         )
     return frames

@@ -73,7 +73,7 @@ class VideoDecoder(MediaDecoder):
     @property
     def settings_of_facts(self):
         """All that headers and statistics of equal content may differ by."""
-        return _VERSION, PIL.__version__, ImageFile.LOAD_TRUNCATED_IMAGES, _version_of_av()
+        return _VERSION, self.layout, PIL.__version__, ImageFile.LOAD_TRUNCATED_IMAGES, _version_of_av()
 
     def decode(self, cell):
         with self._clip(cell) as clip:

@@ -127,6 +127,19 @@ def test_only_a_part_is_read(crop, start):
         np.testing.assert_array_equal(read([cell], **parameters)[0], samples[start : start + 1000])
 
 
+@pytest.mark.parametrize("features", ["wave", "log_mel"])
+@pytest.mark.parametrize(("crop", "start"), [("start", 0), ("center", 800), ("end", 1600)])
+def test_later_rows_have_that_part_too(crop, start, features, tmp_path):
+    samples = tone(0.2)
+    transformer = AudioTransformer(crop=crop, features=features, memory=tmp_path).fit([(samples[:1600], RATE)])
+    row = transformer.transform([(samples, RATE)])[0]
+    expected = read([(samples[start : start + 1600], RATE)], features=features)[0]
+    # What comes behind is heard in the last frames of log-mels that are cut off.
+    n_alike = len(row) if features == "wave" or crop == "end" else len(row) - 80
+    assert len(row) == len(expected)
+    np.testing.assert_array_equal(row[:n_alike], expected[:n_alike])
+
+
 def test_silent_ends_are_trimmed():
     silence = np.zeros(3200, dtype=np.float32)
     samples = np.concatenate([silence + 0.001, WAVE, silence])
@@ -158,6 +171,11 @@ def test_log_mels_are_those_of_the_waves():
     for row, (samples, _) in zip(rows, cells, strict=True):
         expected = LogMel(RATE, 20)(torch.from_numpy(samples)[np.newaxis])[0]
         np.testing.assert_allclose(row.reshape(-1, 20), expected, atol=2e-3)
+
+
+def test_log_mels_of_floats_beyond_full_scale_are_those_of_the_waves():
+    loud, full = read([(100 * WAVE, RATE), (WAVE / WAVE.max(), RATE)], features="log_mel")
+    np.testing.assert_allclose(loud, full, atol=2e-3)
 
 
 @pytest.mark.parametrize("features", ["wave", "log_mel"])
@@ -204,6 +222,8 @@ def broken(name, tmp_path):
         return path
     return {
         "missing": "nowhere.wav",
+        "URL": "https://nowhere.org/call.wav",
+        "AAC": b"\0\0\0\x20ftypM4A " + bytes(100),
         "empty": b"",
         "no samples": encoded(np.zeros(0, dtype=np.int16)),
         "cut off": wav[: len(wav) // 2],
@@ -234,6 +254,7 @@ BROKEN = {
     "missing": "FileNotFoundError",
     "a folder": "IsADirectoryError",
     "text": "Format not recognised. It begins like text",
+    "AAC": "Other formats are for a loader=",
     "empty": "0 bytes",
     "no samples": "has no samples",
     "cut off": "is cut off: it has .* of the 8000 bytes that its header claims",
@@ -248,6 +269,7 @@ BROKEN = {
     "a rate of 0": "has the rate 0",
     "an absurd rate": "has the rate 1000000000",
     "empty array": "has no samples",
+    "URL": "is a URL, and nothing is fetched; pass loader=",
     "many dimensions": r"must have the shape \(n,\)",
     "int64": "has no full scale",
     "closed file": "cannot be read",

@@ -36,6 +36,15 @@ def test_all_ways_to_hold_a_file(heard, tmp_path):
     np.testing.assert_array_equal(read_sound("heard.mp4", root=tmp_path)[0], expected)
 
 
+def test_no_more_is_decoded_than_is_needed(heard):
+    samples, _ = read_sound(heard)
+    some, rate = read_sound(heard, max_seconds=0.25)
+    assert 4000 <= len(some) <= 4000 + 2048
+    np.testing.assert_array_equal(some, samples[: len(some)])
+    row = AudioTransformer(rate, offset=0.1, max_seconds=0.2).fit_transform([heard])[0]
+    np.testing.assert_array_equal(row, AudioTransformer(rate).fit_transform([(samples, rate)])[0][1600:4800])
+
+
 def test_what_has_no_sound(clip, tmp_path):
     with pytest.raises(UnreadableError, match="has no sound"):
         read_sound(clip)
@@ -71,6 +80,14 @@ def test_blocks_of_one_column_have_the_names_of_their_inputs(tmp_path, capsys):
     assert "into 2 block(s)" in capsys.readouterr().out
     with pytest.raises(ValueError, match="'clip' is claimed by `audio` and `text`"):
         ModalityTransformer(text="clip", audio="clip").fit(X)
+
+
+def test_several_columns_may_be_seen_and_heard(tmp_path):
+    paths = [write_clip(tmp_path / f"{number}.mp4", sound=True) for number in range(2)]
+    X = pd.DataFrame({"front": paths, "back": paths})
+    video = VideoInput(["front", "back"], transformer=VideoTransformer(size=16, n_frames=2))
+    transformer = ModalityTransformer(video=video, audio=["front", "back"]).fit(X)
+    assert list(transformer.transform(X)) == ["audio_front", "audio_back", "video_front", "video_back"]
 
 
 def test_a_video_without_sound_has_none_to_read(tmp_path):

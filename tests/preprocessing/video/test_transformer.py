@@ -201,11 +201,14 @@ def broken(tmp_path, clip):
         ([], "has no frames"),
         (np.zeros((0, 4, 4, 3), dtype=np.uint8), "has no frames"),
         (np.zeros((9, 9, 3), dtype=np.uint8), r"an array must have the shape \(T, H, W, C\)"),
+        (torch.zeros((9, 9, 3), dtype=torch.uint8), r"an array must have the shape \(T, H, W, C\)"),
         ([str(tmp_path / "lost.png")], "frame 0: no such file"),
+        ([clip, clip], "frame 0: is no picture, .*; where lists hold clips, say lists=True"),
+        ([np.zeros((2, 8, 8, 3))], "frame 0: an array must have the shape .*; where lists hold clips, say lists=True"),
     ]
 
 
-@pytest.mark.parametrize("number", range(12))
+@pytest.mark.parametrize("number", range(15))
 def test_what_cannot_be_read_says_why(tmp_path, clip, number):
     cell, cause = broken(tmp_path, clip)[number]
     column = pd.Series([clip, cell], dtype=object)
@@ -255,6 +258,13 @@ def test_stored_clips_are_decoded_once(tmp_path, clip, gif, monkeypatch):
     np.testing.assert_array_equal(np.asarray(transformer.fit_transform(column)[:]), first)
     with pytest.raises(TypeError):
         VideoTransformer(3, size=16, memory=tmp_path / "memory").fit(column)
+
+
+def test_a_store_tells_where_channels_are(tmp_path):
+    open_ = np.random.default_rng(0).integers(255, size=(2, 3, 8, 3)).astype(np.uint8)
+    for sure in (np.zeros((2, 3, 8, 8), dtype=np.uint8), np.zeros((2, 8, 8, 3), dtype=np.uint8)):
+        stored = VideoTransformer(2, size=8, memory=tmp_path).fit_transform([open_, sure])
+        np.testing.assert_array_equal(np.asarray(stored), VideoTransformer(2, size=8).fit_transform([open_, sure]))
 
 
 def test_content_keys_tell_clips_apart(clip, gif, tmp_path):
