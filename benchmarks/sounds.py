@@ -81,7 +81,7 @@ def digits(arguments):
     audio = AudioInput("sound", transformer=AudioTransformer(RATE, n_jobs=1), encoder=arguments.encoder)
     for name, test in groups(table):
         linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)).fit(summary[~test], y[~test])
-        clf = MultimodalClassifier(audio=audio, wide=None, max_epochs=arguments.epochs, random_state=0)
+        clf = MultimodalClassifier(audio=audio, wide=arguments.wide, max_epochs=arguments.epochs, random_state=0)
         start = time.process_time()
         clf.fit(X[~test], y[~test])
         seconds = time.process_time() - start
@@ -109,7 +109,7 @@ def whisper(arguments):
 
 
 def seen_and_heard(table, noise, rng):
-    """Return a table of pictures and sounds of the same digits, with noise: in sounds ``2 * noise`` times as loud."""
+    """Return a table of pictures and sounds of the same digits, with noise: in sounds half ``noise`` times as loud."""
     images, targets = load_digits(return_X_y=True)
     pictures = [images[rng.choice(np.flatnonzero(targets == int(digit)))].reshape(8, 8) for digit in table["digit"]]
     pictures = np.clip(np.stack(pictures) / 16 + rng.normal(0, noise, size=(len(table), 8, 8)), 0, 1)
@@ -117,7 +117,7 @@ def seen_and_heard(table, noise, rng):
     sounds = []
     for wave in waves:
         wave = wave / np.float32(32768)
-        level = np.sqrt(np.square(wave).mean()) * noise * 2
+        level = np.sqrt(np.square(wave).mean()) * noise / 2
         sounds.append((wave + rng.normal(0, level, size=len(wave)).astype(np.float32), RATE))
     grey = (255 * pictures).astype(np.uint8)
     return pd.DataFrame({"picture": pd.Series(list(grey)), "sound": pd.Series(sounds, dtype=object)})
@@ -252,8 +252,8 @@ if __name__ == "__main__":
     parser.add_argument("--whisper", type=Path, help="transformers folder")
     parser.add_argument("--takes", type=int, default=50, help="of each digit and speaker, at most")
     parser.add_argument("--encoder", default="auto")
-    parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--noise", type=float, nargs="+", default=[0.3, 0.5, 0.7])
+    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--noise", type=float, nargs="+", default=[0.4, 0.6, 0.8])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--wide", default=None, choices=["linear"])
     parser.add_argument("--clips", type=int, default=1000)

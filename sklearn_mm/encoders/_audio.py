@@ -13,7 +13,7 @@ from sklearn_mm.encoders._norm import BatchNorm2d
 from sklearn_mm.encoders._registry import register_encoder
 from sklearn_mm.encoders._self_attention_layers import AttentionLayers
 from sklearn_mm.encoders._text import read_backwards
-from sklearn_mm.utils._log_mel import LogMel
+from sklearn_mm.utils._log_mel import LogMel, level_frames
 from sklearn_mm.utils._token_pooling import check_heads, masked_max, masked_mean, masked_std
 from sklearn_mm.utils._validation import Interval, StrOptions, TupleOf
 from sklearn_mm.utils._waves import waves
@@ -28,8 +28,9 @@ class LogMelEncoder(AudioEncoder):
     """Base of encoders that see sound as log-mel spectrograms: ``forward`` gets float32 (batch, n_frames, n_bands).
 
     Frames are 10 milliseconds apart. They are made of waves on the device, batch by batch, or were when the block was
-    read. Frames behind the end of a sound are zeros. A subclass has the parameters ``n_bands`` and what `read` needs,
-    and calls ``super().build(spec)``.
+    read. The mean of each sound is zero, as of how loud it is, and what lies more than 40 decibels below its loudest
+    band is raised to there, as of what a microphone adds. Frames behind the end of a sound are zeros. A subclass has
+    the parameters ``n_bands`` and what `read` needs, and calls ``super().build(spec)``.
     """
 
     def build(self, spec: BlockSpec) -> Self:
@@ -38,18 +39,19 @@ class LogMelEncoder(AudioEncoder):
         n_bands = self.stored_bands or self.n_bands
         if self.stored_bands is None:
             self.log_mel = LogMel(spec.rate, n_bands)
-        self.convolutions = _Convolutions(self.channels, n_bands, self.width)
+        self.convolutions = _Convolutions(self.channels, n_bands, self.width).to(memory_format=torch.channels_last)
         return self
 
     def prepare(self, x: torch.Tensor) -> torch.Tensor:
-        """Turn samples, or stored log-mels, into log-mels (batch, n_frames, n_bands)."""
+        """Turn samples, or stored log-mels, into normalised log-mels (batch, n_frames, n_bands)."""
         x = super().prepare(x)
         if self.stored_bands is not None:
-            return as_frames(x, self.stored_bands)
+            log_mel = as_frames(x, self.stored_bands)
+            return level_frames(log_mel, up_to_end(log_mel.ne(0).any(2)))
         n_samples = up_to_end(x).sum(1)
         log_mel = self.log_mel(x)
         is_frame = torch.arange(log_mel.shape[1], device=x.device) < self.log_mel.n_frames(n_samples).unsqueeze(1)
-        return log_mel * is_frame.unsqueeze(2)
+        return level_frames(log_mel, is_frame)
 
     def token_mask(self, x: torch.Tensor) -> torch.Tensor:
         """Return which frames are not behind the end of the sound."""
@@ -61,26 +63,31 @@ class LogMelEncoder(AudioEncoder):
 
 
 class _Convolutions(nn.Module):
-    """Convolutions over time and pitch, each of which halves both, and a linear map of all pitches of a step."""
+    """Convolutions over time and pitch, each of which halves both, and a linear map of all pitches of a step.
+
+    The first halves time by its stride, as neighbouring frames overlap by more than half; maxima do the rest.
+    """
 
     def __init__(self, channels, n_bands, width):
         super().__init__()
         self.layers, self.norms, n_channels = nn.ModuleList(), nn.ModuleList(), 1
         for n_filters in channels:
-            self.layers.append(nn.Conv2d(n_channels, n_filters, 3, padding=1, bias=False))
+            stride = 1 if self.layers else (2, 1)
+            self.layers.append(nn.Conv2d(n_channels, n_filters, 3, stride, padding=1, bias=False))
             self.norms.append(BatchNorm2d(n_filters))
             n_channels = n_filters
             n_bands = -(-n_bands // 2)
+        self.pools = [(2, 2)] * (len(channels) - 1) + [(1, 2)]
         self.project = nn.Linear(n_channels * n_bands, width)
 
     def forward(self, x, mask):
-        x = x.unsqueeze(1)  # (batch, 1, n_frames, n_bands)
-        for layer, norm in zip(self.layers, self.norms, strict=True):
+        x = x.unsqueeze(1).contiguous(memory_format=torch.channels_last)  # (batch, 1, n_frames, n_bands)
+        mask = mask[:, ::2]
+        for layer, norm, pool in zip(self.layers, self.norms, self.pools, strict=True):
             # What is behind the end is zero before each convolution, as it would be in a shorter batch.
-            x = norm(layer(x * mask[:, None, :, None])).relu()
-            x = x * mask[:, None, :, None]
-            x = F.max_pool2d(x, 2, ceil_mode=True)
-            mask = F.pad(mask, (0, mask.shape[1] % 2)).unflatten(1, (-1, 2)).any(2)
+            x = norm(layer(x)).relu() * mask[:, None, :, None]
+            x = F.max_pool2d(x, pool, ceil_mode=True)
+            mask = mask[:, :: pool[0]]
         steps = self.project(x.transpose(1, 2).flatten(2)).relu()
         return steps * mask.unsqueeze(2), mask
 

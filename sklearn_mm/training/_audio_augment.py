@@ -27,7 +27,7 @@ class AudioAugmentation(Component):
     speed : float, default=0.1
         Sounds are read up to so much faster or slower: 0.1 is from 0.9 to 1.1 times the speed. In waves, this changes
         the pitch as well.
-    pitch : float, default=0.05
+    pitch : float, default=0.15
         Up to which share the bands of log-mels are stretched or compressed, as between the voices of speakers. Does
         nothing to waves.
     gain : float, default=6.0
@@ -78,7 +78,7 @@ class AudioAugmentation(Component):
         self,
         shift: float = 0.05,
         speed: float = 0.1,
-        pitch: float = 0.05,
+        pitch: float = 0.15,
         gain: float = 6.0,
         noise: float = 0.5,
         noise_level: float = 20.0,
@@ -200,7 +200,7 @@ def _silenced(x, places, width, lengths):
 
 def _strong():
     return AudioAugmentation(
-        shift=0.1, speed=0.2, pitch=0.1, gain=10.0, noise_level=10.0, tilt=9.0, time_mask=0.25, band_mask=0.25
+        shift=0.1, speed=0.2, pitch=0.25, gain=10.0, noise_level=10.0, tilt=9.0, time_mask=0.25, band_mask=0.25
     )
 
 

@@ -7,12 +7,13 @@ import torch
 import torch.nn as nn
 from scipy.fft import next_fast_len
 
-__all__ = ["FRAME_SECONDS", "LogMel", "log_power", "mel_filters", "stft"]
+__all__ = ["FRAME_SECONDS", "LogMel", "level_frames", "log_power", "mel_filters", "stft"]
 
 FRAME_SECONDS = 0.01  # from one frame to the next
 _WINDOW_SECONDS = 0.025
 _LINEAR_HERTZ, _HERTZ_PER_MEL = 1000.0, 200 / 3  # Slaney's scale: linear up to there, then logarithmic
 _LOG_STEP = math.log(6.4) / 27
+_RANGE = 1.0  # of log-mels: 40 decibels
 
 
 class LogMel(nn.Module):
@@ -60,6 +61,25 @@ def stft(waves, n_fft, hop_length, window, pad_mode):
 def log_power(power):
     """Return the logarithm of powers, shifted and scaled as Whisper reads it."""
     return (power.clamp(min=1e-10).log10() + 4.0) / 4.0
+
+
+def level_frames(log_mel, is_frame):
+    """Return log-mels without what a microphone adds: how loud each sound is, and the noise far below its loudest band.
+
+    The mean of each becomes zero, and nothing lies more than 40 decibels below its loudest band.
+
+    Parameters
+    ----------
+    log_mel : torch.Tensor of shape (batch, n_frames, n_bands)
+        As `LogMel` makes them.
+    is_frame : torch.Tensor of shape (batch, n_frames), dtype bool
+        Which frames are not behind the end; these become zero.
+    """
+    is_frame = is_frame.unsqueeze(2)
+    loudest = log_mel.masked_fill(~is_frame, -torch.inf).amax((1, 2), keepdim=True)
+    log_mel = torch.maximum(log_mel, loudest - _RANGE) * is_frame
+    mean = log_mel.sum((1, 2), keepdim=True) / (is_frame.sum((1, 2), keepdim=True) * log_mel.shape[2]).clamp(min=1)
+    return (log_mel - mean) * is_frame
 
 
 def mel_filters(n_bins, n_bands, rate):

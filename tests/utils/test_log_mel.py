@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_mm.utils._log_mel import LogMel, mel_filters
+from sklearn_mm.utils._log_mel import LogMel, level_frames, mel_filters
 
 
 @pytest.fixture
@@ -55,3 +55,22 @@ def test_zeros_behind_a_wave_change_nothing_before():
     longer = log_mel(torch.nn.functional.pad(wave, (0, 777)))
     n_frames = log_mel.n_frames(1000)
     torch.testing.assert_close(longer[:, :n_frames], log_mel(wave))
+
+
+def test_levelled_frames_know_neither_loudness_nor_faint_noise():
+    generator = torch.Generator().manual_seed(0)
+    frames = torch.rand(3, 9, 5, generator=generator) - 0.5
+    frames[1] = frames[0] + 0.3  # 12 decibels louder
+    frames[2] = frames[0]
+    frames[2, 4] = -1.4  # below what is heard
+    is_frame = torch.arange(9).expand(3, 9) < torch.tensor([[9], [9], [7]])
+    levelled = level_frames(frames, is_frame)
+    torch.testing.assert_close(levelled[0], levelled[1])
+    torch.testing.assert_close(levelled.sum((1, 2)), torch.zeros(3), atol=1e-5, rtol=0)
+    assert not levelled[2, 7:].any()
+    torch.testing.assert_close(levelled[2, :7].max() - levelled[2, 4], torch.ones(5))
+    torch.testing.assert_close(levelled[2, 5] - levelled[2, 6], frames[2, 5] - frames[2, 6])
+
+
+def test_levelled_frames_of_nothing_are_zeros():
+    assert not level_frames(torch.ones(1, 4, 3), torch.zeros(1, 4, dtype=torch.bool)).any()

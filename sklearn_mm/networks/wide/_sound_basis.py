@@ -5,7 +5,7 @@ import torch.nn.functional as F
 
 from sklearn_mm.encoders._base import as_frames, up_to_end
 from sklearn_mm.networks.wide._basis_expansion import BasisExpansion
-from sklearn_mm.utils._log_mel import LogMel
+from sklearn_mm.utils._log_mel import LogMel, level_frames
 from sklearn_mm.utils._token_pooling import masked_mean, masked_std, pool_runs
 
 __all__ = ["SoundBasis"]
@@ -53,6 +53,7 @@ class SoundBasis(BasisExpansion):
             frames = self.log_mel(x.float() / 2**15)
             n_frames = self.log_mel.n_frames(up_to_end(x).sum(1, keepdim=True))
             mask = torch.arange(frames.shape[1], device=x.device) < n_frames
+        frames = level_frames(frames, mask)
         parts, _ = pool_runs(frames, mask, _PARTS)  # (n, _PARTS, n_bands)
         changes = F.pad(frames.diff(dim=1).abs(), (0, 0, 1, 0)) * mask.unsqueeze(2)
         spread = torch.cat([masked_std(frames, mask), masked_mean(changes, mask)], 1)
