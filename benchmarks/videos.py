@@ -9,7 +9,6 @@ seconds of this process, with one thread; references are loops with PyAV by hand
 """
 
 import argparse
-import json
 import os
 import tempfile
 import time
@@ -141,9 +140,11 @@ def report(task, name, classifier, X, y, X_test, y_test, seed):
     start = time.process_time()
     classifier.fit(X, y)
     seconds = time.process_time() - start
-    score = classifier.score(X_test, y_test)
-    line = {"task": task, "model": name, "seed": seed, "accuracy": round(score, 3), "fit, CPU s": round(seconds, 1)}
-    print(json.dumps(line), flush=True)
+    print_row(task, name, seed, f"{classifier.score(X_test, y_test):.3f}", f"{seconds:.1f}", "–", "–")
+
+
+def print_row(*cells):
+    print(f"| {' | '.join(map(str, cells))} |", flush=True)
 
 
 def measure_reading(folder, n_long, repeats):
@@ -175,8 +176,8 @@ def measure_reading(folder, n_long, repeats):
     Recording._decoded_from = count
     few.read([long])
     Recording._decoded_from = read_from
-    print(json.dumps({"task": "reading", "what": f"8 of {n_long} frames", "decoded": len(decoded)}), flush=True)
-    compare(f"8 of {n_long} frames", lambda: few.read([long]), lambda: loop(long), repeats)
+    what = f"8 of {n_long} frames, {len(decoded)} decoded"
+    compare(what, lambda: few.read([long]), lambda: loop(long), repeats)
     compare(f"8 of {n_long} frames, reference seeks", lambda: few.read([long]), lambda: seek(long, 8), repeats)
 
 
@@ -212,8 +213,7 @@ def seek(path, n_frames):
 
 def compare(what, read, by_hand, repeats):
     times = np.array([[seconds(read), seconds(by_hand)] for _ in range(repeats)]).min(axis=0)
-    line = {"task": "reading", "what": what, "CPU s": round(times[0], 4), "by hand": round(times[1], 4)}
-    print(json.dumps({**line, "times as fast": round(times[1] / times[0], 2)}), flush=True)
+    print_row("reading", what, "–", "–", f"{times[0]:.4f}", f"{times[1]:.4f}", f"{times[1] / times[0]:.2f}")
 
 
 def seconds(function):
@@ -236,6 +236,7 @@ def main():
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 1)))
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
+        print("| part | what | seed | accuracy | CPU s | by hand, s | times as fast |\n|---|---|---|---|---|---|---|")
         if "reading" in args.parts:
             measure_reading(folder, args.long, args.repeats)
         for seed in args.seeds:
