@@ -11,6 +11,7 @@ import torch
 from sklearn_mm.preprocessing.cells._missing import held_by_record, is_missing, is_record
 from sklearn_mm.preprocessing.media._unreadable import UnreadableError
 from sklearn_mm.preprocessing.media._uris import is_data_uri, read_uri
+from sklearn_mm.preprocessing.video._video_cells import content_of
 
 __all__ = ["Samples", "can_hold_sound", "channels_last", "looks_like_sound", "plain_sound", "with_rate"]
 
@@ -62,8 +63,7 @@ def plain_sound(cell):
         return held
     if _is_file(cell):
         try:
-            cell.seek(0)
-            return cell.read()
+            return content_of(cell)
         except (OSError, ValueError) as error:  # ValueError: it was closed
             raise UnreadableError(f"is a file that cannot be read: {error}") from error
     return _as_array(cell) if isinstance(cell, torch.Tensor) else cell
@@ -93,8 +93,7 @@ def looks_like_sound(cell):
         return _STARTS.match(bytes(cell[:_HEAD])) is not None
     if _is_file(cell):
         try:
-            cell.seek(0)
-            return looks_like_sound(cell.read(_HEAD))
+            return looks_like_sound(content_of(cell, _HEAD))
         except (OSError, ValueError, TypeError):  # closed, or a file of text
             return False
     return _is_decoded(cell) or isinstance(with_rate(cell), Samples)
@@ -120,7 +119,7 @@ def _is_decoded(cell):
 
 
 def _is_file(cell):
-    return callable(getattr(cell, "read", None)) and callable(getattr(cell, "seek", None))
+    return all(callable(getattr(cell, method, None)) for method in ("read", "seek", "tell"))
 
 
 def _as_array(samples):

@@ -1,7 +1,5 @@
 """Sounds of a column as rows of different lengths, in memory or through a store."""
 
-from functools import partial
-
 import numpy as np
 
 from sklearn_mm.preprocessing.media._cell_keys import hash_cells
@@ -45,11 +43,7 @@ class SoundReader(MediaReader):
         cause_of = {}
 
         def decode(places):
-            rows = self._zeros(len(places))
-            failures = run(partial(self._decode_into, items, present, rows), chosen[places], np.arange(len(places)))
-            key_of = dict(zip(chosen[places].tolist(), keys[places].tolist(), strict=True))
-            cause_of.update((key_of[item], cause) for item, cause in failures)
-            return rows, self._unchanged(items.cells[chosen[places]], keys[places])
+            return self._decode_new(run, items, present, chosen[places], keys[places], cause_of)
 
         def make_lengths(places):
             rows, unchanged = decode(places)
@@ -82,6 +76,4 @@ class SoundReader(MediaReader):
         counts = pages_of(lengths)
         first, row = np.cumsum(counts) - counts, np.repeat(np.arange(len(counts)), counts)
         pages = keep("sound", decoder.dtype, (PAGE,), page_keys(keys, counts), make_pages)  # kept by now, mostly
-        failures = [(item, cause_of[key]) for item, key in zip(chosen, keys.tolist(), strict=True) if key in cause_of]
-        present[[item for item, _ in failures]] = False
-        return SequenceRows(pages, first, lengths), failures
+        return SequenceRows(pages, first, lengths), self._failed(present, chosen, keys, cause_of)

@@ -288,16 +288,25 @@ class MediaReader:
         cause_of = {}
 
         def make(places):
-            rows = self._zeros(len(places))
-            failures = run(partial(self._decode_into, items, present, rows), chosen[places], np.arange(len(places)))
-            key_of = dict(zip(chosen[places].tolist(), keys[places].tolist(), strict=True))
-            cause_of.update((key_of[item], cause) for item, cause in failures)
-            return rows, present[chosen[places]], self._unchanged(items.cells[chosen[places]], keys[places])
+            rows, unchanged = self._decode_new(run, items, present, chosen[places], keys[places], cause_of)
+            return rows, present[chosen[places]], unchanged
 
         rows = fetch(self.store, decoder.kind, decoder.settings, decoder.dtype, decoder.row_shape, keys, make)
+        return rows, self._failed(present, chosen, keys, cause_of)
+
+    def _decode_new(self, run, items, present, chosen, keys, cause_of):
+        """Return the rows of items that a store lacks, and which cells have not changed; add causes by content key."""
+        rows = self._zeros(len(chosen))
+        failures = run(partial(self._decode_into, items, present, rows), chosen, np.arange(len(chosen)))
+        key_of = dict(zip(chosen.tolist(), keys.tolist(), strict=True))
+        cause_of.update((key_of[item], cause) for item, cause in failures)
+        return rows, self._unchanged(items.cells[chosen], keys)
+
+    def _failed(self, present, chosen, keys, cause_of):
+        """Return (item, cause) of all items whose content cannot be read, and say so in ``present``."""
         failures = [(item, cause_of[key]) for item, key in zip(chosen, keys.tolist(), strict=True) if key in cause_of]
         present[[item for item, _ in failures]] = False
-        return rows, failures
+        return failures
 
     def _unchanged(self, cells, keys):
         """Return which cells are still what they were before they were decoded."""

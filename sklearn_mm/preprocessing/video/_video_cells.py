@@ -16,7 +16,7 @@ from sklearn_mm.preprocessing.media._uris import decode_base64, is_data_uri, rea
 from sklearn_mm.preprocessing.video._formats import HEAD, has_video_ending, is_video_head
 from sklearn_mm.preprocessing.video._stills import frames_of_folder
 
-__all__ = ["can_hold_video", "looks_like_video", "plain_cell"]
+__all__ = ["can_hold_video", "content_of", "looks_like_video", "plain_cell"]
 
 _reading = Lock()  # a file object may be in several rows, and has one place
 
@@ -38,7 +38,7 @@ def plain_cell(cell, root=None):
     if isinstance(cell, str | os.PathLike):
         frames = frames_of_folder(file_path(cell, root))
         return cell if frames is None else frames
-    return _content_of(cell) if _is_file(cell) else cell
+    return content_of(cell) if _is_file(cell) else cell
 
 
 def can_hold_video(cell):
@@ -66,7 +66,7 @@ def looks_like_video(cell):
         return isinstance(path, str) and has_video_ending(path)
     if isinstance(cell, bytes | bytearray | memoryview):
         return is_video_head(bytes(cell[:HEAD]))
-    return _is_file(cell) and is_video_head(_content_of(cell, HEAD))
+    return _is_file(cell) and is_video_head(content_of(cell, HEAD))
 
 
 def _is_uri_of_video(uri):
@@ -83,7 +83,7 @@ def _is_file(cell):
     return is_binary and not cell.closed and cell.readable() and cell.seekable()
 
 
-def _content_of(file, n_bytes=-1):
+def content_of(file, n_bytes=-1):
     """Return what an open file begins with, and leave it at its place."""
     with _reading:
         place = file.tell()

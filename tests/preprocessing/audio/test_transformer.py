@@ -3,6 +3,7 @@
 import io
 import pickle
 import struct
+import time
 import warnings
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from sklearn_mm.preprocessing import AudioTransformer, Ragged, SequenceRows
+from sklearn_mm.preprocessing.audio._sound_cells import looks_like_sound
 from sklearn_mm.utils._log_mel import LogMel
 
 soundfile = pytest.importorskip("soundfile", reason="soundfile is not installed (the extra audio)")
@@ -242,6 +244,21 @@ def broken(name, tmp_path):
         "int64": (np.arange(5), RATE),
         "closed file": closed(wav),
     }[name]
+
+
+class SlowFile(io.BytesIO):
+    def read(self, *arguments):
+        time.sleep(0.002)
+        return super().read(*arguments)
+
+
+def test_a_file_in_several_rows_stays_at_its_place():
+    file = SlowFile(encoded(int16(WAVE)))
+    file.seek(7)
+    for row in read([file] * 12, n_jobs=4):
+        np.testing.assert_array_equal(row, int16(WAVE))
+    assert looks_like_sound(file)
+    assert file.tell() == 7
 
 
 def closed(content):
