@@ -73,6 +73,16 @@ def statistics(files):
     return np.stack([np.concatenate([f.mean(0), f.std(0)]) for f in frames])
 
 
+def training(arguments):
+    """Return the parameters of estimators that train from scratch."""
+    return {
+        "wide": arguments.wide,
+        "max_epochs": arguments.epochs,
+        "batch_size": arguments.batch_size,
+        "lr": arguments.lr,
+    }
+
+
 def digits(arguments):
     """Print the accuracy on speakers that were not heard, from scratch and by logistic regression."""
     table, scores = read_digits(arguments), []
@@ -81,7 +91,7 @@ def digits(arguments):
     audio = AudioInput("sound", transformer=AudioTransformer(RATE, n_jobs=1), encoder=arguments.encoder)
     for name, test in groups(table):
         linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)).fit(summary[~test], y[~test])
-        clf = MultimodalClassifier(audio=audio, wide=arguments.wide, max_epochs=arguments.epochs, random_state=0)
+        clf = MultimodalClassifier(audio=audio, random_state=0, **training(arguments))
         start = time.process_time()
         clf.fit(X[~test], y[~test])
         seconds = time.process_time() - start
@@ -148,9 +158,7 @@ def fused(arguments):
                 "both, 30 % lack one": (lacking, {}),
             }
             for way, (rows, changes) in ways.items():
-                clf = MultimodalClassifier(
-                    **{**inputs, **changes}, wide=arguments.wide, max_epochs=arguments.epochs, random_state=seed
-                )
+                clf = MultimodalClassifier(**{**inputs, **changes}, random_state=seed, **training(arguments))
                 clf.fit(rows[~test], y[~test])
                 scores.setdefault(way, []).append(clf.score(rows[test], y[test]))
         report("fused", f"noise {noise}", **{way: f"{np.mean(s):.3f}" for way, s in scores.items()})
@@ -252,7 +260,9 @@ if __name__ == "__main__":
     parser.add_argument("--whisper", type=Path, help="transformers folder")
     parser.add_argument("--takes", type=int, default=50, help="of each digit and speaker, at most")
     parser.add_argument("--encoder", default="auto")
-    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--epochs", type=int, default=45)
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--lr", type=float, default=4e-3)
     parser.add_argument("--noise", type=float, nargs="+", default=[0.4, 0.6, 0.8])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--wide", default=None, choices=["linear"])
