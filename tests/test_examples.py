@@ -138,11 +138,15 @@ def test_copies_leak_between_random_folds_and_not_between_grouped_ones():
 
 @pytest.mark.slow
 def test_a_single_frame_does_not_tell_which_way_it_moves():
-    pytest.importorskip("matplotlib", reason="matplotlib is not installed (the extra plot)").use("Agg")
-    accuracy = runpy.run_path(str(EXAMPLES / "inputs" / "plot_video.py"))["accuracy"]
+    accuracy = run_example("plot_video.py", "inputs")["accuracy"]
     assert accuracy[1] < 0.6
     assert accuracy[4] > 0.9
-    sys.modules["matplotlib.pyplot"].close("all")
+
+
+@pytest.mark.slow
+def test_digits_are_told_better_seen_and_heard():
+    scores = run_example("plot_seen_and_heard.py", "inputs")["scores"]
+    assert scores["both"] > 0.05 + max(scores["picture"], scores["sound"])
 
 
 @pytest.fixture
@@ -162,8 +166,8 @@ def few_emoji(monkeypatch, tmp_path):
     monkeypatch.setattr(datasets, "load_emoji", load_few)
 
 
-def run_search(name, folder="search"):
-    """Return the names that an example of searches, or of another folder, ends with."""
+def run_example(name, folder="search"):
+    """Return the names that an example ends with."""
     pytest.importorskip("matplotlib", reason="matplotlib is not installed (the extra plot)").use("Agg")
     try:
         return runpy.run_path(str(EXAMPLES / folder / name))
@@ -173,7 +177,7 @@ def run_search(name, folder="search"):
 
 @pytest.mark.slow
 def test_pictures_without_names_are_found_by_words(few_emoji):
-    example = run_search("plot_search_by_words.py")
+    example = run_example("plot_search_by_words.py")
     n_nameless = len(example["nameless"])
     assert len(example["folder"]) == len(example["named"]) + n_nameless
     assert example["share"]["from nothing"] > 1.2 * 10 / n_nameless
@@ -190,7 +194,7 @@ def test_search_by_words_takes_fifteen_lines():
 
 @pytest.mark.slow
 def test_clusters_of_rows_are_nearer_to_categories_than_those_of_pixels_and_names(few_emoji):
-    example = run_search("plot_clusters.py")
+    example = run_example("plot_clusters.py")
     table = example["table"]
     assert {"joint space", "pixels", "TF-IDF of names"} <= set(table.index)
     assert example["dense"].shape == example["found"].shape == example["y"].shape
@@ -202,7 +206,7 @@ def test_clusters_of_rows_are_nearer_to_categories_than_those_of_pixels_and_name
 @pytest.mark.slow
 def test_pictures_tell_what_cannot_be_read():
     pytest.importorskip("sacrebleu", reason="sacrebleu is not installed (the extra generate)")
-    scores = run_search("plot_translate.py", "text_out")["scores"]
+    scores = run_example("plot_translate.py", "text_out")["scores"]
     (readable, masked), (readable_with, masked_with) = scores["text alone"], scores["text and picture"]
     assert masked_with > masked + 15
     assert readable_with > readable - 3
@@ -211,20 +215,20 @@ def test_pictures_tell_what_cannot_be_read():
 @pytest.mark.slow
 def test_headlines_are_copied():
     pytest.importorskip("sacrebleu", reason="sacrebleu is not installed (the extra generate)")
-    scores = run_search("plot_summary.py", "text_out")["scores"]
+    scores = run_example("plot_summary.py", "text_out")["scores"]
     assert scores["generator that copies"] > 2 * scores["first sentence (lead-1)"]
 
 
 @pytest.mark.slow
 def test_captions_are_right_more_often_than_those_of_like_pictures():
     pytest.importorskip("sacrebleu", reason="sacrebleu is not installed (the extra generate)")
-    example = run_search("plot_captions.py", "text_out")
+    example = run_example("plot_captions.py", "text_out")
     assert np.mean(example["names"] == example["truth"]) > 0.05
     assert not np.any(example["people"]["alike"].iloc[example["test"]] == example["truth"])
 
 
 @pytest.mark.slow
 def test_sentiment_is_in_sentence_and_smiley_together():
-    found = run_search("plot_sentiment.py", "training")["found"]
+    found = run_example("plot_sentiment.py", "training")["found"]
     assert found["both"] > 0.2 + max(found["smiley alone"], found["sentence alone"])
     assert found["both"] > found["both, a third of the smileys missing"] > found["sentence alone"]
