@@ -190,7 +190,7 @@ class PretrainedEncoder(Encoder):
         Parameters
         ----------
         held : str, path or holder
-            The model, as `hold` returns it.
+            The model, as ``hold`` returns it.
         folder : path or None
             Its folder.
         """
