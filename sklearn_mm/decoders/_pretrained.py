@@ -55,8 +55,8 @@ class PretrainedDecoder(Decoder):
         trained (needs peft). "all" trains everything. It holds for the encoder, too, unless that is named otherwise.
     prompt : str, default=None
         What stands before each text, after the token that it begins with, such as the language
-        ("<|de|><|transcribe|><|notimestamps|>" of a Whisper of many). It is not written. None is what the checkpoint's
-        own ``generation_config.json`` says.
+        (``"<|de|><|transcribe|><|notimestamps|>"`` of a Whisper of many). It is not written. None is what the
+        checkpoint's own ``generation_config.json`` says.
     lr : "auto" or float, default="auto"
         Learning rate of the last layer: "auto" is 1e-3 for "lora", 1e-4 for "all".
     layer_decay : float, default=0.9

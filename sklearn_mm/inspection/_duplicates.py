@@ -148,7 +148,7 @@ def find_duplicates(
         caller_name=_WHO,
     )
     frame, has_labels = as_frame(X, _WHO)
-    told = {"image": image, "text": text, "tabular": tabular}
+    told = {**dict.fromkeys(MODALITIES), "image": image, "text": text, "tabular": tabular}  # no sound, no videos
     inputs = ModalityTransformer._of(told, _WHO, MODALITIES)._resolved_inputs()
     inputs = {name: input_ for name, input_ in inputs.items() if input_ is not None}
     claims, _ = claim_columns(frame, has_labels, inputs, _WHO, MODALITIES)
