@@ -61,10 +61,9 @@ for what, texts in found.items():
 
 # %%
 figure, axes = plt.subplots(2, 6, figsize=(10, 4.2), layout="constrained")
-for row, axis in zip(test, axes.flat, strict=False):
+for row, name, axis in zip(test, names, axes.flat, strict=False):
     axis.imshow(plt.imread(people["image"][row]))
-    place = list(test).index(row)
-    axis.set_title(names[place], fontsize=8, color="tab:green" if names[place] == truth[place] else "tab:red")
+    axis.set_title(name, fontsize=8, color="tab:green" if name == y[row] else "tab:red")
     axis.set_xlabel(f"alike: {people['alike'][row]}", fontsize=7)
     axis.set_xticks([])
     axis.set_yticks([])
