@@ -289,6 +289,8 @@ def check_gradients(case):
 
 def check_it_learns(case):
     """With a linear layer behind it, it learns arbitrary classes of a few rows better than their frequencies."""
+    if getattr(case.component, "frozen", False):
+        return  # how much random features tell is by chance
     with _seed():
         built = case.build(clone(case.component)).train()
         target = torch.arange(case.n_rows) % _N_OUTPUTS

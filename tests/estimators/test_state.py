@@ -23,7 +23,10 @@ from sklearn_mm import (
 from sklearn_mm.encoders import CNNEncoder, RNNEncoder
 from sklearn_mm.preprocessing import ImageTransformer, TabularTransformer, TextTransformer
 
-SMALL = ImageTransformer(size=16)
+
+def photo(**options):
+    """A new input: what a test sets in it changes no other test."""
+    return ImageInput("photo", transformer=ImageTransformer(size=16), **options)
 
 
 class Break(Callback):
@@ -57,7 +60,7 @@ STAGES = ["parameter", "scoring", "target", "columns", "reading", "network", "tr
 def test_a_fit_that_fails_changes_nothing(table, numeric_target, Estimator, way, stage):
     X, y = table
     y = y.to_numpy() if Estimator is MultimodalClassifier else numeric_target
-    model = Estimator(image=ImageInput("photo", transformer=SMALL), text=None, max_epochs=2, random_state=0)
+    model = Estimator(image=photo(), text=None, max_epochs=2, random_state=0)
     failing, X_bad, y_bad, message = ways_to_fail(X, y)[stage]
     if way == "partial_fit" and stage == "scoring":
         pytest.skip("partial_fit does not score")
@@ -77,7 +80,7 @@ def test_a_fit_that_fails_changes_nothing(table, numeric_target, Estimator, way,
 def test_a_first_fit_that_fails_leaves_the_estimator_unfitted(table, stage):
     X, y = table
     failing, X, y, message = ways_to_fail(X, y.to_numpy())[stage]
-    model = MultimodalClassifier(image=ImageInput("photo", transformer=SMALL), max_epochs=2, random_state=0)
+    model = MultimodalClassifier(image=photo(), max_epochs=2, random_state=0)
     model.set_params(**failing)
     names = set(vars(model))
     with pytest.raises((ValueError, RuntimeError), match=message):
@@ -242,7 +245,7 @@ def test_the_batch_size_of_predictions(yes_no, monkeypatch):
 @pytest.mark.parametrize("partial", [False, True])
 def test_a_network_that_is_there_keeps_its_shape(table, changes, message, partial):
     X, y = table
-    image = ImageInput("photo", transformer=SMALL, encoder=CNNEncoder(channels=(8,)))
+    image = photo(encoder=CNNEncoder(channels=(8,)))
     clf = MultimodalClassifier(image=clone(image), fusion="concat", warm_start=True, max_epochs=1, random_state=0)
     clf.fit(X, y).set_params(**changes)
     with pytest.raises(ValueError, match=r"goes on with the network that it has.*" + message):
@@ -252,7 +255,7 @@ def test_a_network_that_is_there_keeps_its_shape(table, changes, message, partia
 
 def test_what_may_change_where_training_goes_on(table, tmp_path):
     X, y = table
-    image = ImageInput("photo", transformer=SMALL)
+    image = photo()
     clf = MultimodalClassifier(image=image, inputs=None, warm_start=True, max_epochs=1, random_state=0).fit(X, y)
     clf.set_params(lr=1e-3, image__transformer__on_error="ignore", memory=tmp_path, modality_dropout=0.2, verbose=0)
     clf.set_params(image=clone(image)).fit(X, y)
@@ -267,7 +270,7 @@ def test_what_may_change_where_training_goes_on(table, tmp_path):
 def test_parameters_of_named_inputs_and_of_steps_can_no_longer_act_either(table):
     X, y = table
     steps = make_pipeline(SimpleImputer(), StandardScaler())
-    inputs = [("pic", ImageInput("photo", transformer=SMALL)), ("numbers", TabularInput(["weight"], transformer=steps))]
+    inputs = [("pic", photo()), ("numbers", TabularInput(["weight"], transformer=steps))]
     clf = MultimodalClassifier(inputs=inputs, warm_start=True, max_epochs=1, random_state=0).fit(X, y)
     before = clf.get_params()
     for change in ({"pic__transformer__size": 8}, {"numbers__transformer__simpleimputer__strategy": "median"}):
