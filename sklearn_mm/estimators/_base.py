@@ -36,6 +36,7 @@ from sklearn_mm.training._training_rows import Rows
 from sklearn_mm.utils._callbacks import CallbackSupportMixin
 from sklearn_mm.utils._declared_parameters import with_parameters
 from sklearn_mm.utils._learner import take_over
+from sklearn_mm.utils._tensors import module_tensors
 from sklearn_mm.utils._validation import _fit_context, _num_samples
 
 __all__ = ["BaseMultimodal"]
@@ -405,9 +406,10 @@ class BaseMultimodal(
         blocks = self._reader.read(X, names)
         device = resolve_device(self.device, fitted=True)
         network = self.net_.module_
-        if device.type == "mps":  # which has no float64
-            network = network.float()
-        network = network.to(device)
+        place = torch.empty(0, device=device).device
+        # Not where it is there already: recurrent layers collect their weights anew, and a thread may be using them.
+        if any(tensor.device != place for tensor in module_tensors(network)):
+            network = (network.float() if device.type == "mps" else network).to(device)  # mps has no float64
         self.net_.device, self.net_.precision = device, resolve_precision(self.precision, device, fitted=True)
         if self.batch_size != "auto":
             self.net_.batch_size = self.batch_size

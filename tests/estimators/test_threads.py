@@ -8,6 +8,7 @@ from joblib import Parallel, delayed, parallel_backend
 from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 from skorch.callbacks import Callback
+from torch import nn
 
 from sklearn_mm import MultimodalClassifier
 
@@ -74,3 +75,12 @@ def test_fits_side_by_side_are_those_one_by_one():
     together = ends(lambda: outputs(3))
     assert not np.array_equal(together[0], together[1])
     np.testing.assert_array_equal(together, outputs(1))
+
+
+def test_predictions_do_not_move_a_network_that_is_in_place(monkeypatch):
+    """Another thread may be predicting with it, and recurrent layers are without their weights for a moment."""
+    X, y = data()
+    clf = clone(SMALL).fit(X, y)
+    expected = clf.predict_proba(X)
+    monkeypatch.setattr(nn.Module, "_apply", lambda *_, **__: pytest.fail("the network is moved"))
+    np.testing.assert_array_equal(clf.predict_proba(X), expected)
