@@ -20,7 +20,8 @@ _ENDINGS = (
 )
 _HAS_ENDING = re.compile(rf"[^\r\n]*\S\.(?:{'|'.join(_ENDINGS.split())})(?:[?#]\S*)?\s*", re.IGNORECASE)
 _STARTS = re.compile(
-    rb"RIFF.{4}WAVE|RF64.{4}WAVE|fLaC|OggS|FORM.{4}AIF[FC]|ID3[\x02-\x04]|\xff[\xe2-\xe7\xf2-\xff][^\xff]|\.snd\x00|caff\x00",
+    rb"RIFF.{4}WAVE|RF64.{4}WAVE|fLaC|OggS|FORM.{4}AIF[FC]|ID3[\x02-\x04]|\xff[\xe2-\xe7\xf2-\xff][^\xff]|\.snd\x00|caff\x00|"
+    rb".{4}ftypM4[AB] |\xff[\xf0\xf1]|#!AMR",
     re.DOTALL,
 )
 _HEAD = 16  # bytes
@@ -45,9 +46,14 @@ class Samples:
 
 
 def with_rate(cell):
-    """Return `Samples` for a pair of an array and its rate, or a list of such in a list; other cells as they are."""
-    if isinstance(cell, tuple) and len(cell) == 2 and isinstance(cell[0], _ARRAYS) and isinstance(cell[1], Real):
-        return Samples(*cell)
+    """Return `Samples` for a pair of an array and its rate, or a list of such in a list; other cells as they are.
+
+    ``scipy.io.wavfile.read`` gives such pairs the other way round.
+    """
+    if isinstance(cell, tuple) and len(cell) == 2:
+        for array, rate in (cell, cell[::-1]):
+            if isinstance(array, _ARRAYS) and isinstance(rate, Real):
+                return Samples(array, rate)
     return [with_rate(item) for item in cell] if isinstance(cell, list | tuple) else cell
 
 

@@ -15,7 +15,7 @@ from sklearn_mm.preprocessing.cells._paths import as_spelt_on_disk, file_path
 from sklearn_mm.preprocessing.media._decoder import MediaDecoder
 from sklearn_mm.preprocessing.media._unreadable import UnreadableError
 from sklearn_mm.preprocessing.media._uris import check_no_url
-from sklearn_mm.preprocessing.video._sound import is_video, read_sound
+from sklearn_mm.preprocessing.video._sound import is_ffmpegs, read_sound
 from sklearn_mm.utils._log_mel import LogMel
 from sklearn_mm.utils._optional import import_extra
 
@@ -125,7 +125,7 @@ class SoundDecoder(MediaDecoder):
         try:
             return read_part(cell, self._part, self.channel, self.rate if takes_int16 else None)
         except UnreadableError:
-            if not is_video(cell):
+            if not is_ffmpegs(cell):
                 raise
         most = self.offset + self.max_seconds if self.crop == "start" else None
         return self._of_array(*read_sound(cell, max_seconds=most))

@@ -1,5 +1,6 @@
 """A column of sound as int16 waves or float16 log-mels."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from numbers import Integral, Real
@@ -17,6 +18,7 @@ from sklearn_mm.preprocessing.audio._sound_reader import SoundReader
 from sklearn_mm.preprocessing.media._transformer import MediaTransformer
 from sklearn_mm.storage import BlockStore
 from sklearn_mm.storage._store import resolve_store
+from sklearn_mm.utils._messages import of_column
 from sklearn_mm.utils._object_arrays import object_array
 from sklearn_mm.utils._validation import Interval, StrOptions
 
@@ -29,13 +31,14 @@ class AudioTransformer(MediaTransformer):
     """Read a column of sound into waves of one rate: int16 samples of one channel (resampling, downmixing).
 
     A cell is a path (string, `pathlib.Path` or ``file://`` URI), a file's bytes (also as a ``data:`` URI) or an open
-    file, an array or torch tensor of shape (n,) or (n, channels), a pair ``(array, rate)``, or a dict as data sets of
-    Hugging Face have them, ``{"array": ..., "sampling_rate": ...}`` or ``{"bytes": ..., "path": ...}``. Kinds may mix.
-    Arrays hold floats, of which 1 is full scale, or integers, whose largest is. Cells with nothing in them (None, NaN,
-    empty strings) give empty rows.
+    file, an array or torch tensor of shape (n,) or (n, channels), a pair ``(array, rate)`` or ``(rate, array)``, as
+    scipy reads WAV files, or a dict as data sets of Hugging Face have them, ``{"array": ..., "sampling_rate": ...}`` or
+    ``{"bytes": ..., "path": ...}``. Kinds may mix. Arrays hold floats, of which 1 is full scale, or integers, whose
+    largest is. Cells with nothing in them (None, NaN, empty strings) give empty rows.
 
     Files are read by soundfile (WAV, FLAC, OGG, MP3, AIFF and others, of 8 to 32 bits or floats, with any number of
-    channels) and resampled by soxr: ``pip install "sklearn-mm[audio]"``. Only what is asked for is decoded.
+    channels) and resampled by soxr: ``pip install "sklearn-mm[audio]"``. Only what is asked for is decoded. M4A, AAC,
+    AMR, WMA and the sound of videos need PyAV beside them: ``pip install "sklearn-mm[audio,video]"``.
 
     A cell may also be a list of these: several sounds of one thing. Then the result is a `Ragged`, as of
     `ImageTransformer`.
@@ -52,8 +55,8 @@ class AudioTransformer(MediaTransformer):
     offset : float, default=0.0
         Seconds that are left out at the start.
     max_seconds : "auto" or float, default="auto"
-        Longest part that is read, in seconds. "auto" is as long as the longest sound of `fit`, and 30 at most; longer
-        ones are cut to it later.
+        Longest part that is read, in seconds. "auto" is as long as the longest sound of `fit`, and 30 at most, of which
+        a warning tells; longer ones are cut to it later.
     crop : {"start", "center", "end"}, default="start"
         Which part of a longer sound is read. Of compressed files, all before it is decoded too.
     pad : bool, default=False
@@ -201,7 +204,9 @@ class AudioTransformer(MediaTransformer):
             n_bands=int(self.n_bands) if is_log_mel else None,
             pool="mean" if items.are_lists else None,
         )
-        n_samples = rows.shape[1] // self.n_bands * decoder.log_mel.hop_length if is_log_mel else rows.shape[1]
+        samples_per_number = decoder.log_mel.hop_length / self.n_bands if is_log_mel else 1
+        n_samples = round(rows.shape[1] * samples_per_number)
+        self._warn_of_cut_sounds(rows.lengths * (samples_per_number / self.rate), items.name)
         if self.crop != "start":  # of later rows that are longer, the part is to be that one, too
             self._decoder = replace(self._decoder, longest=n_samples)
         self.max_seconds_ = n_samples / self.rate
@@ -225,6 +230,17 @@ class AudioTransformer(MediaTransformer):
     def make_reader(self, decoder: SoundDecoder) -> SoundReader:
         self._check_decoder(decoder)
         return SoundReader(type(self).__name__, decoder, self.loader, self.n_jobs, resolve_store(self.memory))
+
+    def _warn_of_cut_sounds(self, seconds, column):
+        n_long = np.count_nonzero(seconds > _LONGEST - 0.01)
+        if self.max_seconds == "auto" and n_long:
+            warnings.warn(
+                f"AudioTransformer reads no more than {_LONGEST:g} seconds of a sound, and {n_long} of {len(seconds)} "
+                f"sounds{of_column(column)} are that long or longer. Pass a larger max_seconds to read more of them, "
+                f"features='log_mel' beside it to save memory, or max_seconds={_LONGEST:g} if this is what you want.",
+                UserWarning,
+                stacklevel=2,
+            )
 
     def _as_cells(self, X):
         cells, name = super()._as_cells(X)

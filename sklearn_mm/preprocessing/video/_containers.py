@@ -11,7 +11,7 @@ __all__ = ["audio_stream", "ffmpeg_reads", "head_of", "import_av", "open_contain
 
 def import_av():
     """Return PyAV, or raise ImportError with the line that installs it."""
-    return import_extra("av", "video", "Reading of video files")
+    return import_extra("av", "video", "Reading of video files, and of M4A and AAC,")
 
 
 def head_of(source):

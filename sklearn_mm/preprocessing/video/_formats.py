@@ -1,8 +1,8 @@
-"""What tells a video: the ending of its name, its first bytes; and what a file is that holds none."""
+"""What tells a video, or sound that only FFmpeg reads: endings, first bytes; and what a file is that holds none."""
 
 import re
 
-__all__ = ["HEAD", "advice_for", "has_video_ending", "is_video_head"]
+__all__ = ["HEAD", "advice_for", "has_video_ending", "is_sound_head", "is_video_head"]
 
 HEAD = 64  # bytes, from which a container can be told
 
@@ -14,6 +14,8 @@ _START = re.compile(
     rb"FLV\x01|\x00\x00\x01[\xba\xb3]|\x30\x26\xb2\x75\x8e\x66\xcf\x11",
     re.DOTALL,
 )
+# M4A, AAC without a container, AMR, Monkey's Audio and WavPack, none of which libsndfile reads.
+_SOUND_START = re.compile(rb".{4}ftypM4[AB] |\xff[\xf0\xf1\xf8\xf9]|#!AMR|MAC |wvpk", re.DOTALL)
 
 
 def has_video_ending(name):
@@ -26,8 +28,13 @@ def is_video_head(head):
     return _START.match(head) is not None
 
 
+def is_sound_head(head):
+    """Return whether the content of a file begins as sound that FFmpeg reads and libsndfile does not."""
+    return _SOUND_START.match(head) is not None
+
+
 def advice_for(head, error):
     """Return what to say of a file that FFmpeg cannot open: by its first bytes."""
-    if is_video_head(head):
+    if is_video_head(head) or is_sound_head(head):
         return f"is damaged, or truncated before what it holds is told ({error})"
     return "is no video, or of a format that FFmpeg cannot read"

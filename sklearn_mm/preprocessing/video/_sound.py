@@ -1,4 +1,4 @@
-"""The sound of video files."""
+"""The sound of video files, and of files of sound that only FFmpeg reads."""
 
 import io
 from typing import Any
@@ -8,18 +8,19 @@ import numpy as np
 from sklearn_mm.preprocessing.image._decode import source_of
 from sklearn_mm.preprocessing.media._unreadable import UnreadableError
 from sklearn_mm.preprocessing.video._containers import audio_stream, ffmpeg_reads, head_of, import_av, open_container
-from sklearn_mm.preprocessing.video._formats import HEAD, is_video_head
+from sklearn_mm.preprocessing.video._formats import HEAD, is_sound_head, is_video_head
 from sklearn_mm.preprocessing.video._video_cells import plain_cell
 
-__all__ = ["is_video", "read_sound"]
+__all__ = ["is_ffmpegs", "read_sound"]
 
 
-def is_video(source: Any) -> bool:
-    """Return whether a path, or bytes, are those of a video file."""
+def is_ffmpegs(source: Any) -> bool:
+    """Return whether a path, or bytes, are those of a video file, or of sound that libsndfile does not read."""
     try:
-        return is_video_head(head_of(source if isinstance(source, str) else io.BytesIO(source[:HEAD])))
+        head = head_of(source if isinstance(source, str) else io.BytesIO(source[:HEAD]))
     except UnreadableError:
         return False
+    return is_video_head(head) or is_sound_head(head)
 
 
 def read_sound(source: Any, root: Any = None, max_seconds: float | None = None) -> tuple[np.ndarray, int]:

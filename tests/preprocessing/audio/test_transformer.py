@@ -84,6 +84,7 @@ def test_all_forms_of_a_cell_are_read_alike(tmp_path, monkeypatch):
         {"bytes": None, "path": str(path)},
         (int16(WAVE), RATE),
         (int16(WAVE)[:, np.newaxis], RATE),
+        (RATE, int16(WAVE)),  # of scipy.io.wavfile.read
         {"array": int16(WAVE), "sampling_rate": RATE, "path": "b.wav"},
         (torch.from_numpy(int16(WAVE)), RATE),
         int16(WAVE),
@@ -164,6 +165,16 @@ def test_later_rows_are_not_longer_than_those_of_fit():
     rows = transformer.transform([(tone(1.0), RATE), (WAVE[:100], RATE)])
     assert [len(row) for row in rows] == [len(WAVE), 100]
     assert AudioTransformer(pad=True).fit([(WAVE, RATE)]).transform([(WAVE[:100], RATE)]).shape == (1, len(WAVE))
+
+
+@pytest.mark.parametrize("features", ["wave", "log_mel"])
+def test_it_warns_of_what_is_longer_than_thirty_seconds(features):
+    cells = [(np.ones(n, dtype=np.int16), 1000) for n in (31_000, 30_500, 10)]
+    with pytest.warns(UserWarning, match=r"no more than 30 seconds of a sound, and 2 of 3 sounds of column 'call'"):
+        AudioTransformer(rate=1000, features=features).fit(pd.Series(cells, name="call"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        AudioTransformer(rate=1000, features=features, max_seconds=30).fit(cells)
 
 
 def test_log_mels_are_those_of_the_waves():
@@ -271,7 +282,7 @@ BROKEN = {
     "missing": "FileNotFoundError",
     "a folder": "IsADirectoryError",
     "text": "Format not recognised. It begins like text",
-    "AAC": "Other formats are for a loader=",
+    "AAC": "is damaged, or truncated",
     "empty": "0 bytes",
     "no samples": "has no samples",
     "cut off": "is cut off: it has .* of the 8000 bytes that its header claims",

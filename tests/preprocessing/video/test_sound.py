@@ -13,6 +13,8 @@ from sklearn_mm.preprocessing.video._sound import read_sound
 
 from .conftest import write_clip
 
+av = pytest.importorskip("av", reason="PyAV is not installed (the extra video)")
+
 
 @pytest.fixture
 def heard(tmp_path):
@@ -43,6 +45,27 @@ def test_no_more_is_decoded_than_is_needed(heard):
     np.testing.assert_array_equal(some, samples[: len(some)])
     row = AudioTransformer(rate, offset=0.1, max_seconds=0.2).fit_transform([heard])[0]
     np.testing.assert_array_equal(row, AudioTransformer(rate).fit_transform([(samples, rate)])[0][1600:4800])
+
+
+@pytest.mark.parametrize(("ending", "kind"), [("m4a", "ipod"), ("aac", "adts")])
+def test_sound_that_libsndfile_does_not_read(ending, kind, tmp_path):
+    tone = (np.sin(np.arange(16000) * 0.2) / 2).astype(np.float32)
+    path = tmp_path / f"memo.{ending}"
+    with av.open(str(path), "w", format=kind) as container:
+        stream = container.add_stream("aac", rate=16000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(tone[np.newaxis], format="fltp", layout="mono")
+        frame.sample_rate = 16000
+        for packet in (*stream.encode(frame), *stream.encode(None)):
+            container.mux(packet)
+    for cell in (path, path.read_bytes()):
+        row = AudioTransformer().fit_transform([cell])[0]
+        assert abs(len(row) - 16000) <= 3072  # three frames of AAC, of which the first and the last are filled up
+        assert abs(np.abs(row[4000:12000]).max() / 2**15 - 0.5) < 0.05
+    X = pd.DataFrame({"memo": [path.read_bytes()] * 3})
+    assert ModalityTransformer().fit(X).specs_["memo"].kind == "audio"
+    X.loc[1, "memo"] = path.read_bytes()[:40]
+    with pytest.raises(ValueError, match=r"cannot read 1 of 3 cells of column 'memo' \(row 1\)"):
+        AudioTransformer().fit(X["memo"])
 
 
 def test_what_has_no_sound(clip, tmp_path):
