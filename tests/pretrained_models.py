@@ -225,6 +225,19 @@ def whisper(folder):
     WhisperFeatureExtractor(feature_size=20, chunk_length=1).save_pretrained(folder)
 
 
+def speech(folder):
+    """Whisper's layers, with texts to write."""
+    from transformers import WhisperFeatureExtractor
+
+    layers = {"encoder_layers": 2, "decoder_layers": 2, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32, "d_model": 16}
+    heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2, "init_std": 0.5}
+    ids = {"pad_token_id": 0, "bos_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0}
+    lengths = {"num_mel_bins": 20, "max_source_positions": 50, "max_target_positions": LENGTH}
+    settings = {**layers, **heads, **ids, **lengths, "suppress_tokens": None, "begin_suppress_tokens": None}
+    save_model(folder, "WhisperForConditionalGeneration", "WhisperConfig", **settings, vocab_size=word_pairs(folder))
+    WhisperFeatureExtractor(feature_size=20, chunk_length=1).save_pretrained(folder)
+
+
 def wav2vec2(folder):
     from transformers import Wav2Vec2FeatureExtractor
 
@@ -302,6 +315,7 @@ BUILDERS = {
     "t5": t5,
     "t5_encoder": t5_encoder,
     "vision_encoder_decoder": vision_encoder_decoder,
+    "speech": speech,
     "vit": vit,
     "wav2vec2": wav2vec2,
     "whisper": whisper,
