@@ -33,14 +33,16 @@ NEIGHBOURS = 3
 
 
 class LastMaps(torch.nn.Module):
-    """The maps of a network before they are averaged: a token of each place."""
+    """The maps of a network before they are averaged: a token of each place; or, pooled, their mean."""
 
-    def __init__(self, network):
+    def __init__(self, network, pool=False):
         super().__init__()
         self.network = network
+        self.pool = pool
 
     def forward(self, x):
-        return self.network.extract_features(x)
+        maps = self.network.extract_features(x)
+        return maps.mean((2, 3)) if self.pool else maps
 
 
 def make_generator(arguments, text, folder):

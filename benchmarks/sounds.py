@@ -4,6 +4,7 @@
 a transformers folder. Speakers are held out, in three groups of two.
 
 - ``digits``: from scratch, beside mean and spread of log-mels → LogisticRegression.
+- ``few``: few clips, of the same speakers, beside mean and spread of MFCCs → support vector machine.
 - ``whisper``: frozen; ``--takes`` leaves out the others, as each clip costs what 30 seconds do.
 - ``fused``: each spoken digit with a picture of the same digit (scikit-learn's), both with noise: picture, sound, both,
   and with one of them missing at random in 30 % of the rows.
@@ -27,11 +28,13 @@ import numpy as np
 import pandas as pd
 import torch
 from _pretrained import skip_without
+from scipy.fft import dct
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 
 from sklearn_mm import AudioInput, ImageInput, ModalityTransformer, MultimodalClassifier
 from sklearn_mm.encoders import PretrainedEncoder
@@ -66,10 +69,12 @@ def groups(table):
         yield " + ".join(held_out), table["speaker"].isin(held_out).to_numpy()
 
 
-def statistics(files):
-    """Return mean and spread of the log-mels of files."""
+def statistics(files, n_coefficients=None):
+    """Return mean and spread of the log-mels of files, or of so many cepstral coefficients (MFCC)."""
     rows, log_mel = AudioTransformer(RATE, n_jobs=1).fit_transform(files), LogMel(RATE, 40)
-    frames = [log_mel(torch.from_numpy(row / np.float32(32768)).unsqueeze(0))[0] for row in rows]
+    frames = [log_mel(torch.from_numpy(row / np.float32(32768)).unsqueeze(0))[0].numpy() for row in rows]
+    if n_coefficients is not None:
+        frames = [dct(f, norm="ortho")[:, :n_coefficients] for f in frames]
     return np.stack([np.concatenate([f.mean(0), f.std(0)]) for f in frames])
 
 
@@ -100,6 +105,26 @@ def digits(arguments):
         report("digits", name, scratch=f"{ours:.3f}", seconds=f"{seconds:.0f}", LogisticRegression=f"{theirs:.3f}")
     ours, theirs = np.mean(scores, axis=0)
     report("digits", "mean", scratch=f"{ours:.3f}", LogisticRegression=f"{theirs:.3f}")
+
+
+def few(arguments):
+    """Print the accuracy that few clips lead to, of speakers that are heard in training too."""
+    table = read_digits(arguments)
+    X, y = table[["sound"]], table["digit"].to_numpy()
+    summary = statistics(list(table["sound"]), n_coefficients=20)
+    audio = AudioInput("sound", transformer=AudioTransformer(RATE, n_jobs=1))
+    for n_rows in arguments.rows:
+        scores = []
+        for seed in range(arguments.seeds):
+            train, test = train_test_split(
+                np.arange(len(y)), train_size=n_rows, test_size=arguments.test_rows, random_state=seed, stratify=y
+            )
+            machine = GridSearchCV(make_pipeline(StandardScaler(), SVC()), {"svc__C": [1, 10, 100]}, cv=3)
+            machine.fit(summary[train], y[train])
+            clf = MultimodalClassifier(audio=audio, random_state=seed).fit(X.iloc[train], y[train])
+            scores.append((clf.score(X.iloc[test], y[test]), machine.score(summary[test], y[test])))
+        ours, theirs = np.mean(scores, axis=0)
+        report("few", f"{n_rows} clips", default=f"{ours:.3f}", **{"MFCC → SVC": f"{theirs:.3f}"})
 
 
 def whisper(arguments):
@@ -251,7 +276,7 @@ def search(arguments):
     report("search", "12 candidates × 3 folds", **{"decodings of a clip": f"{len(decoded) / len(X):.2f}"})
 
 
-TASKS = {task.__name__: task for task in (digits, whisper, fused, speed, search)}
+TASKS = {task.__name__: task for task in (digits, few, whisper, fused, speed, search)}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -266,6 +291,8 @@ if __name__ == "__main__":
     parser.add_argument("--noise", type=float, nargs="+", default=[0.4, 0.6, 0.8])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--wide", default=None, choices=["linear"])
+    parser.add_argument("--rows", type=int, nargs="+", default=[50, 100, 300], help="few clips")
+    parser.add_argument("--test-rows", type=int, default=500)
     parser.add_argument("--clips", type=int, default=1000)
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()

@@ -86,6 +86,7 @@ class Encoder(Component):
     embed_cells = None
     kind = None  # the modality that the encoder reads; None: any
     fixed_length = False  # whether the layers depend on the length of a row, so that padding must not be trimmed
+    own_length = False  # whether it fills rows up to a length of its own, so that nothing depends on others' lengths
     predicts_in_float64 = False  # whether it is so small that a network of its like alone may
     length_costs = True  # whether long rows take much longer than short ones, so that they had better not share batches
 

@@ -12,7 +12,7 @@ import torch
 from sklearn_mm.blocks import Blocks, Ragged
 from sklearn_mm.blocks._feature_cache import FeatureCache
 from sklearn_mm.encoders import Features
-from sklearn_mm.storage._content_keys import hash_rows, page_keys
+from sklearn_mm.storage._content_keys import hash_contents, hash_rows, page_keys
 from sklearn_mm.storage._fetch import fetch
 from sklearn_mm.training._budget import batches_by_length, rows_at_once, size_of, used_lengths
 from sklearn_mm.training._dataset import BlockDataset, read_batches
@@ -94,6 +94,8 @@ class _FrozenBlock:
         spec = replace(
             self.spec, name="", columns=(), encoder="auto", augment=None, group=None, pool=None, reading=None
         )
+        if self.encoder.own_length:
+            spec = replace(spec, shape=())
         self._spec = digest(spec)
         self._fingerprint = None if in_passing or self._spec is None else fingerprint(self.encoder.frozen_part)
         self._cache = FeatureCache() if self._fingerprint is None else blocks.cache  # of others none is found again
@@ -102,6 +104,9 @@ class _FrozenBlock:
             self._stand_in, self._dtypes = _unlike_others.setdefault(self.encoder, (uuid4().hex, {}))
         column = list(blocks).index(name)
         self._keys = None if blocks.content_keys is None else blocks.content_keys[:, column]
+        if self._keys is not None and self.encoder.own_length and self.items is self.array:
+            lengths = used_lengths(self.items)  # what is cut, as it is longer than all of `fit`, is another row
+            self._keys = hash_contents(zip(self._keys.tolist(), lengths, strict=True))
         self._present = blocks.present[:, column]
 
     @property

@@ -262,6 +262,7 @@ class PretrainedEncoder(Encoder):
             self.out_features = self.token_features = spec.shape[0]
             return self
         model, tower, arguments, own = self._open(spec)
+        self.own_length = hasattr(getattr(arguments, "spectra", None), "n_samples")
         example = self.prepare(_example_rows(self._short(spec)))
         states = state_numbers(self.layers, model, self.trainable, self._name)
         backbone = Backbone(model if states is None else tapped(model), tower, arguments, states).eval()
