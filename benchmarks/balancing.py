@@ -137,14 +137,14 @@ def emoji(n_splits):
         yield data.data.iloc[train], data.target.iloc[train], data.data.iloc[test], data.target.iloc[test]
 
 
-def hint(n_splits):
+def hint(n_splits, n_rows, n_test_rows):
     """Yield training and test rows of digits in noise with a text that hints at them."""
     if not n_splits:
         return
     pictures, y = load_digits(return_X_y=True)
     names = np.array(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
     for seed, (train, test) in enumerate(
-        StratifiedShuffleSplit(n_splits, train_size=400, test_size=1000, random_state=0).split(pictures, y)
+        StratifiedShuffleSplit(n_splits, train_size=n_rows, test_size=n_test_rows, random_state=0).split(pictures, y)
     ):
         rng = np.random.default_rng(seed)
         noisy = pictures.reshape(-1, 8, 8) * 12 + rng.normal(0, 60, (len(y), 8, 8))
@@ -192,6 +192,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--hint-splits", type=int, default=4)
     parser.add_argument("--hint-epochs", type=int, default=40)
+    parser.add_argument("--hint-rows", type=int, default=400, help="to train with")
+    parser.add_argument("--hint-test-rows", type=int, default=1000)
     parser.add_argument("--emoji-splits", type=int, default=2)
     parser.add_argument("--emoji-epochs", type=int, default=25)
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
@@ -199,8 +201,9 @@ def main():
     torch.set_num_threads(1)
 
     rows = []
+    hints = hint(arguments.hint_splits, arguments.hint_rows, arguments.hint_test_rows)
     tasks = (
-        ("hint", hint(arguments.hint_splits), _SMALL, arguments.hint_epochs),
+        ("hint", hints, _SMALL, arguments.hint_epochs),
         ("emoji", emoji(arguments.emoji_splits), "image", arguments.emoji_epochs),
     )
     for task, splits, image, max_epochs in tasks:

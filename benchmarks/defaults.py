@@ -57,6 +57,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, help="of each table; all 1,870 by default")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=4, help="of a fit, of which the first is not counted")
     parser.add_argument("--without-compile", action="store_true", help="leave out what takes a minute to begin")
     arguments = parser.parse_args()
 
@@ -75,7 +76,9 @@ def main():
             for name, values in seconds.items():
                 parameters, patched = variants[name]
                 with patched:
-                    clf = MultimodalClassifier(**own, **parameters, max_epochs=4, random_state=repeat).fit(table, y)
+                    clf = MultimodalClassifier(
+                        **own, **parameters, max_epochs=arguments.epochs, random_state=repeat
+                    ).fit(table, y)
                 values += [row["seconds"] for row in clf.history_[1:]]  # the first epoch loads, and compiles
         medians = {name: statistics.median(values) for name, values in seconds.items()}
         for name, value in medians.items():

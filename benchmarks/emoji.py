@@ -76,18 +76,19 @@ def main(models=MODELS, description=__doc__):
     parser.add_argument("--seeds", type=int, default=3, help="cross-validations, each with other folds")
     parser.add_argument("--keep", type=int, help="splits that are run; all by default")
     parser.add_argument("--epochs", type=int, help="of every network; fewer for a quick look")
+    parser.add_argument("--every", type=int, default=1, help="take one row in so many; more for a quick look")
     parser.add_argument("--json", type=Path, help="file to write all scores to")
     arguments = parser.parse_args()
 
-    emoji = load_emoji()
-    X, y = emoji.data, emoji.target.to_numpy()
+    emoji, chosen = load_emoji(), slice(None, None, arguments.every)
+    X, y, groups = emoji.data[chosen], emoji.target.to_numpy()[chosen], emoji.groups[chosen]
     splits = []
     for seed in range(arguments.seeds):
         if arguments.ungrouped:
             rows = train_test_split(np.arange(len(X)), test_size=1 / arguments.folds, random_state=seed)
             splits.append((seed, *rows))
         else:
-            folds = StratifiedGroupKFold(arguments.folds, shuffle=True, random_state=seed).split(X, y, emoji.groups)
+            folds = StratifiedGroupKFold(arguments.folds, shuffle=True, random_state=seed).split(X, y, groups)
             splits += [(seed, train, test) for train, test in folds]
     models = {name: models[name] for name in arguments.models}
     if arguments.epochs is not None:

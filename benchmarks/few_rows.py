@@ -38,6 +38,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, nargs="+", default=[50, 200, 1000])
     parser.add_argument("--repeats", type=int, default=20)
+    parser.add_argument("--test-rows", type=int, help="of each split; a third of the emoji by default")
     parser.add_argument("--noise", choices=["pictures", "names"], nargs="*", default=[], help="columns to add")
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
     parser.add_argument("--json", type=Path, help="file to write all scores to, its name preceded by the rows")
@@ -52,7 +53,7 @@ def main():
     shuffled = GroupShuffleSplit(arguments.repeats, test_size=1 / 3, random_state=0)
     for n_rows in arguments.rows:
         splits = [
-            (seed, rng.choice(train, n_rows, replace=False), test)
+            (seed, rng.choice(train, n_rows, replace=False), test[: arguments.test_rows])
             for seed, (train, test) in enumerate(shuffled.split(X, y, emoji.groups))
         ]
         print(f"\n{n_rows} rows")

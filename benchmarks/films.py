@@ -112,12 +112,18 @@ def main():
     parser.add_argument("--models", nargs="+", help="names of rows of the table; all by default")
     parser.add_argument("--seeds", type=int, default=3, help="cross-validations, each with other folds")
     parser.add_argument("--keep", type=int, help="splits that are run; all by default")
+    parser.add_argument("--epochs", type=int, help="of every network; fewer for a quick look")
     parser.add_argument("--json", type=Path, help="file to write all scores to")
     arguments = parser.parse_args()
 
     X, y = load(arguments.folder, arguments.task)
     models = RATING if arguments.task == "rating" else GENRES
     models = {name: models[name] for name in arguments.models or models}
+    if arguments.epochs is not None:
+        models = {
+            name: partial(make, max_epochs=arguments.epochs) if getattr(make, "func", None) is ours else make
+            for name, make in models.items()
+        }
     splits = [
         (seed, train, test)
         for seed in range(arguments.seeds)

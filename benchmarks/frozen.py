@@ -68,15 +68,17 @@ def main():
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--folds", type=int, default=3)
+    parser.add_argument("--fusions", nargs="+", default=GRID["fusion"], help="which are searched over")
     arguments = parser.parse_args()
 
     X, y = load_emoji(return_X_y=True)
     X, y = X[: arguments.rows], y[: arguments.rows]
     encoder = ModuleEncoder(make_network(), width=512)
     image = ImageInput("image", transformer=ImageTransformer(arguments.size), encoder=encoder)
-    n_fits = len(ParameterGrid(GRID)) * arguments.folds
+    whole = {**GRID, "fusion": arguments.fusions}
+    n_fits = len(ParameterGrid(whole)) * arguments.folds
 
-    def search(memory, grid=GRID):
+    def search(memory, grid=whole):
         settings = {"max_epochs": arguments.epochs, "batch_size": arguments.batch_size, "random_state": 0}
         clf = MultimodalClassifier(image=image, memory=memory, **settings)
         return GridSearchCV(clf, grid, cv=arguments.folds, refit=False).fit(X, y)

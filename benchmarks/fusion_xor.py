@@ -54,6 +54,7 @@ def accuracy(train, test, seed, **params):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=400)
+    parser.add_argument("--test-rows", type=int, default=1000)
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--repeats", type=int, default=1)
     arguments = parser.parse_args()
@@ -70,7 +71,7 @@ def main():
     for name, params in settings.items():
         scores, seconds = {"linear": [], "mlp": []}, 0.0
         for repeat in range(arguments.repeats):
-            train, test = make_rows(arguments.rows, 2 * repeat), make_rows(1000, 2 * repeat + 1)
+            train, test = make_rows(arguments.rows, 2 * repeat), make_rows(arguments.test_rows, 2 * repeat + 1)
             for head, found in scores.items():
                 score, took = accuracy(train, test, repeat, head=head, max_epochs=arguments.epochs, **params)
                 found.append(score)

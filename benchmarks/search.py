@@ -150,7 +150,9 @@ def main():
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--rows", type=int, help="of the emoji; all by default")
     parser.add_argument("--jobs", type=int, nargs="+", default=[1, 2], help="processes")
+    parser.add_argument("--lr", type=float, nargs="+", default=GRID["lr"], help="learning rates that are searched over")
     arguments = parser.parse_args()
+    GRID["lr"] = arguments.lr
 
     emoji = load_emoji()
     X, y = emoji.data[: arguments.rows], LabelEncoder().fit_transform(emoji.target[: arguments.rows])

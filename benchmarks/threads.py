@@ -52,6 +52,7 @@ def main():
     parser.add_argument("--rows", type=int, help="of the emoji; all by default")
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--cold", action="store_true", help="without a first round that loads what is loaded once")
     arguments = parser.parse_args()
 
     X, y = load_emoji(return_X_y=True)
@@ -59,7 +60,7 @@ def main():
     n_cores = joblib.cpu_count()
     ways = [(n_jobs, single) for n_jobs in (1, n_cores) for single in (False, True)]
     measured = {way: [] for way in ways}
-    for repeat in range(arguments.repeats + 1):
+    for repeat in range(1 if arguments.cold else 0, arguments.repeats + 1):
         for n_jobs, single in ways:
             found = search(X, y, n_jobs, arguments.epochs if repeat else 1, single)
             if repeat:  # the first round starts processes and loads what is loaded once

@@ -16,13 +16,18 @@ from PIL import Image
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SMALLEST = {
-    "balancing.py": ["--hint-splits", "1", "--hint-epochs", "1", "--emoji-splits", "0"],
-    "busy.py": ["--rows", "30", "--epochs", "1", "--repeats", "1", "--busy"],
+    "balancing.py": [
+        *("--hint-splits", "1", "--hint-epochs", "1", "--hint-rows", "60", "--hint-test-rows", "60"),
+        *("--emoji-splits", "0"),
+    ],
+    "busy.py": ["--rows", "16", "--epochs", "1", "--repeats", "1", "--busy"],
     "captioning.py": ["--photos", "{photos}", "--splits", "1", "--epochs", "1", "--layers", "1"],
-    "choices.py": ["--models", "default", "fusion late", "texts by bag", "--keep", "1", "--epochs", "1"],
+    "choices.py": [
+        *("--models", "default", "fusion late", "texts by bag", "--keep", "1", "--epochs", "1", "--every", "18"),
+    ],
     "clothing.py": ["--file", "{reviews}", "--epochs", "1"],
     "decoders.py": ["--files", "2", "--repeats", "1"],
-    "defaults.py": ["--rows", "60", "--repeats", "1", "--without-compile"],
+    "defaults.py": ["--rows", "60", "--repeats", "1", "--epochs", "2", "--without-compile"],
     "duplicates.py": ["--emoji", "20", "--sample", "5", "--rows", "8"],
     "embedders.py": ["--n-texts", "70", "--n-pictures", "8", "--repeats", "1"],
     "emoji.py": [
@@ -30,6 +35,8 @@ SMALLEST = {
         "1",
         "--epochs",
         "1",
+        "--every",
+        "18",
         "--models",
         "default, text alone",
         "TF-IDF",
@@ -37,14 +44,17 @@ SMALLEST = {
     ],
     "emoji_retrieval.py": ["--languages", "en", "de", "--rows", "80", "--epochs", "1", "--seeds", "0"],
     "few_shot.py": ["--sets", "digits", "--rows", "1", "2", "3", "--seeds", "1"],
-    "few_rows.py": ["--rows", "30", "--repeats", "1", "--noise", "names", "--models", "default", "TF-IDF"],
-    "films.py": ["--folder", "{films}", "--keep", "1", "--task", "genres"],
-    "frozen.py": ["--rows", "24", "--size", "64", "--epochs", "1", "--folds", "2"],
+    "few_rows.py": [
+        *("--rows", "30", "--test-rows", "40", "--repeats", "1", "--noise", "names"),
+        *("--models", "default", "TF-IDF"),
+    ],
+    "films.py": ["--folder", "{films}", "--keep", "1", "--task", "genres", "--epochs", "1"],
+    "frozen.py": ["--rows", "24", "--size", "32", "--epochs", "1", "--folds", "2", "--fusions", "concat"],
     "fusion.py": ["--rows", "100", "--test-rows", "100", "--epochs", "1", "--fusions", "question alone", "late", "sum"],
     "fusion_speed.py": ["--rows", "40", "--epochs", "1", "--fusions", "concat", "attention", "attention of all tokens"],
-    "fusion_xor.py": ["--rows", "60", "--epochs", "1"],
-    "joint_space_cost.py": ["search", "memory", "--rows", "66", "--candidates", "1", "--epochs", "1"],
-    "learning_speed.py": ["--epochs", "1", "--shares", "0.5", "--folds", "1", "--every", "12"],
+    "fusion_xor.py": ["--rows", "60", "--test-rows", "60", "--epochs", "1"],
+    "joint_space_cost.py": ["search", "memory", "--rows", "36", "--candidates", "1", "--epochs", "1"],
+    "learning_speed.py": ["--epochs", "1", "--shares", "0.5", "--folds", "1", "--every", "30"],
     "larger_than_memory.py": ["--rows", "100"],
     "pretrained_search.py": ["--rows", "60", "--candidates", "1", "--folds", "2", "--epochs", "1"],
     "pretrained.py": [
@@ -66,7 +76,7 @@ SMALLEST = {
     "readings.py": ["--problems", "long", "--rows", "80", "--splits", "1", "--epochs", "1"],
     "many_classes.py": ["--texts", "100x2", "60x20", "--numbers", "60x20", "--search"],
     "retrieval.py": ["--photos", "{photos}", "--vectors", "plain", "--splits", "1"],
-    "search.py": ["--rows", "60", "--epochs", "1", "--jobs", "1"],
+    "search.py": ["--rows", "60", "--epochs", "1", "--jobs", "1", "--lr", "1e-3"],
     "search_vectors.py": [
         *("exact", "files", "approximate", "rescale", "--rows", "300", "--rows-in-file", "500", "--queries", "3"),
         *("--repeats", "1", "--approximate-rows", "300", "--splits", "1", "--pairs", "{pairs}"),
@@ -74,13 +84,13 @@ SMALLEST = {
     "sizes.py": ["--emoji", "60", "--size", "32", "--learnt", "20", "--rows", "70"],
     "sounds.py": [
         *("speed", "search", "digits", "fused", "--sounds", "{spoken}", "--clips", "4", "--repeats", "1"),
-        *("--epochs", "1", "--seeds", "1", "--noise", "0.3"),
+        *("--epochs", "1", "--seeds", "1", "--noise", "0.3", "--candidates", "2"),
     ],
     "stores.py": ["--rows", "64", "--repeats", "1"],
     "tables.py": ["--sets", "wine", "steps", "--keep", "1", "--seeds", "1"],
-    "threads.py": ["--rows", "60", "--epochs", "1", "--repeats", "1"],
+    "threads.py": ["--rows", "60", "--epochs", "1", "--repeats", "1", "--cold"],
     "translation.py": ["--folder", "{sentences}", "--epochs", "1", "--layers", "1", "--vocab-size", "300"],
-    "throughput.py": ["--rows", "200", "--repeats", "1", "--epochs", "1"],
+    "throughput.py": ["--rows", "64", "--repeats", "1", "--epochs", "1"],
     "videos.py": ["--rows", "12", "--test-rows", "12", "--epochs", "1", "--long", "60", "--repeats", "1"],
     "writing_speed.py": ["--rows", "40", "--tokens", "4", "--repeats", "1", "--parts", "train", "write"],
 }

@@ -5,7 +5,6 @@ import importlib.util
 import os
 import runpy
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -16,21 +15,61 @@ import pytest
 from sklearn_mm import datasets
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-PRETRAINED = EXAMPLES / "pretrained"
 
 
-def run_pretrained(name, extra="transformers"):
-    """Return the names that an example with pretrained weights ends with; skip where what it needs is not installed."""
+@pytest.fixture
+def run_example(monkeypatch, tmp_path):
+    """Return what runs an example and returns the names that it ends with.
+
+    Every line is executed, but on less than readers see: ``every`` takes one emoji in so many, and ``smaller`` replaces
+    parts of the source, all of which have to be in there.
+    """
     pytest.importorskip("matplotlib", reason="matplotlib is not installed (the extra plot)").use("Agg")
-    pytest.importorskip(extra, reason=f"{extra} is not installed (the extras pretrained and lora)")
-    path = PRETRAINED / name
-    for package in sorted(imported(path)):
-        if importlib.util.find_spec(package) is None:
-            pytest.skip(f"the package {package} is not installed (tests/weights.txt)")
-    try:
+
+    def run(name, *, every=1, smaller=(), options=()):
+        if every > 1:
+            monkeypatch.setattr(datasets, "load_emoji", few_emoji(every, tmp_path))
+        source = (EXAMPLES / name).read_text("utf-8")
+        for old, new in dict(smaller).items():
+            assert old in source, f"{name} has no {old!r} any more, which its test makes smaller"
+            source = source.replace(old, new)
+        path = tmp_path / Path(name).name
+        path.write_text(source, "utf-8")
+        monkeypatch.setattr(sys, "argv", [str(path), *map(str, options)])
         return runpy.run_path(str(path))
-    finally:
-        sys.modules["matplotlib.pyplot"].close("all")
+
+    yield run
+    sys.modules["matplotlib.pyplot"].close("all")
+
+
+def few_emoji(every, folder):
+    """Return what loads one emoji in so many, whose pictures it copies to a folder of their own."""
+    load_emoji = datasets.load_emoji
+
+    def load_few(return_X_y=False, **kwargs):
+        emoji = load_emoji(**kwargs)
+        rows = np.arange(len(emoji.data)) % every == 0
+        rows |= emoji.data["image"].str.endswith("1f481-200d-2640-fe0f.png").to_numpy()  # one that is a query
+        data, target = emoji.data[rows].reset_index(drop=True), emoji.target[rows].reset_index(drop=True)
+        data["image"] = [shutil.copy(path, folder) for path in data["image"]]
+        emoji.update(data=data, target=target, groups=emoji.groups[rows], image_dir=os.fspath(folder))
+        return (data, target) if return_X_y else emoji
+
+    return load_few
+
+
+@pytest.fixture
+def run_pretrained(run_example):
+    """Return what runs an example with pretrained weights; it skips where what the example needs is not installed."""
+
+    def run(name, *, extra="transformers", **smaller):
+        pytest.importorskip(extra, reason=f"{extra} is not installed (the extras pretrained and lora)")
+        for package in sorted(imported(EXAMPLES / "pretrained" / name)):
+            if importlib.util.find_spec(package) is None:
+                pytest.skip(f"the package {package} is not installed (tests/weights.txt)")
+        return run_example(f"pretrained/{name}", **smaller)
+
+    return run
 
 
 def imported(path):
@@ -43,19 +82,19 @@ def imported(path):
 
 
 @pytest.mark.slow
-def test_main_job(tmp_path):
-    command = [sys.executable, EXAMPLES / "plot_emoji.py", "--results", tmp_path, "--epochs", "1", "--every", "4"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "Grid search" in done.stdout
-    assert len(pd.read_csv(tmp_path / "models.csv")) == 4
-    assert len(pd.read_csv(tmp_path / "search.csv")) == 8
-    assert (tmp_path / "predictions.png").stat().st_size > 10_000
+@pytest.mark.filterwarnings("ignore:The least populated class")  # of so few rows
+def test_main_job(run_example, tmp_path, capsys):
+    results = tmp_path / "results"
+    run_example("plot_emoji.py", options=["--results", results, "--epochs", "1", "--every", "18"])
+    assert "Grid search" in capsys.readouterr().out
+    assert len(pd.read_csv(results / "models.csv")) == 4
+    assert len(pd.read_csv(results / "search.csv")) == 8
+    assert (results / "predictions.png").stat().st_size > 10_000
 
 
 @pytest.mark.slow
-def test_convolutions_lstm_and_concatenation_layer_by_layer():
-    model = runpy.run_path(str(EXAMPLES / "plot_convolutional_lstm.py"))["model"]
+def test_convolutions_lstm_and_concatenation_layer_by_layer(run_example):
+    model = run_example("plot_convolutional_lstm.py", every=15)["model"]
     network = model.net_.module_
     spec = model.specs_["text"]
     image, text = network.encoders["image"], network.encoders["text"]
@@ -82,16 +121,17 @@ def test_convolutions_lstm_and_concatenation_layer_by_layer():
 
 
 @pytest.mark.slow
-def test_frozen_is_better_than_from_scratch(capsys):
-    example = run_pretrained("plot_frozen.py")
+def test_frozen_is_better_than_from_scratch(run_pretrained, capsys):
+    example = run_pretrained("plot_frozen.py", every=3)
     assert example["accuracy"]["pretrained"] > example["accuracy"]["from scratch"] + 0.1
     assert len(example["unseen"]) > 30
     assert "pretrained: accuracy 0." in capsys.readouterr().out
 
 
 @pytest.mark.slow
-def test_frozen_last_layers_and_adapters():
-    table = run_pretrained("plot_tuned.py", extra="peft")["table"]
+def test_frozen_last_layers_and_adapters(run_pretrained):
+    fewer = {"train_size=100, test_size=200": "train_size=60, test_size=80", "max_epochs=4": "max_epochs=3"}
+    table = run_pretrained("plot_tuned.py", extra="peft", smaller=fewer)["table"]
     assert list(table.index) == ["none", "last", "lora"]
     assert (table["accuracy"] > 0.6).all()  # 0.47 are of the most frequent category
     n_weights = table["weights that learn"]
@@ -99,85 +139,65 @@ def test_frozen_last_layers_and_adapters():
 
 
 @pytest.mark.slow
-def test_module_of_ones_own():
-    example = run_pretrained("plot_own_module.py")
+def test_module_of_ones_own(run_pretrained):
+    fewer = {"train[:900], test[:300]": "train[:300], test[:100]", "X_test[:200]": "X_test[:40]"}
+    example = run_pretrained("plot_own_module.py", smaller={**fewer, "choice(200,": "choice(40,"})
     assert example["accuracy"] > 0.6
-    assert example["vectors"]["test"].shape == (200, 1280)
+    assert example["vectors"]["test"].shape == (40, 1280)
 
 
 @pytest.mark.slow
-def test_function_of_ones_own_in_other_languages():
-    accuracy = run_pretrained("plot_own_function.py")["accuracy"]
+def test_function_of_ones_own_in_other_languages(run_pretrained):
+    accuracy = run_pretrained("plot_own_function.py", every=2)["accuracy"]
     assert accuracy.idxmax() == "English"
     assert (accuracy > 0.65).all()
 
 
 @pytest.mark.slow
-def test_zero_shot_by_a_few_words_for_each_category():
-    example = run_pretrained("plot_zero_shot.py")
+def test_zero_shot_by_a_few_words_for_each_category(run_pretrained):
+    example = run_pretrained("plot_zero_shot.py", every=6)
     assert example["zero_shot"].score(example["blocks"], example["y"]) > 0.55
 
 
 @pytest.mark.slow
-def test_few_rows_and_zero_shot():
-    table = run_pretrained("plot_few_shot.py")["table"]
-    assert list(table.index) == [1, 5, 10]
+def test_few_rows_and_zero_shot(run_pretrained):
+    fewer = {"shuffled[:600], shuffled[600:]": "shuffled[:200], shuffled[200:]", "(1, 5, 10)": "(1, 5)"}
+    table = run_pretrained("plot_few_shot.py", every=3, smaller={**fewer, "range(2)": "range(1)"})["table"]
+    assert list(table.index) == [1, 5]
     assert (table["and zero-shot in the mean"] > table["logistic regression"]).all()
 
 
 @pytest.mark.slow
-def test_copies_leak_between_random_folds_and_not_between_grouped_ones():
-    pytest.importorskip("matplotlib", reason="matplotlib is not installed (the extra plot)").use("Agg")
-    example = runpy.run_path(str(EXAMPLES / "search" / "plot_duplicates.py"))
+def test_copies_leak_between_random_folds_and_not_between_grouped_ones(run_example):
+    example = run_example("search/plot_duplicates.py", smaller={"data), 400": "data), 150"})
     accuracy = example["accuracy"]
     assert accuracy["random folds"] > accuracy["originals alone"] + 0.2
     assert abs(accuracy["grouped folds"] - accuracy["originals alone"]) < 0.08
     assert example["shared"] > 0.98 * len(example["chosen"])
-    sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.mark.slow
-def test_a_single_frame_does_not_tell_which_way_it_moves():
-    accuracy = run_example("plot_video.py", "inputs")["accuracy"]
+def test_a_single_frame_does_not_tell_which_way_it_moves(run_example):
+    accuracy = run_example("inputs/plot_video.py")["accuracy"]
     assert accuracy[1] < 0.6
     assert accuracy[4] > 0.9
 
 
 @pytest.mark.slow
-def test_digits_are_told_better_seen_and_heard():
-    scores = run_example("plot_seen_and_heard.py", "inputs")["scores"]
+def test_digits_are_told_better_seen_and_heard(run_example):
+    scores = run_example("inputs/plot_seen_and_heard.py", smaller={"max_epochs=6": "max_epochs=4"})["scores"]
     assert scores["both"] > 0.05 + max(scores["picture"], scores["sound"])
 
 
-@pytest.fixture
-def few_emoji(monkeypatch, tmp_path):
-    """Let examples load a fifteenth of the emoji, in a folder of their own, so that they take seconds."""
-    load_emoji = datasets.load_emoji
-
-    def load_few(return_X_y=False):
-        emoji = load_emoji()
-        rows = np.arange(len(emoji.data)) % 15 == 0
-        rows |= emoji.data["image"].str.endswith("1f481-200d-2640-fe0f.png").to_numpy()  # one that is a query
-        data, target = emoji.data[rows].reset_index(drop=True), emoji.target[rows].reset_index(drop=True)
-        data["image"] = [shutil.copy(path, tmp_path) for path in data["image"]]
-        emoji.update(data=data, target=target, groups=emoji.groups[rows], image_dir=os.fspath(tmp_path))
-        return (data, target) if return_X_y else emoji
-
-    monkeypatch.setattr(datasets, "load_emoji", load_few)
-
-
-def run_example(name, folder="search"):
-    """Return the names that an example ends with."""
-    pytest.importorskip("matplotlib", reason="matplotlib is not installed (the extra plot)").use("Agg")
-    try:
-        return runpy.run_path(str(EXAMPLES / folder / name))
-    finally:
-        sys.modules["matplotlib.pyplot"].close("all")
+@pytest.mark.slow
+def test_a_picture_a_sound_and_a_text_all_count(run_example):
+    r2 = run_example("inputs/plot_picture_sound_text.py", smaller={"max_epochs=12": "max_epochs=6"})["r2"]
+    assert all(value < r2["all three"] - 0.2 for name, value in r2.items() if name != "all three")
 
 
 @pytest.mark.slow
-def test_pictures_without_names_are_found_by_words(few_emoji):
-    example = run_example("plot_search_by_words.py")
+def test_pictures_without_names_are_found_by_words(run_example):
+    example = run_example("search/plot_search_by_words.py", every=15)
     n_nameless = len(example["nameless"])
     assert len(example["folder"]) == len(example["named"]) + n_nameless
     assert example["share"]["from nothing"] > 1.2 * 10 / n_nameless
@@ -193,8 +213,8 @@ def test_search_by_words_takes_fifteen_lines():
 
 
 @pytest.mark.slow
-def test_clusters_of_rows_are_nearer_to_categories_than_those_of_pixels_and_names(few_emoji):
-    example = run_example("plot_clusters.py")
+def test_clusters_of_rows_are_nearer_to_categories_than_those_of_pixels_and_names(run_example):
+    example = run_example("search/plot_clusters.py", every=15)
     table = example["table"]
     assert {"joint space", "pixels", "TF-IDF of names"} <= set(table.index)
     assert example["dense"].shape == example["found"].shape == example["y"].shape
@@ -204,31 +224,35 @@ def test_clusters_of_rows_are_nearer_to_categories_than_those_of_pixels_and_name
 
 
 @pytest.mark.slow
-def test_pictures_tell_what_cannot_be_read():
+def test_pictures_tell_what_cannot_be_read(run_example):
     pytest.importorskip("sacrebleu", reason="sacrebleu is not installed (the extra generate)")
-    scores = run_example("plot_translate.py", "text_out")["scores"]
+    fewer = {"numbers[15:], 800": "numbers[15:], 600", "150, places": "40, places", "width=64": "width=32"}
+    fewer |= {"lr=4e-3": "lr=4e-3, batch_size=32", "max_epochs=12": "max_epochs=10"}
+    scores = run_example("text_out/plot_translate.py", smaller=fewer)["scores"]
     (readable, masked), (readable_with, masked_with) = scores["text alone"], scores["text and picture"]
     assert masked_with > masked + 15
     assert readable_with > readable - 3
 
 
 @pytest.mark.slow
-def test_headlines_are_copied():
+def test_headlines_are_copied(run_example):
     pytest.importorskip("sacrebleu", reason="sacrebleu is not installed (the extra generate)")
-    scores = run_example("plot_summary.py", "text_out")["scores"]
+    fewer = {"make_reports(800": "make_reports(400", "make_reports(150": "make_reports(30"}
+    scores = run_example("text_out/plot_summary.py", smaller={**fewer, "batch_size=32": "batch_size=16"})["scores"]
     assert scores["generator that copies"] > 2 * scores["first sentence (lead-1)"]
 
 
 @pytest.mark.slow
-def test_captions_are_right_more_often_than_those_of_like_pictures():
+def test_captions_are_right_more_often_than_those_of_like_pictures(run_example):
     pytest.importorskip("sacrebleu", reason="sacrebleu is not installed (the extra generate)")
-    example = run_example("plot_captions.py", "text_out")
+    fewer = {"ImageTransformer(size=64)": "ImageTransformer(size=32)", "max_epochs=30": "max_epochs=15"}
+    example = run_example("text_out/plot_captions.py", smaller=fewer)
     assert np.mean(example["names"] == example["truth"]) > 0.05
     assert not np.any(example["people"]["alike"].iloc[example["test"]] == example["truth"])
 
 
 @pytest.mark.slow
-def test_sentiment_is_in_sentence_and_smiley_together():
-    found = run_example("plot_sentiment.py", "training")["found"]
+def test_sentiment_is_in_sentence_and_smiley_together(run_example):
+    found = run_example("training/plot_sentiment.py", smaller={"make_posts(720": "make_posts(540"})["found"]
     assert found["both"] > 0.2 + max(found["smiley alone"], found["sentence alone"])
     assert found["both"] > found["both, a third of the smileys missing"] > found["sentence alone"]

@@ -10,7 +10,8 @@ import torch.nn as nn
 from sklearn.base import clone
 
 from sklearn_mm import ImageInput, MultimodalClassifier, MultimodalRegressor
-from sklearn_mm.encoders import ModuleEncoder
+from sklearn_mm.encoders import CNNEncoder, ModuleEncoder
+from sklearn_mm.preprocessing import ImageTransformer
 
 N = 40
 
@@ -39,21 +40,22 @@ def frozen():
 
 
 ROUGH = {"max_epochs": 1, "random_state": 0}
+SMALL = {**ROUGH, "image": ImageInput("picture", transformer=ImageTransformer(8), encoder=CNNEncoder((4,)))}
 CASES = {
     "classifier": MultimodalClassifier(**ROUGH),
     "regressor": MultimodalRegressor(**ROUGH),
-    "without wide": MultimodalClassifier(wide=None, **ROUGH),
-    "early stopping": MultimodalClassifier(early_stopping=True, **ROUGH),
-    "early stopping, regressor": MultimodalRegressor(early_stopping=True, weight_averaging="ema", **ROUGH),
-    "scoring": MultimodalClassifier(early_stopping=True, scoring="accuracy", **ROUGH),
-    "averaging": MultimodalClassifier(weight_averaging="ema", **ROUGH),
-    "limited time": MultimodalRegressor(max_time=100, **ROUGH),
-    "sgd": MultimodalClassifier(optimizer="sgd", gradient_accumulation_steps=2, **ROUGH),
+    "without wide": MultimodalClassifier(wide=None, **SMALL),
+    "early stopping": MultimodalClassifier(early_stopping=True, **SMALL),
+    "early stopping, regressor": MultimodalRegressor(early_stopping=True, weight_averaging="ema", **SMALL),
+    "scoring": MultimodalClassifier(early_stopping=True, scoring="accuracy", **SMALL),
+    "averaging": MultimodalClassifier(weight_averaging="ema", **SMALL),
+    "limited time": MultimodalRegressor(max_time=100, **SMALL),
+    "sgd": MultimodalClassifier(optimizer="sgd", gradient_accumulation_steps=2, **SMALL),
     "frozen": MultimodalClassifier(inputs=[("picture", frozen())], **ROUGH),
     "frozen, tokens": MultimodalClassifier(inputs=[("picture", frozen())], text=None, fusion="attention", **ROUGH),
-    "heads": MultimodalClassifier(balancing="heads", **ROUGH),
-    "modulation": MultimodalClassifier(balancing="modulation", modality_dropout=0.2, **ROUGH),
-    **{fusion: MultimodalClassifier(fusion=fusion, **ROUGH) for fusion in ("gated", "film", "bottleneck", "lowrank")},
+    "heads": MultimodalClassifier(balancing="heads", **SMALL),
+    "modulation": MultimodalClassifier(balancing="modulation", modality_dropout=0.2, **SMALL),
+    **{fusion: MultimodalClassifier(fusion=fusion, **SMALL) for fusion in ("gated", "film", "bottleneck", "lowrank")},
 }
 
 
@@ -81,7 +83,7 @@ def test_a_gpu_learns_what_the_cpu_learns(table, gpu, name):
 @pytest.mark.parametrize("estimator", [MultimodalClassifier, MultimodalRegressor], ids=["classifier", "regressor"])
 def test_training_goes_on_there(table, gpu, estimator):
     X = table
-    estimator = estimator(warm_start=True, **ROUGH)
+    estimator = estimator(warm_start=True, **SMALL)
     y = target_of(estimator, X)
     estimator.fit(X, y).fit(X, y)
     outputs(estimator, X)
@@ -98,7 +100,7 @@ def test_rows_that_lack_blocks(table, gpu):
     X = table.copy()
     X.loc[::3, "picture"], X.loc[1::3, "text"], X.loc[::4, "number"] = None, "", np.nan
     y = np.arange(N) % 3
-    clf = MultimodalClassifier(**ROUGH).fit(X, y)
+    clf = MultimodalClassifier(**SMALL).fit(X, y)
     assert clf.predict_proba(X).shape == (N, 3)
 
 
@@ -106,7 +108,7 @@ def test_ratings_with_levels(table, gpu):
     X = pd.concat([table, table], ignore_index=True)  # levels are taken where there are many rows for each
     y = 1.0 + np.arange(len(X)) % 2
     for validation in ({}, {"X_val": table, "y_val": y[:N]}):
-        reg = MultimodalRegressor(**ROUGH).fit(X, y, **validation)
+        reg = MultimodalRegressor(**SMALL).fit(X, y, **validation)
         assert reg.net_.module_.top.wide.levels is not None
         assert reg.predict(X).shape == (len(X),)
 
@@ -115,20 +117,20 @@ def test_ratings_with_levels(table, gpu):
 def test_losses(table, gpu, loss):
     X = table
     y = np.arange(N) % 3
-    MultimodalClassifier(loss=loss, early_stopping=True, **ROUGH).fit(X, y).predict_proba(X)
+    MultimodalClassifier(loss=loss, early_stopping=True, **SMALL).fit(X, y).predict_proba(X)
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber"])
 def test_losses_of_numbers(table, gpu, loss):
     X = table
     y = np.column_stack([X["number"], X["number"] ** 2])
-    MultimodalRegressor(loss=loss, early_stopping=True, **ROUGH).fit(X, y).predict(X)
+    MultimodalRegressor(loss=loss, early_stopping=True, **SMALL).fit(X, y).predict(X)
 
 
 def test_several_labels_and_weights(table, gpu):
     X = table
     y = np.column_stack([X["number"] > 0, X["number"] > 1]).astype(int)
-    clf = MultimodalClassifier(early_stopping=True, class_weight="balanced", **ROUGH)
+    clf = MultimodalClassifier(early_stopping=True, class_weight="balanced", **SMALL)
     clf.fit(X, y, sample_weight=np.arange(N)).predict_proba(X)
 
 

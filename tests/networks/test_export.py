@@ -14,7 +14,13 @@ from sklearn_mm.networks._objectives import Supervised
 from sklearn_mm.preprocessing import ImageTransformer
 from sklearn_mm.training._dataset import BlockDataset
 
-CASES = [(kind, name) for kind in ENCODERS for name in names_from_scratch(kind)]
+# Every encoder with a fusion of vectors and one of tokens, and every fusion behind tokens of which none is padding and
+# behind some that are.
+FUSIONS = [name for name in fusions.names if name != "auto"]
+CASES = {
+    (kind, name, fusion) for kind in ENCODERS for name in names_from_scratch(kind) for fusion in ("film", "attention")
+}
+CASES |= {(*encoder, fusion) for encoder in (("image", "cnn"), ("text", "lstm")) for fusion in FUSIONS}
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +37,7 @@ def table():
 
 @pytest.mark.skipif(torch.__version__ < (2, 6), reason="torch.export knows too few operations")
 @pytest.mark.filterwarnings("ignore:The tensor attributes")  # packed weights of RNNs, which torch assigns anew
-@pytest.mark.parametrize("fusion", [name for name in fusions.names if name != "auto"])
-@pytest.mark.parametrize(("kind", "encoder"), CASES, ids=str)
+@pytest.mark.parametrize(("kind", "encoder", "fusion"), sorted(CASES), ids=str)
 def test_export(table, kind, encoder, fusion):
     named = {"image": "cnn", "text": "bag", "tabular": "mlp"} | {kind: encoder}
     image = ImageInput("photo", transformer=ImageTransformer(size=16), encoder=named["image"])

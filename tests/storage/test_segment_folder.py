@@ -2,7 +2,7 @@
 
 import errno
 import os
-import signal
+import shutil
 import subprocess
 import sys
 import threading
@@ -81,18 +81,27 @@ import numpy as np
 from sklearn_mm.storage import _segment_folder
 from tests_of_segments import keys_of, rows_of, open_anew
 
-log, at = open_anew(sys.argv[1]), int(sys.argv[2])
-log.add(keys_of(range(100, 103)), rows_of(range(100, 103)))
-write, left = os.write, at
-def write_some_and_die(file, content):
-    global left
-    if len(content) > left:
-        write(file, content[:left])
-        os.kill(os.getpid(), signal.SIGKILL)
-    left -= len(content)
-    return write(file, content)
-os.write = write_some_and_die
-log.add(keys_of(range(103, 106)), rows_of(range(103, 106)))
+def write_until_killed(folder, left):
+    log = open_anew(folder)
+    log.add(keys_of(range(100, 103)), rows_of(range(100, 103)))
+    write = os.write
+    def write_some_and_die(file, content):
+        nonlocal left
+        if len(content) > left:
+            write(file, content[:left])
+            os.kill(os.getpid(), signal.SIGKILL)
+        left -= len(content)
+        return write(file, content)
+    os.write = write_some_and_die
+    log.add(keys_of(range(103, 106)), rows_of(range(103, 106)))
+
+for n_bytes in sys.argv[2:]:
+    process = os.fork()
+    if not process:
+        write_until_killed(os.path.join(sys.argv[1], n_bytes), int(n_bytes))
+        os._exit(1)
+    _, status = os.waitpid(process, 0)
+    assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
 """
 
 
@@ -104,16 +113,17 @@ def run_writer(tmp_path, code, *arguments):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n_bytes", [0, 7000, 15_000, 15_001, 15_032, 15_095])
-def test_killed_in_the_middle_of_a_write(folder, tmp_path, n_bytes):
-    # 3 rows of 5,000 bytes come first, then 3 records of 32
-    assert run_writer(tmp_path, WRITER, folder, n_bytes).wait() == -signal.SIGKILL
-    n_whole = max(0, n_bytes - 15_000) // 32
-    log = open_anew(folder)
-    assert found(log, range(110)) == [*range(10), *range(100, 103 + n_whole)]
-    lost = range(103 + n_whole, 106)
-    log.add(keys_of(lost), rows_of(lost))
-    assert found(open_anew(folder), range(110)) == [*range(10), *range(100, 106)]
+def test_killed_in_the_middle_of_a_write(folder, tmp_path):
+    killed_after = [0, 7000, 15_000, 15_001, 15_032, 15_095]  # 3 rows of 5,000 bytes come first, then 3 records of 32
+    copies = {n_bytes: shutil.copytree(folder, tmp_path / "copies" / str(n_bytes)) for n_bytes in killed_after}
+    assert run_writer(tmp_path, WRITER, tmp_path / "copies", *killed_after).wait() == 0  # one, as imports take seconds
+    for n_bytes, copy in copies.items():
+        n_whole = max(0, n_bytes - 15_000) // 32
+        log = open_anew(copy)
+        assert found(log, range(110)) == [*range(10), *range(100, 103 + n_whole)], n_bytes
+        lost = range(103 + n_whole, 106)
+        log.add(keys_of(lost), rows_of(lost))
+        assert found(open_anew(copy), range(110)) == [*range(10), *range(100, 106)], n_bytes
 
 
 ENDLESS = """

@@ -48,21 +48,66 @@ def settings_while_reading(transformer):
     return seen, settings()
 
 
+PLUGIN = """
+from PIL import Image, ImageFile
+
+
+class BarsImageFile(ImageFile.ImageFile):
+    format = "BARS"
+    format_description = "stripes of grey"
+
+    def _open(self):
+        width, height = self.fp.read(6)[4:]
+        self._size, self._mode = (width, height), "L"
+        self.tile = [("raw", (0, 0, width, height), 6, ("L", 0, 1))]
+
+
+def register_bars_opener():
+    Image.register_open("BARS", BarsImageFile, lambda head: head[:4] == b"BARS")
+"""
+LOADER = """
+from bars_plugin import register_bars_opener
+
+register_bars_opener()
+
+
+def open_bars(cell):
+    return cell
+"""
+
+
+@pytest.fixture(scope="module")
+def plugin_folder(tmp_path_factory):
+    """A folder of modules that can be imported here and in loky's processes, which live as long as these tests."""
+    folder = tmp_path_factory.mktemp("plugin")
+    (folder / "bars_plugin.py").write_text(PLUGIN)
+    (folder / "bars_loader.py").write_text(LOADER)
+    joblib.externals.loky.get_reusable_executor().shutdown(wait=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        yield folder
+        joblib.externals.loky.get_reusable_executor().shutdown(wait=True)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("plugin_folder")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
 class TestLoky:
-    """The processes are used again, so that each setting has to arrive where another has been."""
+    """The processes are used again, so that each setting has to arrive where another has been.
+
+    ``error_score="raise"`` would end them with the first error, and new ones take seconds for their imports.
+    """
 
     def test_what_the_error_advises_works_in_several_processes(self, truncated, monkeypatch):
         clf = MultimodalClassifier(max_epochs=1, device="cpu")
         with joblib.parallel_config("loky", n_jobs=2, inner_max_num_threads=1):
             with pytest.raises(ValueError, match=r"(?s)truncated; PIL.ImageFile.LOAD_TRUNCATED_IMAGES = True"):
-                cross_validate(clf, truncated, Y, cv=2, error_score="raise")
+                cross_validate(clf, truncated, Y, cv=2)
             monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
             assert np.isfinite(cross_validate(clf, truncated, Y, cv=2, error_score="raise")["test_score"]).all()
             monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 400)
             with pytest.raises(ValueError, match=r"more than 400 pixels.*raise PIL.Image.MAX_IMAGE_PIXELS"):
-                cross_validate(clf, truncated, Y, cv=2, error_score="raise")
+                cross_validate(clf, truncated, Y, cv=2)
             monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
             named = MultimodalClassifier(image=ImageInput("photo"), max_epochs=1, device="cpu")
             grid = {"image__transformer__size": [8, 12]}
@@ -70,7 +115,7 @@ class TestLoky:
             assert np.isfinite(search.cv_results_["mean_test_score"]).all()
             monkeypatch.undo()
             with pytest.raises(ValueError, match="truncated"):
-                cross_validate(clf, truncated, Y, cv=2, error_score="raise")
+                cross_validate(clf, truncated, Y, cv=2)
 
     @pytest.mark.usefixtures("lenient")
     def test_they_hold_while_pictures_are_read_and_no_longer(self):
@@ -82,19 +127,34 @@ class TestLoky:
             assert afterwards == (1024**3 // 4 // 3, False)
 
 
+def apply_in_pool(context, function, argument):
+    with context.Pool(1) as pool:
+        return pool.apply(function, [argument])
+
+
+def submit_to_executor(context, function, argument):
+    with ProcessPoolExecutor(1, mp_context=context) as executor:
+        return executor.submit(function, argument).result()
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["spawn", "forkserver", "fork"])
+@pytest.mark.parametrize(
+    ("method", "call"),
+    [  # each process that is not forked takes seconds for its imports
+        ("spawn", submit_to_executor),
+        ("forkserver", apply_in_pool),
+        ("fork", submit_to_executor),
+        ("fork", apply_in_pool),
+    ],
+)
 @pytest.mark.usefixtures("lenient")
-def test_pools_of_multiprocessing(truncated, method):
+def test_pools_of_multiprocessing(truncated, method, call):
     if method not in multiprocessing.get_all_start_methods():
         pytest.skip(f"no {method} here")
     transformer = ImageTransformer(8, n_jobs=1).fit(truncated["photo"][:3])
     expected = transformer.transform(truncated["photo"])
     context = multiprocessing.get_context(method)
-    with context.Pool(1) as pool:
-        np.testing.assert_array_equal(pool.apply(transformer.transform, [truncated["photo"]]), expected)
-    with ProcessPoolExecutor(1, mp_context=context) as executor:
-        np.testing.assert_array_equal(executor.submit(transformer.transform, truncated["photo"]).result(), expected)
+    np.testing.assert_array_equal(call(context, transformer.transform, truncated["photo"]), expected)
 
 
 class TestSoundness:
@@ -169,49 +229,17 @@ class TestSoundness:
         assert (transformer.content_keys(truncated["photo"]) != before).all()
 
 
-PLUGIN = """
-from PIL import Image, ImageFile
-
-
-class BarsImageFile(ImageFile.ImageFile):
-    format = "BARS"
-    format_description = "stripes of grey"
-
-    def _open(self):
-        width, height = self.fp.read(6)[4:]
-        self._size, self._mode = (width, height), "L"
-        self.tile = [("raw", (0, 0, width, height), 6, ("L", 0, 1))]
-
-
-def register_bars_opener():
-    Image.register_open("BARS", BarsImageFile, lambda head: head[:4] == b"BARS")
-"""
-LOADER = """
-from bars_plugin import register_bars_opener
-
-register_bars_opener()
-
-
-def open_bars(cell):
-    return cell
-"""
-
-
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
 class TestPlugins:
     @pytest.fixture
-    def plugin(self, tmp_path, monkeypatch):
-        """A module that can be imported here and in the processes that are made now."""
-        (tmp_path / "bars_plugin.py").write_text(PLUGIN)
-        (tmp_path / "bars_loader.py").write_text(LOADER)
-        monkeypatch.syspath_prepend(tmp_path)
+    def plugin(self, plugin_folder, monkeypatch):
+        """A module that loky's processes can import, and that has registered nothing yet."""
         monkeypatch.setattr(Image, "OPEN", dict(Image.OPEN))
         monkeypatch.setattr(Image, "ID", list(Image.ID))
-        joblib.externals.loky.get_reusable_executor().shutdown(wait=True)
         import bars_plugin
 
         yield bars_plugin
-        joblib.externals.loky.get_reusable_executor().shutdown(wait=True)
         for name in ("bars_plugin", "bars_loader"):
             sys.modules.pop(name, None)
 
@@ -221,7 +249,7 @@ class TestPlugins:
 
     def scores(self, transformer, X):
         clf = MultimodalClassifier(image=ImageInput("photo", transformer=transformer), max_epochs=1, device="cpu")
-        return cross_validate(clf, X, Y, cv=2, n_jobs=2, error_score="raise")["test_score"]
+        return cross_validate(clf, X, Y, cv=2, n_jobs=2)["test_score"]
 
     def test_by_a_loader_from_a_module_that_registers(self, plugin, X):
         from bars_loader import open_bars

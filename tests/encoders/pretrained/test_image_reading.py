@@ -1,3 +1,4 @@
+import functools
 import io
 import json
 import sys
@@ -52,6 +53,7 @@ def save(folder, **files):
     return folder
 
 
+@functools.cache
 def jpeg(width, height, seed=0):
     """Return the bytes of a photograph, so to say: smooth shapes, sharp edges and noise."""
     rng = np.random.default_rng(seed)
