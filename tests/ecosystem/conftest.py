@@ -1,12 +1,15 @@
 """A small table of pictures, texts and numbers, and estimators that learn from it in a tenth of a second."""
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from sklearn.base import clone
 
 from sklearn_mm import ImageInput, MultimodalClassifier, MultimodalRegressor
 from sklearn_mm.encoders import CNNEncoder
+from sklearn_mm.networks import WideLinear
 from sklearn_mm.preprocessing import ImageTransformer
 
 N_ROWS = 48
@@ -76,7 +79,21 @@ def settings(**columns):
     columns["image"] = ImageInput(
         columns["image"], transformer=ImageTransformer(size=8), encoder=CNNEncoder(channels=(4,), norm=None)
     )
-    return {**columns, "max_epochs": 6, "lr": 1e-2, "random_state": 0}
+    return {**columns, "wide": WideLinear(n_folds=2), "max_epochs": 3, "lr": 2e-2, "random_state": 0}
+
+
+@pytest.fixture(scope="session")
+def fit_once():
+    """Do as ``clone(model).fit(X, y, ...)``, once for all tests that ask for the same fit: they may only read it."""
+    fitted = {}
+
+    def fit(model, *rows, **more):
+        key = joblib.hash((clone(model), rows, more))
+        if key not in fitted:
+            fitted[key] = clone(model).fit(*rows, **more)
+        return fitted[key]
+
+    return fit
 
 
 @pytest.fixture

@@ -72,13 +72,13 @@ def test_token_ids_as_columns(X):
     assert columns.get_feature_names_out()[1] == "texttransformer__title_1"
 
 
-def test_blocks_are_no_columns_and_the_estimator_makes_some(clf, X, y):
+def test_blocks_are_no_columns_and_the_estimator_makes_some(clf, X, y, fit_once):
     with pytest.raises(ValueError, match="2D"):
         make_column_transformer((ModalityTransformer(), ["photo"])).fit_transform(X)
     clf.set_params(tabular=None)
     columns = make_column_transformer((clf, ["photo", "title"]), (StandardScaler(), ["weight"]))
     features = columns.fit(X, y).transform(X)
-    np.testing.assert_array_equal(features[:, :-1], clone(clf).fit(X[["photo", "title"]], y).transform(X))
+    np.testing.assert_array_equal(features[:, :-1], fit_once(clf, X[["photo", "title"]], y).transform(X))
     assert features.shape[1] == columns.named_transformers_["multimodalclassifier"].transform(X).shape[1] + 1
 
 
@@ -87,7 +87,7 @@ def test_blocks_are_no_columns_and_the_estimator_makes_some(clf, X, y):
 
 @pytest.mark.parametrize("imputer", [SimpleImputer(), KNNImputer(n_neighbors=2)], ids=lambda i: type(i).__name__)
 @pytest.mark.parametrize("container", ["pandas", "polars"])
-def test_an_imputer_before(clf, X, y, imputer, container):
+def test_an_imputer_before(clf, X, y, imputer, container, fit_once):
     lacking = X.assign(height=X["weight"] * 2, weight=X["weight"].mask(np.arange(48) % 5 == 0))
     clf.set_params(tabular=["weight", "height"])
     filled = lacking.copy()
@@ -97,7 +97,7 @@ def test_an_imputer_before(clf, X, y, imputer, container):
     ).set_output(transform=container)
     table = lacking if container == "pandas" else pl.from_pandas(lacking)
     model = make_pipeline(filling, clf).fit(table, y)
-    by_hand = clone(clf).fit(filled, y)
+    by_hand = fit_once(clf, filled, y)
     np.testing.assert_allclose(model.predict_proba(table), by_hand.predict_proba(filled), rtol=1e-5)
     assert model[-1].feature_names_in_.tolist() == list(filling.get_feature_names_out())
 
@@ -126,9 +126,9 @@ def test_columns_that_are_made_of_others(nameless_clf, X, y):
 # what comes after: the estimator as a transformer
 
 
-def test_a_support_vector_machine_on_its_features(clf, X, y):
+def test_a_support_vector_machine_on_its_features(clf, X, y, fit_once):
     model = make_pipeline(clf, SVC(C=10)).fit(X, y)
-    features = clone(clf).fit(X, y).transform(X)
+    features = fit_once(clf, X, y).transform(X)
     np.testing.assert_allclose(model.decision_function(X), SVC(C=10).fit(features, y).decision_function(features))
     assert model.score(X, y) > 0.9
 
@@ -141,18 +141,18 @@ def test_a_frozen_estimator_as_a_transformer(clf, X, y, four):
     np.testing.assert_allclose(model[-1].coef_, LogisticRegression().fit(features, y[:24]).coef_, atol=1e-6)
 
 
-def test_a_union_of_two_and_of_the_text(clf, X, y):
+def test_a_union_of_two_and_of_the_text(clf, X, y, fit_once):
     blind = clone(clf).set_params(image=None)
     words = make_column_transformer((TfidfVectorizer(), "title"))
     union = FeatureUnion([("seeing", clf), ("blind", blind), ("words", words)]).fit(X, y)
-    parts = [clone(model).fit(X, y).transform(X) for model in (clf, blind)]
+    parts = [fit_once(model, X, y).transform(X) for model in (clf, blind)]
     expected = np.hstack([*parts, TfidfVectorizer().fit_transform(X["title"]).toarray()])
     np.testing.assert_allclose(union.transform(X), expected)
     assert make_pipeline(union, LogisticRegression()).fit(X, y).score(X, y) > 0.9
 
 
-def test_selection_and_components_of_features(clf, X, y):
-    features = clone(clf).fit(X, y).transform(X)
+def test_selection_and_components_of_features(clf, X, y, fit_once):
+    features = fit_once(clf, X, y).transform(X)
     best = make_pipeline(clf, SelectKBest(k=3)).fit_transform(X, y)
     np.testing.assert_array_equal(best, SelectKBest(k=3).fit_transform(features, y))
     parts = make_pipeline(clf, PCA(2, svd_solver="full")).fit_transform(X, y)
@@ -171,8 +171,8 @@ def test_neighbours_and_clusters_of_features(clf, X, y):
 
 
 @pytest.mark.parametrize("container", ["pandas", "polars"])
-def test_configured_output(clf, X, y, container):
-    plain = clone(clf).fit(X, y)
+def test_configured_output(clf, X, y, container, fit_once):
+    plain = fit_once(clf, X, y)
     model = make_pipeline(ModalityTransformer(image=clf.image), MultimodalClassifier(max_epochs=1))
     # rounding differs between containers, and the default tolerance of the search would let it grow
     svm = make_pipeline(clone(clf), StandardScaler(), SVC(tol=1e-6))

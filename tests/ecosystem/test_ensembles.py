@@ -28,36 +28,36 @@ def pair(model):
 # voting
 
 
-def test_hard_votes(clf, X, four):
+def test_hard_votes(clf, X, four, fit_once):
     models = [*pair(clf), ("blind", clone(clf).set_params(image=None))]
     ensemble = VotingClassifier(models, voting="hard").fit(X, four)
-    votes = np.array([clone(model).fit(X, four).predict(X) for _, model in models])
+    votes = np.array([fit_once(model, X, four).predict(X) for _, model in models])
     majority = [max(sorted(set(column)), key=list(column).count) for column in votes.T]
     assert ensemble.predict(X).tolist() == majority
 
 
-def test_soft_votes(clf, X, four):
+def test_soft_votes(clf, X, four, fit_once):
     ensemble = VotingClassifier(pair(clf), voting="soft", weights=[3, 1]).fit(X, four)
-    by_hand = [clone(model).fit(X, four).predict_proba(X) for _, model in pair(clf)]
+    by_hand = [fit_once(model, X, four).predict_proba(X) for _, model in pair(clf)]
     np.testing.assert_allclose(ensemble.predict_proba(X), np.average(by_hand, axis=0, weights=[3, 1]), rtol=1e-6)
     assert ensemble.score(X, four) > 0.6  # of four classes
 
 
-def test_mean_of_regressors(reg, X, price):
+def test_mean_of_regressors(reg, X, price, fit_once):
     ensemble = VotingRegressor(pair(reg)).fit(X, price)
-    by_hand = [clone(model).fit(X, price).predict(X) for _, model in pair(reg)]
+    by_hand = [fit_once(model, X, price).predict(X) for _, model in pair(reg)]
     np.testing.assert_allclose(ensemble.predict(X), np.mean(by_hand, axis=0))
 
 
 # stacking
 
 
-def test_stacking_classifier(clf, X, four):
+def test_stacking_classifier(clf, X, four, fit_once):
     stack = StackingClassifier(pair(clf), final_estimator=LogisticRegression(C=3.0), cv=HALVES).fit(X, four)
     out_of_fold = [cross_val_predict(model, X, four, cv=HALVES, method="predict_proba") for _, model in pair(clf)]
     final = LogisticRegression(C=3.0).fit(np.hstack(out_of_fold), four)
     np.testing.assert_allclose(stack.final_estimator_.coef_, final.coef_, atol=1e-5)
-    by_hand = np.hstack([clone(model).fit(X, four).predict_proba(X) for _, model in pair(clf)])
+    by_hand = np.hstack([fit_once(model, X, four).predict_proba(X) for _, model in pair(clf)])
     np.testing.assert_array_equal(stack.transform(X), by_hand)
     assert stack.predict(X).tolist() == final.predict(by_hand).tolist()
 
@@ -68,11 +68,11 @@ def test_stacking_of_fitted_models(clf, X, y):
     np.testing.assert_allclose(stack.predict_proba(X), final.predict_proba(clf.predict_proba(X)[:, 1:]), atol=1e-5)
 
 
-def test_stacking_regressor(reg, X, price):
+def test_stacking_regressor(reg, X, price, fit_once):
     stack = StackingRegressor(pair(reg), final_estimator=LinearRegression(), cv=HALVES).fit(X, price)
     out_of_fold = [cross_val_predict(model, X, price, cv=HALVES) for _, model in pair(reg)]
     final = LinearRegression().fit(np.column_stack(out_of_fold), price)
-    by_hand = np.column_stack([clone(model).fit(X, price).predict(X) for _, model in pair(reg)])
+    by_hand = np.column_stack([fit_once(model, X, price).predict(X) for _, model in pair(reg)])
     np.testing.assert_allclose(stack.predict(X), final.predict(by_hand))
 
 
@@ -130,7 +130,6 @@ def test_bagging_of_rows_that_lack_cells(nameless_clf, X, y):
 
 
 def test_adaboost_classifier(nameless_clf, X, four):
-    nameless_clf.set_params(max_epochs=3)
     X = pd.concat([X, X[:12]], ignore_index=True)  # again, with other labels: some will be wrong
     four = pd.concat([four, four[:12].map(dict(zip(sorted(set(four)), four.unique(), strict=True)))])
     boost = AdaBoostClassifier(nameless_clf, n_estimators=2, random_state=0).fit(X, four)

@@ -135,9 +135,9 @@ np.testing.assert_array_equal(clf.predict_proba(X), plain.predict_proba(X))
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "script",
-    [SERVER, DURING_A_FIT.format(callbacks=True), DURING_A_FIT.format(callbacks=False), IN_A_CALLBACK],
-    ids=["server", "fit-with-callbacks", "fit", "callback"],
+    "script",  # those that end their process come last
+    [SERVER + IN_A_CALLBACK + DURING_A_FIT.format(callbacks=True), DURING_A_FIT.format(callbacks=False)],
+    ids=["server, callback and fit with callbacks", "fit"],
 )
 def test_a_forked_process_predicts_and_fits(script):
     environment = {**os.environ, "PYTHONPATH": str(Path(sklearn_mm.__file__).parents[1])}

@@ -22,7 +22,7 @@ from sklearn.metrics import (
     confusion_matrix,
     roc_auc_score,
 )
-from sklearn.model_selection import LearningCurveDisplay, PredefinedSplit, ValidationCurveDisplay, cross_val_score
+from sklearn.model_selection import LearningCurveDisplay, PredefinedSplit, ValidationCurveDisplay
 
 mpl.use("agg")
 
@@ -32,8 +32,8 @@ HALVES = PredefinedSplit(np.arange(48) % 2)
 # importances
 
 
-def test_permutation_importance(clf, X, y):
-    importance = permutation_importance(clf.fit(X, y), X, y, n_repeats=3, random_state=0)
+def test_permutation_importance(clf, X, y, fit_once):
+    importance = permutation_importance(fit_once(clf, X, y), X, y, n_repeats=3, random_state=0)
     assert importance.importances_mean.argmax() == 0  # the picture tells the class
     assert importance.importances_mean[0] > 0.2 + importance.importances_mean[1:].max()
 
@@ -55,8 +55,9 @@ def test_permutation_importance_of_a_polars_table(clf, X, y):
 
 
 @pytest.mark.parametrize("column", ["weight", 2])
-def test_partial_dependence_of_a_number(reg, X, price, column):
-    result = partial_dependence(reg.fit(X, price), X, [column], grid_resolution=3, kind="both")
+def test_partial_dependence_of_a_number(reg, X, price, column, fit_once):
+    reg = fit_once(reg, X, price)
+    result = partial_dependence(reg, X, [column], grid_resolution=3, kind="both")
     for value, average, individual in zip(
         result["grid_values"][0], result["average"][0], result["individual"][0].T, strict=True
     ):
@@ -66,8 +67,9 @@ def test_partial_dependence_of_a_number(reg, X, price, column):
     assert np.ptp(result["average"]) > 0.1
 
 
-def test_partial_dependence_of_classes(clf, X, four):
-    result = partial_dependence(clf.fit(X, four), X, ["weight"], grid_resolution=3, response_method="predict_proba")
+def test_partial_dependence_of_classes(clf, X, four, fit_once):
+    clf = fit_once(clf, X, four)
+    result = partial_dependence(clf, X, ["weight"], grid_resolution=3, response_method="predict_proba")
     for value, average in zip(result["grid_values"][0], result["average"].T, strict=True):
         np.testing.assert_allclose(average, clf.predict_proba(X.assign(weight=value)).mean(axis=0), rtol=1e-5)
 
@@ -81,10 +83,9 @@ def test_partial_dependence_of_a_category(reg, X, price):
     np.testing.assert_allclose(result["average"][0], by_hand, rtol=1e-6)
 
 
-def test_partial_dependence_of_whole_numbers_and_of_polars_tables(reg, X, price):
+def test_partial_dependence_of_whole_numbers_and_of_polars_tables(reg, X, price, fit_once):
     # What scikit-learn refuses (see test_refusals.py) has the same result after a conversion.
-    reg.fit(X, price)
-    expected = partial_dependence(reg, X, ["weight"], grid_resolution=3)["average"]
+    expected = partial_dependence(fit_once(reg, X, price), X, ["weight"], grid_resolution=3)["average"]
     table = pl.from_pandas(X)
     np.testing.assert_array_equal(
         partial_dependence(clone(reg).fit(table, price), table.to_pandas(), ["weight"], grid_resolution=3)["average"],
@@ -97,8 +98,8 @@ def test_partial_dependence_of_whole_numbers_and_of_polars_tables(reg, X, price)
     np.testing.assert_allclose(result["average"][0], by_hand, rtol=1e-6)
 
 
-def test_partial_dependence_display(reg, X, price):
-    reg.fit(X, price)
+def test_partial_dependence_display(reg, X, price, fit_once):
+    reg = fit_once(reg, X, price)
     display = PartialDependenceDisplay.from_estimator(reg, X, ["weight"], grid_resolution=3)
     expected = partial_dependence(reg, X, ["weight"], grid_resolution=3)["average"][0]
     np.testing.assert_allclose(display.lines_[0, 0].get_ydata(), expected)
@@ -107,12 +108,14 @@ def test_partial_dependence_display(reg, X, price):
 # displays
 
 
-def test_learning_curve_display(clf, X, y):
+def test_learning_curve_display(clf, X, y, fit_once):
     display = LearningCurveDisplay.from_estimator(clf, X, y, cv=HALVES, train_sizes=[0.5, 1.0], score_type="test")
     assert display.train_sizes.tolist() == [12, 24]
-    scores = cross_val_score(clf, X, y, cv=HALVES)
-    assert display.test_scores[1].tolist() == scores.tolist()
-    assert display.lines_[0].get_ydata()[1] == pytest.approx(scores.mean())
+    scores = [
+        fit_once(clf, X.iloc[train], y.iloc[train]).score(X.iloc[test], y.iloc[test]) for train, test in HALVES.split()
+    ]
+    assert display.test_scores[1].tolist() == scores
+    assert display.lines_[0].get_ydata()[1] == pytest.approx(np.mean(scores))
 
 
 def test_validation_curve_display(clf, X, y):
@@ -124,14 +127,15 @@ def test_validation_curve_display(clf, X, y):
     assert display.train_scores.shape == (2, 2)
 
 
-def test_confusion_matrix_display(clf, X, four):
-    display = ConfusionMatrixDisplay.from_estimator(clf.fit(X, four), X, four)
+def test_confusion_matrix_display(clf, X, four, fit_once):
+    clf = fit_once(clf, X, four)
+    display = ConfusionMatrixDisplay.from_estimator(clf, X, four)
     np.testing.assert_array_equal(display.confusion_matrix, confusion_matrix(four, clf.predict(X)))
     assert [label.get_text() for label in display.ax_.get_xticklabels()] == clf.classes_.tolist()
 
 
 def test_curves_of_two_classes(clf, X, y):
-    clf.set_params(max_epochs=2).fit(X, y)
+    clf.set_params(max_epochs=2, lr=1e-2).fit(X, y)
     scores = clf.decision_function(X)
     assert RocCurveDisplay.from_estimator(clf, X, y).roc_auc == pytest.approx(roc_auc_score(y, scores))
     precision = average_precision_score(y, scores, pos_label="dark")
@@ -143,8 +147,9 @@ def test_curves_of_two_classes(clf, X, y):
     np.testing.assert_array_equal(calibration.y_prob, clf.predict_proba(X)[:, 1])
 
 
-def test_prediction_error_display(reg, X, price):
-    display = PredictionErrorDisplay.from_estimator(reg.fit(X, price), X, price, subsample=None)
+def test_prediction_error_display(reg, X, price, fit_once):
+    reg = fit_once(reg, X, price)
+    display = PredictionErrorDisplay.from_estimator(reg, X, price, subsample=None)
     np.testing.assert_array_equal(display.y_pred, reg.predict(X))
 
 

@@ -56,7 +56,7 @@ def test_through_a_search_to_fit_and_score(clf, X, y, steps):
     assert not np.allclose(search.decision_function(X), without.decision_function(X), atol=1e-2)
 
 
-def test_groups_beside_weights(clf, X, y):
+def test_groups_beside_weights(clf, X, y, fit_once):
     model = requesting(clf).set_score_request(sample_weight=False)
     groups = np.repeat(np.arange(6), 8)
     result = cross_validate(
@@ -70,17 +70,17 @@ def test_groups_beside_weights(clf, X, y):
     )
     for train, test, score in zip(*result["indices"].values(), result["test_score"], strict=True):
         assert not set(groups[train]) & set(groups[test])
-        assert clone(clf).fit(X.iloc[train], y.iloc[train], WEIGHT[train]).score(X.iloc[test], y.iloc[test]) == score
+        assert fit_once(clf, X.iloc[train], y.iloc[train], WEIGHT[train]).score(X.iloc[test], y.iloc[test]) == score
 
 
-def test_a_learning_curve_asks_for_partial_fit_too(clf, X, y):
+def test_a_learning_curve_asks_for_partial_fit_too(clf, X, y, fit_once):
     model = requesting(clf).set_score_request(sample_weight=False)
     weights = {"cv": HALVES, "train_sizes": [1.0], "params": {"sample_weight": WEIGHT}, "error_score": "raise"}
     with pytest.raises(ValueError, match="sample_weight"):
         learning_curve(model, X, y, **weights)
     _, _, scores = learning_curve(model.set_partial_fit_request(sample_weight=True), X, y, **weights)
     train, test = next(HALVES.split())
-    assert clone(clf).fit(X.iloc[train], y.iloc[train], WEIGHT[train]).score(X.iloc[test], y.iloc[test]) == scores[0, 0]
+    assert fit_once(clf, X.iloc[train], y.iloc[train], WEIGHT[train]).score(X.iloc[test], y.iloc[test]) == scores[0, 0]
 
 
 # Each meta-estimator, with what of it must equal a fit with the weights by hand.
@@ -99,18 +99,18 @@ META = {
 
 
 @pytest.mark.parametrize("name", META)
-def test_through_ensembles(clf, X, y, name):
+def test_through_ensembles(clf, X, y, name, fit_once):
     make, find = META[name]
     meta = make(requesting(clf)).fit(X, y, sample_weight=WEIGHT)
-    by_hand = clone(clf).fit(X, (y == "dark").astype(int), sample_weight=WEIGHT)
+    by_hand = fit_once(clf, X, (y == "dark").astype(int), sample_weight=WEIGHT)
     np.testing.assert_allclose(find(meta).predict_proba(X), by_hand.predict_proba(X), rtol=1e-5)
-    without = clone(clf).fit(X, y)
+    without = fit_once(clf, X, y)
     assert not np.allclose(by_hand.decision_function(X), without.decision_function(X), atol=1e-2)
 
 
-def test_through_several_outputs(clf, X, labels):
+def test_through_several_outputs(clf, X, labels, fit_once):
     meta = MultiOutputClassifier(requesting(clf)).fit(X, labels, sample_weight=WEIGHT)
-    by_hand = clone(clf).fit(X, labels[:, 1], sample_weight=WEIGHT)
+    by_hand = fit_once(clf, X, labels[:, 1], sample_weight=WEIGHT)
     np.testing.assert_array_equal(meta.predict_proba(X)[1], by_hand.predict_proba(X))
 
 
@@ -129,8 +129,8 @@ def test_bagging_never_reads_rows_of_weight_zero(nameless_clf, X, y):
         bag.fit(rows, y)
 
 
-def test_to_the_estimator_as_a_transformer(clf, X, y):
+def test_to_the_estimator_as_a_transformer(clf, X, y, fit_once):
     final = LogisticRegression().set_fit_request(sample_weight=False)
     model = make_pipeline(requesting(clf), final).fit(X, y, sample_weight=WEIGHT)
-    expected = clone(clf).fit(X, y, sample_weight=WEIGHT).transform(X)
+    expected = fit_once(clf, X, y, sample_weight=WEIGHT).transform(X)
     np.testing.assert_array_equal(model[0].transform(X), expected)

@@ -83,9 +83,9 @@ def test_weights_are_not_passed_to_a_pipeline_by_adaboost(clf, X, y):
 
 
 @pytest.mark.parametrize("convert", [pl.from_pandas, pa.Table.from_pandas], ids=["polars", "pyarrow"])
-def test_partial_dependence_refuses_what_is_not_pandas(reg, X, price, convert):
+def test_partial_dependence_refuses_what_is_not_pandas(reg, X, price, fit_once, convert):
     with pytest.raises((AttributeError, TypeError, ValueError)):
-        partial_dependence(reg.fit(X, price), convert(X), ["weight"])
+        partial_dependence(fit_once(reg, X, price), convert(X), ["weight"])
 
 
 @pytest.mark.skipif(OLD, reason="it rounds the grid to whole numbers instead, or warns of it")
@@ -95,9 +95,9 @@ def test_partial_dependence_refuses_whole_numbers(reg, X, price):
         partial_dependence(reg.fit(whole, price), whole, ["weight"])
 
 
-def test_decision_boundaries_are_of_two_columns(clf, X, y):
+def test_decision_boundaries_are_of_two_columns(clf, X, y, fit_once):
     with pytest.raises(ValueError, match="n_features must be equal to 2"):
-        DecisionBoundaryDisplay.from_estimator(clf.fit(X, y), X)
+        DecisionBoundaryDisplay.from_estimator(fit_once(clf, X, y), X)
 
 
 def test_importances_for_selection_have_to_be_told(nameless_clf, X, y):
@@ -112,54 +112,53 @@ def probe(model):
         model.predict(np.zeros((1, model.n_features_in_)))
 
 
-def test_rows_of_zeros_are_refused(clf, X, y):
+def test_rows_of_zeros_are_refused(clf, X, y, fit_once):
     with pytest.raises(TypeError, match="reads paths"):
-        probe(clf.fit(X, y))
+        probe(fit_once(clf, X, y))
 
 
 # the way round: numbers of rows, which are looked up
 
 
-def test_self_training_on_numbers_of_rows(clf, X, y):
+def test_self_training_on_numbers_of_rows(clf, X, y, fit_once):
     clf.set_params(wide=None)  # the picture tells the class, and 32 rows are few to begin with something else
     known = np.where(np.arange(48) < 32, y == "dark", -1)
     learner = SelfTrainingClassifier(looking_up(X, clf), threshold=0.7).fit(ROWS, known)
     assert (learner.labeled_iter_ > 0).any()  # some rows got their labels by training
     trained = learner.transduction_ != -1
-    by_hand = clone(clf).fit(X[trained], learner.transduction_[trained])
+    by_hand = fit_once(clf, X[trained], learner.transduction_[trained])
     np.testing.assert_array_equal(learner.predict_proba(ROWS), by_hand.predict_proba(X))
     np.testing.assert_array_equal(learner.estimator_[-1].predict_proba(X), by_hand.predict_proba(X))
     assert np.mean(learner.predict(ROWS[32:]) == (y[32:] == "dark")) > 0.9
 
 
-def test_one_against_one_on_numbers_of_rows(clf, X, four):
-    clf.set_params(max_epochs=3)
+def test_one_against_one_on_numbers_of_rows(clf, X, four, fit_once):
     meta = OneVsOneClassifier(looking_up(X, clf)).fit(ROWS, four)
     classes = sorted(set(four))
     for member, (first, second) in zip(meta.estimators_, combinations(classes, 2), strict=True):
         used = four.isin([first, second]).to_numpy()
-        by_hand = clone(clf).fit(X[used], (four[used] == second).astype(int))
+        by_hand = fit_once(clf, X[used], (four[used] == second).astype(int))
         np.testing.assert_array_equal(member[-1].decision_function(X), by_hand.decision_function(X))
     assert meta.score(ROWS, four) > 0.4
 
 
-def test_a_chain_of_classifiers_on_numbers_of_rows(clf, X, labels):
+def test_a_chain_of_classifiers_on_numbers_of_rows(clf, X, labels, fit_once):
     clf.set_params(tabular="auto")
     chain = ClassifierChain(looking_up(X, clf), order=[0, 1]).fit(ROWS, labels)
-    first = clone(clf).fit(X, labels[:, 0])
-    second = clone(clf).fit(X.assign(**{"further 0": labels[:, 0].astype(float)}), labels[:, 1])
+    first = fit_once(clf, X, labels[:, 0])
+    second = fit_once(clf, X.assign(**{"further 0": labels[:, 0].astype(float)}), labels[:, 1])
     assert second.specs_["tabular"].columns == ("weight", "further 0")
     predicted = first.predict(X)
     beside = second.predict(X.assign(**{"further 0": predicted.astype(float)}))
     np.testing.assert_array_equal(chain.predict(ROWS), np.column_stack([predicted, beside]))
 
 
-def test_a_chain_of_regressors_on_numbers_of_rows(reg, X, price):
+def test_a_chain_of_regressors_on_numbers_of_rows(reg, X, price, fit_once):
     reg.set_params(tabular="auto")
     targets = np.column_stack([price, -price])
     chain = RegressorChain(looking_up(X, reg)).fit(ROWS, targets)
-    first = clone(reg).fit(X, price).predict(X)
-    second = clone(reg).fit(X.assign(**{"further 0": price}), -price)
+    first = fit_once(reg, X, price).predict(X)
+    second = fit_once(reg, X.assign(**{"further 0": price}), -price)
     expected = np.column_stack([first, second.predict(X.assign(**{"further 0": first}))])
     np.testing.assert_allclose(chain.predict(ROWS), expected, rtol=1e-5)
 
@@ -172,13 +171,13 @@ def test_bagging_of_named_columns_on_numbers_of_rows(clf, X, y):
         np.testing.assert_array_equal(member.predict_proba(ROWS), by_hand.predict_proba(X))
 
 
-def test_consensus_of_samples_on_numbers_of_rows(reg, X, price):
+def test_consensus_of_samples_on_numbers_of_rows(reg, X, price, fit_once):
     junk = price.copy()
     junk[::8] += 50
     ransac = RANSACRegressor(looking_up(X, reg), min_samples=0.5, max_trials=3, residual_threshold=5, random_state=0)
     ransac.fit(ROWS, junk)
     assert not ransac.inlier_mask_[::8].any()
-    by_hand = clone(reg).fit(X[ransac.inlier_mask_], junk[ransac.inlier_mask_])
+    by_hand = fit_once(reg, X[ransac.inlier_mask_], junk[ransac.inlier_mask_])
     np.testing.assert_allclose(ransac.predict(ROWS), by_hand.predict(X), rtol=1e-5)
 
 
@@ -193,12 +192,12 @@ def test_numbers_beside_a_stack(clf, X, y):
     assert stack.score(X, y) > 0.9
 
 
-def test_a_pipeline_of_two_steps_is_not_asked_for_rows_of_zeros(clf, X, y):
+def test_a_pipeline_of_two_steps_is_not_asked_for_rows_of_zeros(clf, X, y, fit_once):
     image, text, tabular = clf.image, clf.text, clf.tabular
     reader = ModalityTransformer(image=image, text=text, tabular=tabular)
     model = make_pipeline(reader, clone(clf).set_params(image="auto", text="auto", tabular="auto")).fit(X, y)
     probe(model)
-    np.testing.assert_allclose(model.predict_proba(X), clf.fit(X, y).predict_proba(X), rtol=1e-5)
+    np.testing.assert_allclose(model.predict_proba(X), fit_once(clf, X, y).predict_proba(X), rtol=1e-5)
 
 
 def test_adaboost_takes_none_for_missing(nameless_clf, X, y):

@@ -5,6 +5,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_mm import MultimodalClassifier, MultimodalRegressor
 
+ESTIMATORS = [MultimodalClassifier(max_epochs=5), MultimodalRegressor(max_epochs=5)]
+
 
 def expected_failed_checks(estimator):
     return {
@@ -15,6 +17,6 @@ def expected_failed_checks(estimator):
 
 
 @pytest.mark.slow
-@parametrize_with_checks([MultimodalClassifier(), MultimodalRegressor()], expected_failed_checks=expected_failed_checks)
+@parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failed_checks)
 def test_check_estimator(estimator, check):
     check(estimator)

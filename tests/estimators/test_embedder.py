@@ -634,13 +634,13 @@ def test_it_clusters_raw_tables(pairs):
 
 def test_search_by_its_score(pairs):
     X = pairs[0]
-    search = GridSearchCV(embedder(max_epochs=8), {"lr": [1e-6, 0.02]}, cv=2, error_score="raise").fit(X)
+    search = GridSearchCV(embedder(max_epochs=4), {"lr": [1e-6, 0.02]}, cv=2, error_score="raise").fit(X)
     assert search.best_params_ == {"lr": 0.02}
     assert search.best_score_ == pytest.approx(cross_val_score(search.best_estimator_, X, cv=2).mean(), abs=1e-6)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        parallel = cross_val_score(embedder(max_epochs=2), X, cv=2, n_jobs=2)
-    np.testing.assert_allclose(parallel, cross_val_score(embedder(max_epochs=2), X, cv=2), atol=1e-3)
+        parallel = cross_val_score(embedder(max_epochs=1), X, cv=2, n_jobs=2)
+    np.testing.assert_allclose(parallel, cross_val_score(embedder(max_epochs=1), X, cv=2), atol=1e-3)
 
 
 def test_polars(fitted, pairs):

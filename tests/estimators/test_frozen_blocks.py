@@ -12,6 +12,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn_mm import ImageInput, ModalityTransformer, MultimodalClassifier, TextInput
 from sklearn_mm.encoders import ModuleEncoder
 from sklearn_mm.fusion import AttentionFusion, BottleneckFusion, FiLMFusion
+from sklearn_mm.networks import WideLinear
 from sklearn_mm.preprocessing import Blocks, BlockStore, ImageTransformer, TextTransformer
 from sklearn_mm.training import _frozen
 
@@ -73,7 +74,7 @@ def blocks(data):
 
 def classifier(module=None, **params):
     image = ImageInput("photo", encoder=ModuleEncoder(Patches() if module is None else module, width=6))
-    defaults = {"image": image, "tabular": None, "max_epochs": 2, "random_state": 0}
+    defaults = {"image": image, "tabular": None, "wide": WideLinear(n_folds=2), "max_epochs": 2, "random_state": 0}
     return MultimodalClassifier(**{**defaults, **params})
 
 
@@ -94,11 +95,11 @@ def test_a_second_fit_finds_the_features_again(blocks, with_keys):
 def test_a_search_and_its_folds_encode_each_row_once(blocks):
     blocks, y = blocks
     grid = {"fusion": ["concat", "gated", "attention"], "head": ["linear", "mlp"]}
-    search = GridSearchCV(classifier(max_epochs=1), grid, cv=3).fit(blocks, y)
+    search = GridSearchCV(classifier(max_epochs=1), grid, cv=2).fit(blocks, y)
     search.predict(blocks)
     n_seen = sum(SEEN)
     assert n_seen <= 2 * 90 + 1, "once with tokens and once without, and a row to know its tokens"
-    cross_val_predict(classifier(fusion="attention"), blocks[::-1], y[::-1], cv=4)
+    cross_val_predict(classifier(fusion="attention"), blocks[::-1], y[::-1], cv=3)
     assert sum(SEEN) == n_seen
 
 

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from sklearn_mm import ImageInput, ModalityTransformer, MultimodalClassifier
+from sklearn_mm.encoders import CNNEncoder
 from sklearn_mm.preprocessing import ImageTransformer
 
 
@@ -34,8 +35,8 @@ def test_what_a_square_would_cut_off_is_learnt():
     X = pd.DataFrame({"strip": cells})
 
     def accuracy(transformer):
-        image = ImageInput("strip", transformer=transformer, encoder="cnn", augment=None)
-        clf = MultimodalClassifier(image=image, wide=None, max_epochs=15, random_state=0)
+        image = ImageInput("strip", transformer=transformer, encoder=CNNEncoder(channels=(8, 8)), augment=None)
+        clf = MultimodalClassifier(image=image, wide=None, max_epochs=8, lr=0.01, random_state=0)
         return clf.fit(X[:50], y[:50]).score(X[50:], y[50:])
 
     assert accuracy(ImageTransformer()) == 1

@@ -19,9 +19,13 @@ from skorch.callbacks import Callback
 
 import sklearn_mm
 from sklearn_mm import ImageInput, ModalityTransformer, MultimodalClassifier, MultimodalRegressor
+from sklearn_mm.encoders import CNNEncoder
+from sklearn_mm.networks import WideLinear
 from sklearn_mm.preprocessing import Blocks, BlockStore, ImageTransformer, StoredRows
 
 ROOT = Path(sklearn_mm.__file__).parents[1]
+ENCODER = CNNEncoder(channels=(4,))
+OF_DATASET = ImageTransformer(16, mean="dataset", std="dataset")
 
 
 @pytest.fixture
@@ -43,8 +47,9 @@ def decoded(monkeypatch):
 
 
 def classifier(**params):
-    image = ImageInput("photo", transformer=ImageTransformer(16), encoder="cnn")
-    return MultimodalClassifier(**{"image": image, "max_epochs": 2, "random_state": 0, **params})
+    image = ImageInput("photo", transformer=ImageTransformer(16), encoder=ENCODER)
+    defaults = {"image": image, "wide": WideLinear(n_folds=2), "max_epochs": 2, "random_state": 0}
+    return MultimodalClassifier(**{**defaults, **params})
 
 
 def assert_same_fit(first, second, X):
@@ -58,8 +63,8 @@ def assert_same_fit(first, second, X):
     [
         {},
         {"early_stopping": True, "scoring": "accuracy"},
-        {"image": ImageInput("photo", transformer=ImageTransformer(16), shared=True)},
-        {"image": ImageInput("photo", transformer=ImageTransformer(16, mean="dataset", std="dataset"), pool="max")},
+        {"image": ImageInput("photo", transformer=ImageTransformer(16), encoder=ENCODER, shared=True)},
+        {"image": ImageInput("photo", transformer=OF_DATASET, encoder=ENCODER, pool="max")},
         {"batch_size": 8, "gradient_accumulation_steps": 3},
         {"modality_dropout": 0.3},
     ],
@@ -69,9 +74,8 @@ def test_the_same_bits(table, memory, params):
     X, y = table
     X = X.assign(photo=X["photo"].where(np.arange(96) % 7 != 3))  # some are missing
     plain = classifier(**params).fit(X, y)
-    for _ in range(2):
-        assert_same_fit(plain, classifier(memory=memory, **params).fit(X, y), X)
-    assert_same_fit(plain, classifier(memory=BlockStore(memory, max_bytes=10**9), **params).fit(X, y), X)
+    for store in (memory, BlockStore(memory, max_bytes=10**9)):  # written, and found by the other
+        assert_same_fit(plain, classifier(memory=store, **params).fit(X, y), X)
 
 
 def test_lists_of_pictures(table, memory):
@@ -110,10 +114,10 @@ def test_without_memory_each_picture_is_decoded_once_per_fit(table, decoded):
 
 def test_a_search_decodes_each_picture_once_and_the_next_none(table, memory, decoded):
     X, y = table
-    grid = {"fusion": ["concat", "sum"], "image__encoder": ["cnn", "resnet"]}
-    cold = GridSearchCV(classifier(memory=memory, max_epochs=1), grid, cv=3).fit(X, y)
+    grid = [{"fusion": ["sum"]}, {"image__encoder": [CNNEncoder(channels=(4, 4))]}]
+    cold = GridSearchCV(classifier(memory=memory, max_epochs=1), grid, cv=2).fit(X, y)
     assert sorted(decoded) == sorted(set(X["photo"]))
-    warm = GridSearchCV(classifier(memory=joblib.Memory(memory, verbose=0), max_epochs=1), grid, cv=2)
+    warm = GridSearchCV(classifier(memory=joblib.Memory(memory, verbose=0), max_epochs=1), grid, cv=3)
     assert len(decoded) == 8
     clone(cold).fit(X[::-1], y[::-1])
     cold.predict(X)
@@ -125,16 +129,21 @@ def test_a_search_decodes_each_picture_once_and_the_next_none(table, memory, dec
 SEARCH = """
 import os, sys
 import numpy as np, pandas as pd
+from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn_mm import ImageInput, MultimodalClassifier
 from sklearn_mm.preprocessing import ImageTransformer
 
-folder, memory, n_jobs = sys.argv[1], sys.argv[2], int(sys.argv[3])
+folder, memory = sys.argv[1:3]
 X = pd.DataFrame({"photo": [os.path.join(folder, f"{row}.png") for row in range(40)]})
 image = ImageInput("photo", transformer=ImageTransformer(16), encoder="cnn")
 clf = MultimodalClassifier(image=image, max_epochs=1, random_state=0, memory=memory)
-search = GridSearchCV(clf, {"fusion": ["concat", "sum"]}, cv=3, n_jobs=n_jobs).fit(X, np.arange(40) % 2)
-print(repr(search.predict_proba(X).sum(axis=0).tolist()))
+search = GridSearchCV(clf, {"fusion": ["concat", "sum"]}, cv=2)
+for n_jobs in sys.argv[3:]:
+    fitted = clone(search).set_params(n_jobs=int(n_jobs)).fit(X, np.arange(40) % 2)
+    print(repr(fitted.predict_proba(X).sum(axis=0).tolist()))
+    with open(os.environ["NOTES"], "a") as file:
+        print("over", file=file)
 """
 
 # Found by every process of the search when it starts: notes which process decodes what.
@@ -154,7 +163,9 @@ PngImageFile.load_end = note
 
 
 @pytest.mark.slow
-def test_a_parallel_search_decodes_at_most_once_per_worker_when_cold_and_never_when_warm(tmp_path, memory):
+def test_a_parallel_search_decodes_at_most_once_per_worker_when_cold_and_never_when_warm(
+    tmp_path, memory, decoded, monkeypatch, capsys
+):
     photos = tmp_path / "photos"
     for path in (photos, tmp_path / "hook"):
         path.mkdir()
@@ -168,22 +179,22 @@ def test_a_parallel_search_decodes_at_most_once_per_worker_when_cold_and_never_w
         "PYTHONPATH": os.pathsep.join([str(tmp_path / "hook"), str(ROOT)]),
         "NOTES": str(notes),
     }
-
-    def search(n_jobs):
-        notes.write_text("")
-        command = [sys.executable, "-c", SEARCH, photos, memory, str(n_jobs)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-        assert done.returncode == 0, done.stderr
-        return [line.split(" ", 1) for line in notes.read_text().splitlines()], done.stdout
-
-    cold, predictions = search(2)
+    command = [sys.executable, "-c", SEARCH, photos, memory, "2", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    cold, warm, end = notes.read_text().split("over\n")
+    assert warm == end == ""
+    predictions, again = done.stdout.splitlines()
+    assert again == predictions
+    cold = [line.split(" ", 1) for line in cold.splitlines()]
     assert {path for _, path in cold} == {str(path) for path in photos.iterdir()}
     assert len({tuple(note) for note in cold}) == len(cold), "at most once per process"
     assert len(cold) <= 2 * 40, "the last fit finds what the workers decoded"
-    for n_jobs in (2, 1):
-        warm, again = search(n_jobs)
-        assert warm == []
-        assert again == predictions
+    monkeypatch.setattr(sys, "argv", ["", str(photos), memory, "1"])  # in a process that has read nothing of it
+    monkeypatch.setenv("NOTES", str(notes))
+    exec(SEARCH, {})
+    assert decoded == []
+    assert capsys.readouterr().out.splitlines() == [predictions]
 
 
 def test_two_steps(table, memory, decoded):

@@ -28,17 +28,22 @@ def test_several_targets(numbers):
     assert reg.score(X, Y) > 0.95
 
 
-@pytest.mark.parametrize(("shift", "scale"), [(0, 1), (1e6, 1), (-3, 1e-5), (1.7e9, 100), (0, 1e300), (0, 1e-300)])
-def test_the_unit_of_the_target_does_not_matter(numbers, shift, scale):
+@pytest.fixture(scope="module")
+def predicted(numbers):
     X, y = numbers
-    reg = MultimodalRegressor(random_state=0, max_epochs=20).fit(X, y)
-    moved = MultimodalRegressor(random_state=0, max_epochs=20).fit(X, shift + scale * y)
-    np.testing.assert_allclose((moved.predict(X) - shift) / scale, reg.predict(X), atol=0.02)
+    return MultimodalRegressor(random_state=0, max_epochs=10).fit(X, y).predict(X)
+
+
+@pytest.mark.parametrize(("shift", "scale"), [(0, 1), (1e6, 1), (-3, 1e-5), (1.7e9, 100), (0, 1e300), (0, 1e-300)])
+def test_the_unit_of_the_target_does_not_matter(numbers, predicted, shift, scale):
+    X, y = numbers
+    moved = MultimodalRegressor(random_state=0, max_epochs=10).fit(X, shift + scale * y)
+    np.testing.assert_allclose((moved.predict(X) - shift) / scale, predicted, atol=0.02)
 
 
 def test_pictures_text_and_numbers(table, numeric_target):
     X, _ = table
-    reg = MultimodalRegressor(random_state=0, max_epochs=30).fit(X, numeric_target)
+    reg = MultimodalRegressor(random_state=0, max_epochs=4).fit(X, numeric_target)
     assert set(reg.specs_) == {"photo", "title", "tabular"}
     assert reg.score(X, numeric_target) > 0.8
 

@@ -48,9 +48,9 @@ def rows():
     rng = np.random.default_rng(0)
     X = pd.DataFrame(
         {
-            "number": rng.normal(size=60),
-            "text": [f"w{a} v{b}" for a, b in rng.integers(9, size=(60, 2))],
-            "picture": [rng.integers(0, 255, (16, 16, 3), dtype=np.uint8) for _ in range(60)],
+            "number": rng.normal(size=30),
+            "text": [f"w{a} v{b}" for a, b in rng.integers(9, size=(30, 2))],
+            "picture": [rng.integers(0, 255, (8, 8, 3), dtype=np.uint8) for _ in range(30)],
         }
     )
     return X, X["number"].to_numpy() * 3

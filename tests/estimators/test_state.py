@@ -1,5 +1,6 @@
 """What an estimator is after a fit that failed, and which parameters take effect after one that did not."""
 
+import functools
 import pickle
 import shutil
 
@@ -51,20 +52,33 @@ def ways_to_fail(X, y):
     }
 
 
+@pytest.fixture(scope="module")
+def pickled(table, numeric_target):
+    """Make pickles of estimators that were fitted on their target, each once."""
+    X, y = table
+
+    @functools.cache
+    def fit(estimator_class):
+        target = y.to_numpy() if estimator_class is MultimodalClassifier else numeric_target
+        model = estimator_class(image=photo(), text=None, max_epochs=2, random_state=0)
+        return pickle.dumps(model.fit(X, target))
+
+    return fit
+
+
 STAGES = ["parameter", "scoring", "target", "columns", "reading", "network", "training", "divergence"]
 
 
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("way", ["fit", "warm_start", "partial_fit"])
 @pytest.mark.parametrize("Estimator", [MultimodalClassifier, MultimodalRegressor])
-def test_a_fit_that_fails_changes_nothing(table, numeric_target, Estimator, way, stage):
+def test_a_fit_that_fails_changes_nothing(table, numeric_target, pickled, Estimator, way, stage):
     X, y = table
     y = y.to_numpy() if Estimator is MultimodalClassifier else numeric_target
-    model = Estimator(image=photo(), text=None, max_epochs=2, random_state=0)
     failing, X_bad, y_bad, message = ways_to_fail(X, y)[stage]
     if way == "partial_fit" and stage == "scoring":
         pytest.skip("partial_fit does not score")
-    model.fit(X, y)
+    model = pickle.loads(pickled(Estimator))
     before, outputs, names = pickle.dumps(model), model.predict(X), set(vars(model))
     earlier = {name: getattr(model, name) for name in failing}
     model.set_params(**failing, warm_start=way == "warm_start")
@@ -80,7 +94,7 @@ def test_a_fit_that_fails_changes_nothing(table, numeric_target, Estimator, way,
 def test_a_first_fit_that_fails_leaves_the_estimator_unfitted(table, stage):
     X, y = table
     failing, X, y, message = ways_to_fail(X, y.to_numpy())[stage]
-    model = MultimodalClassifier(image=photo(), max_epochs=2, random_state=0)
+    model = MultimodalClassifier(image=photo(), text=None, max_epochs=2, random_state=0)
     model.set_params(**failing)
     names = set(vars(model))
     with pytest.raises((ValueError, RuntimeError), match=message):
@@ -228,6 +242,14 @@ def test_the_batch_size_of_predictions(yes_no, monkeypatch):
 # what can no longer act is refused where training goes on
 
 
+@pytest.fixture(scope="module")
+def going_on(table):
+    """The pickle of a classifier whose next fit goes on."""
+    image = photo(encoder=CNNEncoder(channels=(8,)))
+    clf = MultimodalClassifier(image=image, fusion="concat", warm_start=True, max_epochs=1, random_state=0)
+    return pickle.dumps(clf.fit(*table))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -243,14 +265,13 @@ def test_the_batch_size_of_predictions(yes_no, monkeypatch):
     ids=str,
 )
 @pytest.mark.parametrize("partial", [False, True])
-def test_a_network_that_is_there_keeps_its_shape(table, changes, message, partial):
+def test_a_network_that_is_there_keeps_its_shape(table, going_on, changes, message, partial):
     X, y = table
-    image = photo(encoder=CNNEncoder(channels=(8,)))
-    clf = MultimodalClassifier(image=clone(image), fusion="concat", warm_start=True, max_epochs=1, random_state=0)
-    clf.fit(X, y).set_params(**changes)
+    clf = pickle.loads(going_on).set_params(**changes)
     with pytest.raises(ValueError, match=r"goes on with the network that it has.*" + message):
         clf.partial_fit(X, y) if partial else clf.fit(X, y)
-    clone(clf).fit(X, y)
+    if not partial:
+        clone(clf).fit(X, y)
 
 
 def test_what_may_change_where_training_goes_on(table, tmp_path):

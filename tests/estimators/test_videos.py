@@ -87,8 +87,8 @@ def test_a_search_decodes_each_clip_once(tmp_path, monkeypatch):
     monkeypatch.setattr(VideoDecoder, "decode", lambda self, cell: decoded.append(0) or decode(self, cell))
     search = GridSearchCV(
         classifier(small_video(), memory=tmp_path).set_params(max_epochs=1),
-        {"video__encoder__pool": ["mean", "max"], "video__encoder__encoder__channels": [(4,), (8,)]},
-        cv=3,
+        [{"video__encoder__pool": ["max"]}, {"video__encoder__encoder__channels": [(4,)]}],
+        cv=2,
         error_score="raise",
     )
     search.fit(pd.DataFrame({"clip": clips}), y)

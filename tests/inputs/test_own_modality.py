@@ -150,7 +150,7 @@ def test_it_learns(patients, clf):
 def test_it_is_searched_and_pickled_like_any_other(patients, clf):
     X, y = patients
     grid = {"signal__transformer__length": [4, 12], "signal__encoder__width": [4, 8]}
-    search = GridSearchCV(clf, grid, cv=2, error_score="raise").fit(X, y)
+    search = GridSearchCV(clf.set_params(max_epochs=2), grid, cv=2, error_score="raise").fit(X, y)
     best = search.best_estimator_
     assert best.specs_["signal"].shape == (search.best_params_["signal__transformer__length"],)
     loaded = pickle.loads(pickle.dumps(best))
@@ -210,7 +210,7 @@ def test_the_short_parameter_is_searched_and_cloned(patients, short):
     X, y = patients
     signal = SignalInput(transformer=SignalTransformer(), encoder=SignalEncoder())
     grid = {"signal__transformer__length": [4, 12], "signal__encoder__width": [4, 8]}
-    search = GridSearchCV(short.set_params(signal=signal), grid, cv=2, error_score="raise").fit(X, y)
+    search = GridSearchCV(short.set_params(signal=signal, max_epochs=2), grid, cv=2, error_score="raise").fit(X, y)
     best = search.best_estimator_
     assert best.specs_["signal"].shape == (search.best_params_["signal__transformer__length"],)
     assert best.net_.module_.encoders["signal"].width == search.best_params_["signal__encoder__width"]
@@ -254,6 +254,7 @@ def test_two_steps_are_as_one(patients, short):
     reader = SignalReader(text="note")
     blocks = reader.fit_transform(X)
     assert list(blocks) == ["note", "signal"]
+    short.set_params(max_epochs=2)
     one = clone(short).fit(X, y).predict_proba(X)
     np.testing.assert_array_equal(clone(short).fit(blocks, y).predict_proba(blocks), one)
     two = make_pipeline(reader, clone(short)).fit(X, y)

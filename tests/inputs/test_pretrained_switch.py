@@ -39,7 +39,7 @@ from sklearn_mm.inputs._pretrained import encoders_by_kind
 from sklearn_mm.networks.wide._block_model import has_model
 from sklearn_mm.preprocessing import EmbeddingTransformer, ImageTransformer, TextTransformer, VectorSpec
 
-QUICK = {"max_epochs": 2, "random_state": 0, "batch_size": 8}
+QUICK = {"max_epochs": 1, "random_state": 0, "batch_size": 8}
 
 
 def letters(texts):
