@@ -61,7 +61,7 @@ QUALITY = {
     "retrieval": ["--photos", "{photos}"],
     "emoji_retrieval": [],
     "captioning": ["--photos", "{photos}"],
-    "masked_translation": ["--photos", "{photos}"],
+    "masked_translation": ["--photos", "{photos}", "--pairs", "{sentences}"],
     "translation": ["--folder", "{sentences}", "--minutes", "30"],
 }
 RELATIVE = (" / ", "−", "times")  # what the header of a column that compares has in it
