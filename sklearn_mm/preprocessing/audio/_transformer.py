@@ -37,8 +37,8 @@ class AudioTransformer(MediaTransformer):
     largest is. Cells with nothing in them (None, NaN, empty strings) give empty rows.
 
     Files are read by soundfile (WAV, FLAC, OGG, MP3, AIFF and others, of 8 to 32 bits or floats, with any number of
-    channels) and resampled by soxr: ``pip install "sklearn-mm[audio]"``. Only what is asked for is decoded. M4A, AAC,
-    AMR, WMA and the sound of videos need PyAV beside them: ``pip install "sklearn-mm[audio,video]"``.
+    channels) and resampled by soxr: ``pip install "sklearn-mm[audio]"``. Only what is asked for is decoded. M4A, AAC
+    and the sound of videos need PyAV beside them: ``pip install "sklearn-mm[audio,video]"``.
 
     A cell may also be a list of these: several sounds of one thing. Then the result is a `Ragged`, as of
     `ImageTransformer`.
