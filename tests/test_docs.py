@@ -44,7 +44,7 @@ SURFACE = {
     "sklearn_mm.preprocessing": [
         *["BlockStore", "Blocks", "ImageTransformer", "Ragged", "StoredRows", "TabularTransformer", "TextTransformer"],
         *["BlockSpec", "BlockTransformer", "MediaDecoder", "MediaTransformer", "UnreadableError"],
-        *["EmbeddingTransformer", "VectorSpec"],
+        *["EmbeddingTransformer", "TextNumbers", "VectorSpec"],
     ],
     "sklearn_mm.encoders": [
         *["CNNEncoder", "ResNetEncoder", "ViTEncoder", "MLPEncoder"],

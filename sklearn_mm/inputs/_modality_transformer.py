@@ -199,7 +199,8 @@ class ModalityTransformer(CallbackSupportMixin, TransformerMixin, InputsMixin, a
             for name, input_ in self.inputs_.items()
             for block, labels in blocks_of(name, self.inputs_)
         }
-        frame = self._select(X, [label for block in names for label in columns[block][2]])
+        needed = dict.fromkeys(label for block in names for label in columns[block][2])  # a column may be in two blocks
+        frame = self._select(X, list(needed))
         parts = {}
         for block in names:
             name, input_, labels = columns[block]

@@ -1,13 +1,14 @@
 """Any scikit-learn transformer's output as a block of table rows."""
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mm.blocks import TabularSpec
 from sklearn_mm.inputs._column_contents import holds_strings
-from sklearn_mm.preprocessing import BlockTransformer
+from sklearn_mm.preprocessing import BlockTransformer, TabularTransformer
 from sklearn_mm.preprocessing.cells._missing import missing_rows
 from sklearn_mm.preprocessing.tabular._vectors import is_vector
 from sklearn_mm.utils._messages import first_few
@@ -22,11 +23,17 @@ class NumbersTransformer(BlockTransformer):
     ----------
     transformer : transformer
         What maps a pandas DataFrame to numbers: a dense or sparse matrix, or a table, with one row per row.
+    scale : bool, default=False
+        Whether its output is read as the numbers of a table are, scaled and with columns that say where one is missing:
+        for numbers of any size and with gaps. It must name its columns then. Without, its output is taken as it is, and
+        must be finite.
 
     Attributes
     ----------
     transformer_ : transformer
         The fitted transformer.
+    scaler_ : TabularTransformer
+        What reads its output, with ``scale``.
     spec_ : TabularSpec
         Number of columns of its output.
 
@@ -41,8 +48,9 @@ class NumbersTransformer(BlockTransformer):
            [1., 0.]], dtype=float32)
     """
 
-    def __init__(self, transformer):
+    def __init__(self, transformer, scale=False):
         self.transformer = transformer
+        self.scale = scale
 
     def fit_read(self, X, y=None):
         """Fit the transformer to a table and its target, and return rows of its output and where they are present."""
@@ -60,6 +68,10 @@ class NumbersTransformer(BlockTransformer):
                 f"Input of their own, as in inputs=[('vectors', TabularInput({vectors})), ('table', "
                 f"TabularInput(columns, transformer={name}(...)))]."
             ) from error
+        if self.scale:
+            frame = self._name_columns(numbers)
+            self.scaler_ = TabularTransformer(dict.fromkeys(frame.columns, "numeric"))
+            numbers = self.scaler_.fit_transform(frame)["numbers"]
         n_numbers = numbers.shape[1]
         self.spec_ = TabularSpec(
             name="tabular", columns=tuple(map(str, X.columns)), shape=(n_numbers,), n_numbers=n_numbers
@@ -69,7 +81,19 @@ class NumbersTransformer(BlockTransformer):
     def read(self, X):
         """Return rows of the transformer's output for a table, and where they are present."""
         check_is_fitted(self)
-        return self._assemble(self._as_numbers(self.transformer_.transform(X), X), X)
+        numbers = self._as_numbers(self.transformer_.transform(X), X)
+        if self.scale:
+            numbers = self.scaler_.transform(self._name_columns(numbers))["numbers"]
+        return self._assemble(numbers, X)
+
+    def get_feature_names_out(self, input_features=None):
+        """Return the names that the transformer gives to the numbers, if it does."""
+        check_is_fitted(self)
+        if self.scale:
+            return self.scaler_.get_feature_names_out()
+        if hasattr(self.transformer_, "get_feature_names_out"):
+            return self.transformer_.get_feature_names_out()
+        return super().get_feature_names_out(input_features)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -87,12 +111,15 @@ class NumbersTransformer(BlockTransformer):
             )
         try:
             with np.errstate(over="ignore"):
-                return output.astype(np.float32)
+                return output.astype(np.float64 if self.scale else np.float32)
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"{name} must return numbers, got an output of dtype {output.dtype} ({error}). Encode strings and "
                 f"dates in it, for example with OrdinalEncoder."
             ) from error
+
+    def _name_columns(self, numbers):
+        return pd.DataFrame(numbers, columns=self.transformer_.get_feature_names_out())
 
     def _assemble(self, numbers, X):
         name = type(self.transformer).__name__

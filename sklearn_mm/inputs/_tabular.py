@@ -9,7 +9,7 @@ from sklearn_mm.encoders import Encoder
 from sklearn_mm.inputs._base import Input, own
 from sklearn_mm.inputs._column_contents import detect_table_kind
 from sklearn_mm.inputs._sklearn_transformer import NumbersTransformer
-from sklearn_mm.preprocessing import BlockTransformer, TabularTransformer
+from sklearn_mm.preprocessing import BlockTransformer, TabularTransformer, TextNumbers
 from sklearn_mm.utils._validation import HasMethods, StrOptions
 
 __all__ = ["TabularInput"]
@@ -32,7 +32,9 @@ class TabularInput(Input):
         How cells become numbers and codes. Any transformer of scikit-learn's kind that maps a DataFrame to numbers
         does. A `TabularTransformer` is told the kind of each column by the rules of `detect_kinds`, unless its own
         ``kinds`` says otherwise; columns that ``kinds`` names belong to the table also under ``columns="auto"``. What
-        is as by default in it, an encoder that asks for something else sets.
+        is as by default in it, an encoder that asks for something else sets. The output of others is taken as it is,
+        but for that of a `TextNumbers`, which is scaled, with columns that say where a number is missing. A column of
+        texts that these read may belong to a `TextInput` too.
     encoder : str or Encoder, default="auto"
         What encodes the rows: a registered name such as "mlp", or an instance. "auto" leaves it to the estimator.
 
@@ -71,6 +73,12 @@ class TabularInput(Input):
         self.transformer = own(transformer, _TRANSFORMER)
         self.encoder = encoder
 
+    @property
+    def shares_columns_with(self) -> tuple:
+        """Texts where a scikit-learn transformer makes numbers of them, which takes nothing from their words."""
+        is_own = isinstance(self.transformer, str | BlockTransformer)
+        return () if is_own else ("text",)
+
     def told_columns(self) -> list:
         kinds = getattr(self.transformer, "kinds", None)
         return list(kinds) if isinstance(self.transformer, TabularTransformer) and isinstance(kinds, dict) else []
@@ -81,4 +89,7 @@ class TabularInput(Input):
             named = transformer.kinds if isinstance(transformer.kinds, dict) else {}
             detected = {label: detect_table_kind(column) for label, column in columns.items() if label not in named}
             return transformer.set_params(kinds={**detected, **named})
-        return transformer if isinstance(transformer, BlockTransformer) else NumbersTransformer(transformer)
+        if isinstance(transformer, BlockTransformer):
+            return transformer
+        # The numbers of texts come as they are written: of any size, and few texts have all of them.
+        return NumbersTransformer(transformer, scale=isinstance(transformer, TextNumbers))

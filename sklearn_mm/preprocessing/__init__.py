@@ -17,6 +17,7 @@ from sklearn_mm.preprocessing.embedding._transformer import EmbeddingTransformer
 from sklearn_mm.preprocessing.image._transformer import ImageTransformer
 from sklearn_mm.preprocessing.media import MediaDecoder, MediaTransformer, UnreadableError
 from sklearn_mm.preprocessing.tabular._transformer import TabularTransformer
+from sklearn_mm.preprocessing.text._text_numbers import TextNumbers
 from sklearn_mm.preprocessing.text._transformer import TextTransformer
 from sklearn_mm.preprocessing.video._transformer import VideoTransformer
 from sklearn_mm.storage import BlockStore, LazyRows, SequenceRows, StoredRows
@@ -39,6 +40,7 @@ __all__ = [
     "StoredRows",
     "TabularSpec",
     "TabularTransformer",
+    "TextNumbers",
     "TextSpec",
     "TextTransformer",
     "UnreadableError",

@@ -9,6 +9,7 @@ from sklearn.utils._param_validation import (
     Interval,
     InvalidParameterError,
     Options,
+    RealNotInt,
     StrOptions,
     generate_invalid_param_val,
 )
@@ -20,6 +21,7 @@ from sklearn.utils.validation import _check_sample_weight, _check_y, _get_featur
 __all__ = [
     "HasMethods",
     "Interval",
+    "RealNotInt",
     "StrOptions",
     "TupleOf",
     "_BaseComposition",

@@ -47,6 +47,25 @@ def test_blank_strings_are_missing(X):
     assert transformer.fit_read(X[["b"]])[1].tolist() == [True, True, False, False]
 
 
+def test_names_are_those_of_the_output(X):
+    encoder = NumbersTransformer(OneHotEncoder()).fit(X[["b"]][:2])
+    assert encoder.get_feature_names_out().tolist() == ["b_x", "b_y"]
+    nameless = NumbersTransformer(FunctionTransformer(lambda X: X.fillna(0))).fit(X[["a"]])
+    assert nameless.get_feature_names_out().tolist() == ["tabular_0"]
+
+
+def test_output_with_gaps_that_is_scaled():
+    X = pd.DataFrame({"a": [1.0, 2.0, np.nan, 3000.0], "b": [1.0, 2.0, 3.0, 4.0]})
+    transformer = NumbersTransformer(StandardScaler(), scale=True)
+    array, present = transformer.fit_read(X)
+    assert transformer.get_feature_names_out().tolist() == ["a", "a_missing", "b"]
+    np.testing.assert_array_equal(array["numbers"][:, 1], [0, 0, 1, 0])
+    assert np.abs(array["numbers"]).max() <= 3
+    assert transformer.spec_.n_numbers == 3
+    assert present.all()
+    np.testing.assert_array_equal(transformer.read(X)[0], array)
+
+
 TABLE = pd.DataFrame({"a": [1.0, np.nan, 3.0], "b": [1.0, 2.0, 3.0], "c": ["x", "y", "z"]})
 
 

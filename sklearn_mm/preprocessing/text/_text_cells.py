@@ -9,15 +9,15 @@ from sklearn_mm.utils._messages import abbreviated_repr
 __all__ = ["check_texts"]
 
 
-def check_texts(items):
+def check_texts(items, who="TextTransformer"):
     """Return where there are texts; raise where there is anything but texts and missing cells."""
-    check_not_empty((items.n_rows,), "TextTransformer")
+    check_not_empty((items.n_rows,), who)
     present = ~missing_rows(items.cells)
     bad = [item for item in np.flatnonzero(present) if not isinstance(items.cells[item], str)]
     if bad:
         first = items.cells[bad[0]]
         raise TypeError(
-            f"TextTransformer reads strings, but {len(bad)} of {len(present)} {items.noun} are something else "
+            f"{who} reads strings, but {len(bad)} of {len(present)} {items.noun} are something else "
             f"({items.which_rows(bad)}). First, {items.where(bad[0])}: {abbreviated_repr(first)} of type "
             f"{type(first).__name__}. Turn them into strings, for example with X[column].astype('string'), which "
             f"leaves missing cells missing."
