@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from sklearn_mm.blocks import BlockSpec
 from sklearn_mm.networks.losses._base import ClassifierLoss
 from sklearn_mm.networks.wide._block_model import CHUNK, BlockModel, batches, has_model, is_frozen
-from sklearn_mm.networks.wide._boosted_trees import BoostedTrees, trees_pay
 from sklearn_mm.networks.wide._cross_fitting import Settings, cross_fit, fit
 from sklearn_mm.networks.wide._design_matrix import DesignMatrix
 from sklearn_mm.networks.wide._feature_model import FeatureModel
 from sklearn_mm.networks.wide._folds import deal_folds
+from sklearn_mm.networks.wide._trees import Trees, trees_pay
 from sklearn_mm.utils._component import Component
 from sklearn_mm.utils._registry import Registry
 from sklearn_mm.utils._validation import Interval, StrOptions
@@ -172,7 +172,7 @@ class WideLinear(Component):
         self.feature_names = list(frozen_widths)
         self.columns = [list(specs).index(name) for name in self._names]  # in ``present``
         self.tables = [name for name in self.block_names if _is_table(specs[name])]
-        self.boosted = BoostedTrees() if self.trees and self.tables and trees_pay(loss, target) else None
+        self.boosted = Trees() if self.trees and self.tables and trees_pay(loss, target) else None
         self.texts_alone = [
             name for name in self.block_names if self.boosted is not None and specs[name].linear_terms == "ids"
         ]

@@ -3,10 +3,9 @@ import time
 import numpy as np
 import pytest
 import torch
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from sklearn_mm.networks import CrossEntropyLoss, FocalLoss, HuberLoss, SquaredErrorLoss
-from sklearn_mm.networks.wide._boosted_trees import BoostedTrees, _bin_edges, _bins, _Forest, trees_pay
+from sklearn_mm.networks.wide._trees import Trees, _sorts, trees_pay
 
 LOSS = SquaredErrorLoss().build(1)
 YES_OR_NO = CrossEntropyLoss().build(["no", "yes"])
@@ -30,40 +29,12 @@ def grown(features, target, loss=LOSS, weight=None, **options):
     n_rows, target = len(features), torch.as_tensor(target)
     weight = torch.ones(target.shape) if weight is None else weight
     folds, others = np.arange(n_rows) % 5, torch.zeros(n_rows, loss.n_outputs)
-    trees = BoostedTrees()
+    trees = Trees()
     return trees, trees.grow(torch.from_numpy(features), others, target, weight, loss, folds, **options)
 
 
 def says(trees, features, n_outputs=1):
     return trees(torch.from_numpy(features), torch.zeros(len(features), n_outputs))
-
-
-@pytest.mark.parametrize("n_rows", [50, 2000])  # fewer and more distinct values than bins
-def test_the_forest_says_what_the_models_say(n_rows):
-    features, others = make_features(n_rows), make_features(500, seed=1)
-    edges = [_bin_edges(column) for column in features.T]
-    assert [len(of_column) for of_column in edges] == [min(n_rows - 1, 254)] * 2 + [4, 0]
-    binned, new = (
-        np.column_stack([_bins(*pair) for pair in zip(rows.T, edges, strict=True)]) for rows in (features, others)
-    )
-    number = features[:, 0] * features[:, 1] + features[:, 2]
-    models = [HistGradientBoostingRegressor(max_iter=20, min_samples_leaf=5).fit(binned, y) for y in (number, -number)]
-    expected = np.column_stack([model.predict(new) for model in models])
-    got = _Forest(models, 20, edges)(torch.from_numpy(others))
-    np.testing.assert_allclose(got, expected, atol=1e-5)
-    of_ten = list(models[0].staged_predict(new))[9]
-    np.testing.assert_allclose(_Forest(models[:1], 10, edges)(torch.from_numpy(others))[:, 0], of_ten, atol=1e-5)
-
-    classifier = HistGradientBoostingClassifier(max_iter=10, min_samples_leaf=5).fit(binned, features[:, 2])
-    got = _Forest([classifier], 10, edges)(torch.from_numpy(others))
-    np.testing.assert_allclose(got, classifier.decision_function(new), atol=1e-5)
-
-
-def test_bins_of_heavy_tails_have_about_equally_many_rows():
-    values = np.random.default_rng(0).lognormal(sigma=3, size=5000).astype(np.float32)
-    counts = np.bincount(_bins(values, _bin_edges(values)), minlength=255)
-    assert counts.min() > 10
-    assert counts.max() < 30
 
 
 def test_they_learn_what_no_column_says_alone_and_say_it_out_of_fold():
@@ -102,10 +73,30 @@ def test_others_keep_what_the_trees_do_not_know():
     features = make_features()
     known = torch.from_numpy(np.random.default_rng(1).normal(size=(300, 1)).astype(np.float32))
     target = known + torch.from_numpy(0.2 * exclusive_or(features))
-    trees = BoostedTrees()
+    trees = Trees()
     added = trees.grow(torch.from_numpy(features), known, target, torch.ones(300, 1), LOSS, np.arange(300) % 5)
     assert trees.share == 0  # of what they say, as they do not see what is known
     assert not added.any()
+
+
+def test_of_two_sorts_the_one_that_predicts_better_is_taken(monkeypatch):
+    rng = np.random.default_rng(0)
+    noisy = rng.normal(size=(300, 1)).astype(np.float32)
+    features = noisy + 2 * rng.normal(size=(300, 20)).astype(np.float32)  # each says little of it
+    steps = np.sign(features[:, :1]) * np.sign(features[:, 1:2])
+    sorts, taken = _sorts(LOSS, 300), []
+    assert len(sorts) == 2
+    assert len(_sorts(LOSS, 3001)) == 1
+    for target in (noisy - noisy.mean(), steps - steps.mean()):
+        _, added = grown(features, target)
+        errors = []
+        for sort in sorts:
+            monkeypatch.setattr("sklearn_mm.networks.wide._trees._sorts", lambda *_, sort=sort: [sort])
+            errors.append((grown(features, target)[1].numpy() - target).var())
+        monkeypatch.undo()
+        assert (added.numpy() - target).var() == pytest.approx(min(errors), rel=1e-3)
+        taken.append(np.argmin(errors))
+    assert sorted(taken) == [0, 1]
 
 
 def test_rows_of_no_weight_are_not_learnt():
