@@ -80,23 +80,16 @@ def test_others_keep_what_the_trees_do_not_know():
 
 
 def test_of_two_sorts_the_one_that_predicts_better_is_taken(monkeypatch):
-    rng = np.random.default_rng(0)
-    noisy = rng.normal(size=(300, 1)).astype(np.float32)
-    features = noisy + 2 * rng.normal(size=(300, 20)).astype(np.float32)  # each says little of it
-    steps = np.sign(features[:, :1]) * np.sign(features[:, 1:2])
-    sorts, taken = _sorts(LOSS, 300), []
+    features = make_features()
+    target = exclusive_or(features) - 0.5
+    sorts, errors = _sorts(LOSS, 300), []
     assert len(sorts) == 2
     assert len(_sorts(LOSS, 3001)) == 1
-    for target in (noisy - noisy.mean(), steps - steps.mean()):
-        _, added = grown(features, target)
-        errors = []
-        for sort in sorts:
-            monkeypatch.setattr("sklearn_mm.networks.wide._trees._sorts", lambda *_, sort=sort: [sort])
-            errors.append((grown(features, target)[1].numpy() - target).var())
-        monkeypatch.undo()
-        assert (added.numpy() - target).var() == pytest.approx(min(errors), rel=1e-3)
-        taken.append(np.argmin(errors))
-    assert sorted(taken) == [0, 1]
+    for tried in (sorts, sorts[::-1], sorts[:1], sorts[1:]):
+        monkeypatch.setattr("sklearn_mm.networks.wide._trees._sorts", lambda *_, tried=tried: tried)
+        errors.append((grown(features, target)[1].numpy() - target).var())
+    assert errors[0] == errors[1] == min(errors)
+    assert errors[2] != errors[3]
 
 
 def test_rows_of_no_weight_are_not_learnt():
