@@ -100,7 +100,7 @@ class FusionTop(Top):
         self.wide = wide
         self._partly_frozen = {name for name in widths if encoders[name].partly_frozen}
         self._are_lists = {name for name in widths if encoders.pooling(name) is not None}
-        n_scores = 0 if wide is None else len(wide.columns) * wide.n_scores
+        n_scores = 0 if wide is None else wide.n_beside
         head.token_widths = encoders.token_widths
         self.head = None if fusion.gives_outputs else head.build(fusion.out_features + n_scores, widths, n_outputs)
         alone = balancing is None or len(widths) == 1
@@ -152,7 +152,7 @@ class FusionTop(Top):
         }
 
     def _wide_scores(self, features, present, batch):
-        """Return the scores of the linear model, (batch, n + 1, n_scores), or None if there is no such model."""
+        """Return the scores of the linear model, (batch, n, n_scores), or None if there is no such model."""
         if self.wide is None:
             return None
         scores = batch.get("base_scores")
@@ -165,13 +165,13 @@ class FusionTop(Top):
                 for name in names
             }
             scores = self.wide(batch, vectors)
-        return self.wide.mask_absent(scores, present)
+        return self.wide.mask_absent(scores, present, batch["present"])
 
     def _outputs(self, features, present, scores):
         fused = self.fusion(features, present)
         if scores is None:
             return fused if self.head is None else self.head(fused, features, present)
         if self.head is not None:  # it may say more where it knows what the linear model says
-            fused = self.head(torch.cat([fused, scores[:, :-1].flatten(1)], 1), features, present)
+            fused = self.head(torch.cat([fused, self.wide.beside(scores)], 1), features, present)
         share = 1.0 if self.training else self.share
         return share * fused + self.wide.outputs(scores)

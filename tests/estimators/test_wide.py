@@ -3,7 +3,9 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import GridSearchCV
@@ -44,11 +46,71 @@ def test_the_deep_part_gets_its_share_where_the_wide_part_is_blind():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(600, 2))
     y = np.sign(X[:, 0] * X[:, 1])  # each number alone says nothing
-    clf = MultimodalClassifier(random_state=0).fit(X[:400], y[:400])
+    blind = WideLinear(trees=False)
+    clf = MultimodalClassifier(wide=blind, random_state=0).fit(X[:400], y[:400])
     assert clf.score(X[400:], y[400:]) > 0.9
-    clf = MultimodalClassifier(early_stopping=True, random_state=0).fit(X[:400], y[:400])
+    clf = MultimodalClassifier(wide=blind, early_stopping=True, random_state=0).fit(X[:400], y[:400])
     assert clf.net_.module_.top.share > 0.5
     assert clf.score(X[400:], y[400:]) > 0.9
+
+
+@pytest.fixture(scope="module")
+def products():
+    """Numbers and texts; what a number says counts where the text is a good one."""
+    rng = np.random.default_rng(0)
+    number, good = rng.normal(size=600), rng.random(600) < 0.5
+    texts = [f"{'fine' if is_good else 'poor'} {rng.choice(list('abcdefgh'))}" for is_good in good]
+    X = pd.DataFrame({"size": number, "other": rng.normal(size=600), "name": texts})
+    return X, 2.0 * (good & (number > 0)) + 0.3 * rng.normal(size=600)
+
+
+@pytest.fixture(scope="module")
+def with_trees(products):
+    X, y = products
+    return MultimodalRegressor(text="name", max_epochs=1, random_state=0).fit(X[:400], y[:400])
+
+
+def test_trees_know_what_text_and_number_say_together(products, with_trees):
+    X, y = products
+    without = clone(with_trees).set_params(wide=WideLinear(trees=False)).fit(X[:400], y[:400])
+    assert without.score(X[400:], y[400:]) < with_trees.score(X[400:], y[400:]) - 0.1
+    assert with_trees.score(X[400:], y[400:]) > 0.75
+
+
+def test_trees_say_the_same_in_batches_and_of_a_pickle(products, with_trees):
+    X, _ = products
+    expected = with_trees.predict(X)
+    by_and_by = np.concatenate([with_trees.predict(X[start : start + 7]) for start in range(0, len(X), 7)])
+    np.testing.assert_allclose(by_and_by, expected, atol=1e-5)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(with_trees)).predict(X), expected)
+
+
+def test_trees_add_nothing_where_training_hides_a_block(products):
+    X, y = products
+    reg = MultimodalRegressor(text="name", modality_dropout=0.5, max_epochs=1, random_state=0).fit(X[:400], y[:400])
+    rows = BlockDataset(reg.transformer_.transform(X))
+    wide, present = reg.net_.module_.top.wide, torch.from_numpy(rows.blocks.present)
+    scores = wide.predict(rows)
+    hidden = present.clone()
+    hidden[:5, 0] = False
+    kept = wide.mask_absent(scores, hidden, before=present)
+    assert scores[:, -1].any()
+    assert not kept[:5, -1].any()
+    torch.testing.assert_close(kept[5:], scores[5:])
+    assert reg.score(X[400:], y[400:]) > 0.75
+
+
+def test_rows_that_lack_what_trees_see_are_predicted(products, with_trees):
+    X, y = products
+    predicted = with_trees.predict(X.assign(name=None, size=np.nan))
+    assert y.min() < predicted.min() <= predicted.max() < y.max()
+
+
+def test_training_that_goes_on_grows_trees_anew(products):
+    X, y = products
+    reg = MultimodalRegressor(text="name", max_epochs=1, warm_start=True, random_state=0).fit(X[:300], y[:300])
+    assert reg.score(X[400:], y[400:]) > 0.7
+    assert reg.fit(X[:300], -y[:300]).score(X[400:], -y[400:]) > 0.7
 
 
 def test_outputs_are_the_share_of_the_deep_part_and_the_wide_part(table):
@@ -69,9 +131,8 @@ def test_the_weights_of_the_best_epoch_come_with_their_share():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(300, 2))
     y = np.sign(X[:, 0] * X[:, 1])
-    clf = MultimodalClassifier(random_state=0, early_stopping=True, max_epochs=30, lr=0.1, n_iter_no_change=30).fit(
-        X, y
-    )
+    clf = MultimodalClassifier(random_state=0, early_stopping=True, max_epochs=30, lr=0.1, n_iter_no_change=30)
+    clf.set_params(wide=WideLinear(trees=False)).fit(X, y)
     held_out_loss = clf.history_[clf.best_epoch_ - 1]["valid_loss"]
     assert held_out_loss == min(row["valid_loss"] for row in clf.history_)
     stopped = clone(clf).set_params(n_iter_no_change=clf.best_epoch_).fit(X, y)

@@ -56,7 +56,17 @@ class Settings(NamedTuple):
 
 
 def cross_fit(
-    design, target, weight, loss, n_outputs, folds, validation_losses=None, end=math.inf, *, tune_again=False
+    design,
+    target,
+    weight,
+    loss,
+    n_outputs,
+    folds,
+    validation_losses=None,
+    end=math.inf,
+    *,
+    tune_again=False,
+    alpha=None,
 ):
     """Fit outputs to targets linearly, with the penalty that predicts best what a fit has not seen.
 
@@ -89,6 +99,8 @@ def cross_fit(
         When to be done, by `time.perf_counter`: other penalties are tried for half of the time until then.
     tune_again : bool, default=False
         Whether other penalties are tried when blocks that mislead have a quarter of their weight.
+    alpha : float, default=None
+        The penalty, where it is known and none is to be looked for.
 
     Returns
     -------
@@ -109,7 +121,7 @@ def cross_fit(
             return loss(outputs, problem.target[rows]) * problem.weight[rows]
 
     search = _PenaltySearch(folds, n_compared, validation_losses, end=(time.perf_counter() + end) / 2)
-    fits, path = search.best_on_path(problem)
+    fits, path = search.best_on_path(problem) if alpha is None else search.with_penalty(problem, alpha)
     if len(design.blocks) > 1:
         problem, fits = search.shrink_misleading_blocks(problem, fits)
     if tune_again and problem.design is not design:
@@ -155,6 +167,10 @@ class _PenaltySearch:
         self.losses = losses
         self.end = end
         self.rows = ((folds >= 0) & (folds < n_folds)).nonzero().squeeze(1)
+
+    def with_penalty(self, problem, alpha):
+        """Return the `_FoldFits` with a penalty, and a way there of this one alone."""
+        return self._fit(problem, problem.zeros(self.n_folds), alpha), [alpha]
 
     def best_on_path(self, problem):
         """Return the `_FoldFits` with the penalty of the least loss, and all penalties on the way there.

@@ -15,6 +15,7 @@ from sklearn_mm.networks.wide._cross_fitting import Settings, cross_fit, fit
 from sklearn_mm.networks.wide._design_matrix import DesignMatrix
 from sklearn_mm.networks.wide._feature_model import FeatureModel
 from sklearn_mm.networks.wide._folds import deal_folds
+from sklearn_mm.networks.wide._trees import Trees, trees_pay
 from sklearn_mm.utils._component import Component
 from sklearn_mm.utils._registry import Registry
 from sklearn_mm.utils._validation import Interval, StrOptions
@@ -22,6 +23,7 @@ from sklearn_mm.utils._validation import Interval, StrOptions
 __all__ = ["WideLinear", "resolve_wide"]
 
 _UNTRIED_ALPHA = 1e-3  # the penalty where no row can be predicted by others; of one row a class any has the same order
+_MOST_NUMBERS = 100  # of a table that trees see; of more, as of an embedding, single ones say little
 _MAX_WEIGHTS = 10_000_000  # of a text; the search for them holds some twenty copies
 
 
@@ -38,6 +40,11 @@ class WideLinear(Component):
     their quantiles; of categories, which it is; of pictures, histograms of the directions of edges in 4 × 4 cells and
     of the colours, and 8 × 8 pixels. Of any block whose encoder is frozen it sees the features too, centred and of mean
     squared length one. It sees nothing of other blocks, nor of what a row lacks.
+
+    Beside it stand boosted trees, which know thresholds and what holds of several columns together. They see the cells
+    of the table, what the linear model says, and what a linear model of each text alone says, all of it out of fold.
+    A weighted mean of linear model and trees predicts, with the weight that surely lowers the loss out of fold. They
+    are grown on the rows that the network is trained with, and add nothing where ``modality_dropout`` hides a block.
 
     Where the estimator learns means of a number with at most ten values, as a rating, and twenty rows or more for each,
     the linear model tells these apart as classes (softmax), and its output is their mean: words that speak for the
@@ -63,12 +70,17 @@ class WideLinear(Component):
     min_rows_held_out : int, default=50
         Fewest rows that it then holds out, but no more than a third. More tell the share better, and leave fewer to
         train with.
+    trees : bool, default=True
+        Whether boosted trees are grown, for squared error and cross-entropy, where there are a table and 200 rows or
+        more, at most ten outputs, and of each class twenty rows. They cost some seconds.
 
     References
     ----------
     Cheng et al.: Wide & Deep Learning for Recommender Systems. DLRS 2016.
 
     Breiman: Stacked Regressions. Machine Learning 24, 1996.
+
+    Friedman: Greedy Function Approximation: A Gradient Boosting Machine. Annals of Statistics 29, 2001.
 
     Examples
     --------
@@ -83,6 +95,7 @@ class WideLinear(Component):
         "text_width": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "min_rows_split": [Interval(Integral, 2, None, closed="left")],
         "min_rows_held_out": [Interval(Integral, 1, None, closed="left")],
+        "trees": ["boolean"],
     }
 
     def __init__(
@@ -93,12 +106,14 @@ class WideLinear(Component):
         text_width: int | str = "auto",
         min_rows_split: int = 30,
         min_rows_held_out: int = 50,
+        trees: bool = True,
     ):
         self.n_folds = n_folds
         self.deep_share = deep_share
         self.text_width = text_width
         self.min_rows_split = min_rows_split
         self.min_rows_held_out = min_rows_held_out
+        self.trees = trees
 
     def resolved_text_width(self, loss: Any) -> int:
         """Return in how many dimensions texts that name no encoder are read beside this."""
@@ -156,34 +171,88 @@ class WideLinear(Component):
         self.block_names = [name for name, spec in specs.items() if has_model(spec)]
         self.feature_names = list(frozen_widths)
         self.columns = [list(specs).index(name) for name in self._names]  # in ``present``
-        self.models = nn.ModuleList(BlockModel(specs[name], max_terms, self.n_scores) for name in self.block_names)
+        self.tables = [name for name in self.block_names if _is_table(specs[name])]
+        self.boosted = Trees() if self.trees and self.tables and trees_pay(loss, target) else None
+        self.texts_alone = [
+            name for name in self.block_names if self.boosted is not None and specs[name].linear_terms == "ids"
+        ]
+        self.models = nn.ModuleList(
+            BlockModel(specs[name], max_terms, self.n_scores * (1 + (name in self.texts_alone)))
+            for name in self.block_names
+        )
+        self.register_buffer("intercepts_alone", torch.zeros(len(self.texts_alone), self.n_scores))
         self.feature_models = nn.ModuleList(FeatureModel(width, self.n_scores) for width in frozen_widths.values())
         self.register_buffer("intercept", torch.zeros(self.n_scores))
-        self.settings = None
+        self.settings, self.settings_alone = None, {}
         return self
 
     def forward(self, batch: dict[str, Any], vectors: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Map a batch, and features by block, to scores (batch, n + 1, n_scores): of each model, and the intercept.
+        """Map a batch, and features by block, to scores (batch, n, n_scores), each zero for rows that lack its block.
 
-        They are those of the blocks of ``block_names``, then of the features of ``feature_names``.
+        They are those of the blocks of ``block_names``, of the features of ``feature_names``, the intercept and, if
+        there are trees, those of ``texts_alone`` and what trees add to the outputs.
         """
         scores = [model(batch["blocks"][name]) for name, model in zip(self.block_names, self.models, strict=True)]
+        alone = [of_block[:, self.n_scores :] for of_block in scores if of_block.shape[1] > self.n_scores]
         of_features = zip(self.feature_names, self.feature_models, strict=True)
+        scores = [of_block[:, : self.n_scores] for of_block in scores]
         scores += [model(vectors[name]) for name, model in of_features]
-        return torch.stack([*scores, self.intercept.expand(len(batch["present"]), -1)], 1)
+        scores += [self.intercept.expand(len(batch["present"]), -1)]
+        scores += [of_text + shift for of_text, shift in zip(alone, self.intercepts_alone, strict=True)]
+        scores = self.mask_absent(torch.stack(scores, 1), batch["present"])
+        if self.boosted is None:
+            return scores
+        features = self._tree_features(scores, batch["blocks"])
+        return self._with_trees(scores, self.boosted(features, self.outputs(scores)))
 
     def expand(self, name: str, vectors: torch.Tensor) -> torch.Tensor:
         """Return the features of a block of ``feature_names`` centred and scaled, as the linear model sees them."""
         return self.feature_models[self.feature_names.index(name)].expand(vectors)
 
-    def mask_absent(self, scores: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
-        """Return scores (batch, n + 1, n_scores) that are zero for the blocks which are absent."""
-        return scores * F.pad(present[:, self.columns], (0, 1), value=True).unsqueeze(2)
+    def mask_absent(
+        self, scores: torch.Tensor, present: torch.Tensor, before: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Return scores (batch, n, n_scores) that are zero for the blocks which are absent.
+
+        Trees have seen all blocks of a row. They add nothing where some of those that were ``before`` are absent.
+        """
+        alone = [self.columns[self.block_names.index(name)] for name in self.texts_alone]
+        mask = torch.cat([F.pad(present[:, self.columns], (0, 1), value=True), present[:, alone]], 1)
+        if scores.shape[1] > mask.shape[1]:
+            mask = F.pad(mask, (0, 1), value=True)
+            if before is not None:
+                mask[:, -1] = (present == before).all(1)
+        return scores * mask.unsqueeze(2)
 
     def outputs(self, scores: torch.Tensor) -> torch.Tensor:
-        """Return the outputs (batch, n_outputs) that follow from scores (batch, n + 1, n_scores)."""
-        scores = scores.sum(1)
+        """Return the outputs (batch, n_outputs) that follow from scores (batch, n, n_scores)."""
+        n_added = len(self.columns) + 1
+        outputs = self._means_of_levels(scores[:, :n_added].sum(1))
+        has_trees = scores.shape[1] > n_added + len(self.texts_alone)
+        return outputs + scores[:, -1, : outputs.shape[1]] if has_trees else outputs
+
+    def beside(self, scores: torch.Tensor) -> torch.Tensor:
+        """Return scores (batch, n, n_scores) as the vector of each row, (batch, n_beside), that a head sees."""
+        n_blocks = len(self.columns)
+        return torch.cat([scores[:, :n_blocks], scores[:, n_blocks + 1 :]], 1).flatten(1)
+
+    @property
+    def n_beside(self) -> int:
+        """Width of the vector of each row that a head sees."""
+        return (len(self.columns) + len(self.texts_alone) + (self.boosted is not None)) * self.n_scores
+
+    def _means_of_levels(self, scores):
         return scores if self.levels is None else scores.softmax(1) @ self.levels.to(scores).unsqueeze(1)
+
+    def _tree_features(self, scores, blocks):
+        """Return what trees see of rows (batch, n_features): the cells of tables, what all say, and each text alone."""
+        cells = [blocks[name][part].float() for name in self.tables for part in ("numbers", "codes")]
+        alone = scores[:, len(self.columns) + 1 :].float()
+        means = [] if self.levels is None else [self._means_of_levels(of_text) for of_text in alone.unbind(1)]
+        return torch.cat([*cells, self.outputs(scores).float(), alone.flatten(1), *means], 1)
+
+    def _with_trees(self, scores, added):
+        return torch.cat([scores, F.pad(added, (0, self.n_scores - added.shape[1])).unsqueeze(1)], 1)
 
     @torch.no_grad()
     def predict(self, dataset: Any, vectors: dict[str, torch.Tensor] | None = None) -> torch.Tensor:
@@ -223,9 +292,10 @@ class WideLinear(Component):
         weight = dataset.weight.reshape(len(dataset), -1).mean(1)
         blocks += [model.fit_design(*rows, weight) for model, rows in self._feature_rows(dataset, vectors)]
         design = DesignMatrix(blocks)
-        coef, out_of_fold, self.settings = self._cross_fit(design, dataset, loss, generator, end)
+        folds = deal_folds(design, dataset.target, self.n_folds, generator)
+        coef, out_of_fold, self.settings = self._cross_fit(design, dataset, loss, folds, end)
         self._set_coef(coef)
-        return out_of_fold
+        return self._add_trees(out_of_fold, design, dataset, loss, folds, end)
 
     def cross_predict(
         self,
@@ -236,11 +306,31 @@ class WideLinear(Component):
         refit: bool = False,
         vectors: dict[str, torch.Tensor] | None = None,
     ) -> torch.Tensor:
-        """Return the scores out of fold that `fit` gives, and leave the weights as they are, or `refit` them before."""
+        """Return the scores out of fold that `fit` gives, and leave the weights as they are, or `refit` them before.
+
+        Trees are grown anew.
+        """
         design = self._design(dataset, vectors)
         if refit:
             self._refit(design, dataset, loss, end)
-        return self._cross_fit(design, dataset, loss, generator, end)[1]
+        folds = deal_folds(design, dataset.target, self.n_folds, generator)
+        out_of_fold = self._cross_fit(design, dataset, loss, folds, end)[1]
+        return self._add_trees(out_of_fold, design, dataset, loss, folds, end)
+
+    def _add_trees(self, out_of_fold, design, dataset, loss, folds, end):
+        """Fit a model to each text alone and grow trees, and return scores out of fold with theirs."""
+        if self.boosted is None:
+            return out_of_fold
+        for number, name in enumerate(self.texts_alone):
+            alone = DesignMatrix([design.blocks[self.block_names.index(name)]])
+            alpha = None if self.settings is None else self.settings.alpha
+            coef, scores, self.settings_alone[name] = self._cross_fit(alone, dataset, loss, folds, end, alpha)
+            self._set_coef_alone(number, coef)
+            out_of_fold = torch.cat([out_of_fold, scores.sum(1, keepdim=True)], 1)
+        scores = self.mask_absent(out_of_fold, torch.from_numpy(dataset.blocks.present))
+        features = self._tree_features(scores, dataset.select(self.tables)[slice(0, len(dataset))]["blocks"])
+        added = self.boosted.grow(features, self.outputs(scores), dataset.target, dataset.weight, loss, folds, end)
+        return self._with_trees(scores, added)
 
     def refit(
         self, dataset: Any, loss: Any, end: float = math.inf, vectors: dict[str, torch.Tensor] | None = None
@@ -252,12 +342,15 @@ class WideLinear(Component):
         if self.settings is not None:  # else its scores are zero
             problem = self._classes_or_numbers(dataset, loss)
             self._set_coef(fit(design, *problem, self.n_scores, self.settings, self._coef(), end))
+            for number, name in enumerate(self.texts_alone):
+                alone = DesignMatrix([design.blocks[self.block_names.index(name)]])
+                settings, start = self.settings_alone[name], self._coef_alone(number)
+                self._set_coef_alone(number, fit(alone, *problem, self.n_scores, settings, start, end))
 
-    def _cross_fit(self, design, dataset, loss, generator, end):
+    def _cross_fit(self, design, dataset, loss, folds, end, alpha=None):
         """Return coefficients (1 + n_terms, n_scores), scores out of fold, and the settings of the fit."""
-        folds = deal_folds(design, dataset.target, self.n_folds, generator)
         if folds.max() < 1:  # all rows are equal, or each is a class of its own
-            out_of_fold = torch.zeros(len(dataset), len(self.columns) + 1, self.n_scores)
+            out_of_fold = torch.zeros(len(dataset), len(design.blocks) + 1, self.n_scores)
             if not self.feature_names:  # terms that one row has would tell nothing of others
                 return torch.zeros(1 + design.n_terms, self.n_scores), out_of_fold, None
             settings = Settings(_UNTRIED_ALPHA, design.factors, 1.0, torch.zeros(self.n_scores))
@@ -265,12 +358,12 @@ class WideLinear(Component):
             return coef, out_of_fold, settings
 
         def validation_losses(scores, rows):  # the penalty is to be good for the means, not for telling levels apart
-            return loss(self.outputs(scores.unsqueeze(1)), dataset.target[rows]) * dataset.weight[rows]
+            return loss(self._means_of_levels(scores), dataset.target[rows]) * dataset.weight[rows]
 
         losses = None if self.levels is None else validation_losses
         problem = self._classes_or_numbers(dataset, loss)
         tune_again = bool(self.feature_names)
-        return cross_fit(design, *problem, self.n_scores, folds, losses, end, tune_again=tune_again)
+        return cross_fit(design, *problem, self.n_scores, folds, losses, end, tune_again=tune_again, alpha=alpha)
 
     def _classes_or_numbers(self, dataset, loss):
         """Return target, weight and loss of the linear model: levels are classes to it."""
@@ -306,7 +399,23 @@ class WideLinear(Component):
             of_model.copy_(weight)
 
     def _weights(self):
-        return [model.weight for model in (*self.models, *self.feature_models)]
+        return [model.weight[:, : self.n_scores] for model in (*self.models, *self.feature_models)]
+
+    def _coef_alone(self, number):
+        weight = self._weight_alone(number)
+        return torch.cat([self.intercepts_alone[number].unsqueeze(0), weight]).float().cpu()
+
+    def _set_coef_alone(self, number, coef):
+        self.intercepts_alone[number] = coef[0]
+        self._weight_alone(number).copy_(coef[1:])
+
+    def _weight_alone(self, number):
+        return self.models[self.block_names.index(self.texts_alone[number])].weight[:, self.n_scores :]
+
+
+def _is_table(spec):
+    """Return whether trees see the cells of a block: those of a table whose rows are no lists."""
+    return spec.linear_terms == "columns" and spec.pool is None and spec.n_numbers <= _MOST_NUMBERS
 
 
 wides = Registry("wide part", WideLinear)

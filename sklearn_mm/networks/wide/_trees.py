@@ -1,0 +1,148 @@
+"""Trees beside a linear model, grown out of fold by scikit-learn: what they add to its outputs."""
+
+import math
+import time
+
+import numpy as np
+import torch
+import torch.nn as nn
+from sklearn.base import clone, is_classifier
+from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+from sklearn_mm.networks.losses._classification import CrossEntropyLoss
+from sklearn_mm.networks.losses._regression import SquaredErrorLoss
+from sklearn_mm.networks.wide._calibration import calibrate
+from sklearn_mm.networks.wide._deep_share import settle_share
+from sklearn_mm.networks.wide._forest import Bins, Forest
+
+__all__ = ["Trees", "trees_pay"]
+
+_MIN_ROWS = 200
+_MIN_ROWS_OF_CLASS = 20  # so that no fold takes all of them
+_MAX_OUTPUTS = 10  # each of which has trees of its own
+_MAX_RANDOM = 3000  # rows of which random trees are tried: they are deep, and of many rows large
+_BOOSTED = {"max_iter": 100, "learning_rate": 0.1, "max_leaf_nodes": 8, "early_stopping": False, "random_state": 0}
+_RANDOM = {"n_estimators": 100, "min_samples_leaf": 3, "max_features": 1 / 3, "random_state": 0}
+
+
+def trees_pay(loss, target):
+    """Return whether there are trees for a loss, and rows enough with this target to grow them."""
+    if type(loss) not in (SquaredErrorLoss, CrossEntropyLoss):
+        return False
+    if len(target) < _MIN_ROWS or loss.n_outputs > _MAX_OUTPUTS:
+        return False
+    if type(loss) is SquaredErrorLoss:
+        return True
+    columns = np.asarray(target).reshape(len(target), -1).T.astype(np.int64)
+    n_classes = 2 if loss.yes_or_no else loss.n_outputs
+    return all(np.bincount(column, minlength=n_classes).min() >= _MIN_ROWS_OF_CLASS for column in columns)
+
+
+def _sorts(loss, n_rows):
+    """Return the sorts of trees that are tried: models that are not fitted."""
+    if type(loss) is CrossEntropyLoss:
+        return [HistGradientBoostingClassifier(**_BOOSTED)]
+    boosted = HistGradientBoostingRegressor(**_BOOSTED)
+    return [boosted, ExtraTreesRegressor(**_RANDOM)] if n_rows <= _MAX_RANDOM else [boosted]
+
+
+class Trees(nn.Module):
+    """What trees add to the outputs of another model: nothing, until they are grown.
+
+    A weighted mean predicts, of what the trees say and what the other model says. Whether they are boosted or, of few
+    rows with noise, random ones, how many iterations they have, how sure they may be, and their weight in this mean is
+    what predicts best out of fold.
+
+    References
+    ----------
+    Friedman: Greedy Function Approximation: A Gradient Boosting Machine. Annals of Statistics 29, 2001.
+
+    Geurts, Ernst, Wehenkel: Extremely Randomized Trees. Machine Learning 63, 2006.
+
+    Wolpert: Stacked Generalization. Neural Networks 5, 1992.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.share, self.scale = 0.0, 1.0
+        self.register_buffer("shift", torch.zeros(1))
+        self.forest = None
+
+    def forward(self, features, others):
+        """Return what is added to ``others``, the outputs (batch, n_outputs) of the other model.
+
+        ``features`` (batch, n_features) are what the trees were grown on, of these rows.
+        """
+        if self.share == 0:
+            return torch.zeros_like(others)
+        return self.share * (self.scale * self.forest(features).to(others) + self.shift - others)
+
+    def grow(self, features, others, target, weight, loss, folds, end=math.inf):
+        """Grow trees on all rows, and return what those that have not seen a row add to ``others``, as `forward` does.
+
+        Parameters
+        ----------
+        features : torch.Tensor of shape (n_rows, n_features)
+            What trees see. What a model says of rows that it has learnt from should be out of fold.
+        others : torch.Tensor of shape (n_rows, n_outputs)
+            Outputs of the other model, out of fold.
+        target, weight : torch.Tensor
+            What ``loss`` takes, and the weight of each element of the loss.
+        loss : Loss
+            What is minimised, one for which `trees_pay`.
+        folds : ndarray of shape (n_rows,), dtype int
+            Which rows are left out together; those of -1 never are.
+        end : float, default=inf
+            When to be done, by `time.perf_counter`; there are no trees where the time does not suffice.
+        """
+        self.share, self.forest = 0.0, None
+        bins = Bins(features.numpy())
+        binned = bins.transform(features.numpy())
+        targets = target.reshape(len(target), -1).numpy().T
+        weights = weight.reshape(len(weight), -1).expand(-1, len(targets)).numpy().T
+
+        def fitted(sort, rows):
+            """Return a model for each column of the target."""
+            models = [clone(sort) for _ in targets]
+            for model, y, of_rows in zip(models, targets, weights, strict=True):
+                model.fit(binned[rows], y[rows], None if (of_rows == of_rows[0]).all() else of_rows[rows])
+            return models
+
+        def losses(outputs, rows=slice(None)):
+            return loss(outputs, target[rows]) * weight[rows]
+
+        kept = [folds != fold for fold in range(folds.max() + 1)]
+        least, added = losses(others).mean(), torch.zeros_like(others)
+        for sort in _sorts(loss, len(target)):
+            of_folds, loss_of_stages = [], 0
+            for rows in kept:
+                if len(kept) < 2 or time.perf_counter() > end:
+                    return added
+                of_folds.append(fitted(sort, rows))
+                stages = _stages(of_folds[-1], binned[~rows])
+                loss_of_stages += np.array([losses(outputs, ~rows).sum().item() for outputs in stages])
+            n_iter = 1 + int(loss_of_stages.argmin())
+            outputs = torch.zeros_like(others)
+            for models, rows in zip(of_folds, kept, strict=True):
+                outputs[~rows] = Forest(models, n_iter, bins)(features[~rows])
+            _, scale, shift = calibrate(outputs, losses)
+            correction = scale * outputs + shift - others
+            share = settle_share(others, correction, target, weight, loss)
+            if share > 0 and (found := losses(others + share * correction).mean()) < least:
+                least, added = found, share * correction
+                self.share, self.scale, self.shift = share, scale, shift
+                self.forest = Forest(fitted(sort, slice(None)), n_iter, bins)
+        return added
+
+
+def _stages(models, X):
+    """Yield the outputs (n_rows, n_outputs) after each iteration; random trees have one."""
+    staged = [_staged_outputs(model, X) for model in models]
+    for outputs in zip(*staged, strict=True):
+        yield torch.from_numpy(np.column_stack(outputs)).float()
+
+
+def _staged_outputs(model, X):
+    if isinstance(model, ExtraTreesRegressor):
+        return [model.predict(X)]
+    return model.staged_decision_function(X) if is_classifier(model) else model.staged_predict(X)

@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+from sklearn_mm.networks.wide._forest import Bins, Forest
+
+
+def make_features(n_rows, seed=0):
+    """Numbers, one of few values, and one that is the same in all rows."""
+    rng = np.random.default_rng(seed)
+    numbers = rng.normal(size=(n_rows, 2))
+    return np.column_stack([numbers, rng.integers(5, size=n_rows), np.ones(n_rows)]).astype(np.float32)
+
+
+@pytest.mark.parametrize("n_rows", [50, 2000])  # fewer and more distinct values than bins
+def test_the_forest_says_what_the_models_say(n_rows):
+    features, others = make_features(n_rows), make_features(500, seed=1)
+    bins = Bins(features)
+    assert [len(of_column) for of_column in bins.edges] == [min(n_rows - 1, 254)] * 2 + [4, 0]
+    binned, new, rows = bins.transform(features), bins.transform(others), torch.from_numpy(others)
+    number = features[:, 0] * features[:, 1] + features[:, 2]
+
+    boosted = HistGradientBoostingRegressor(max_iter=20, min_samples_leaf=5)
+    for sort in (boosted, ExtraTreesRegressor(20, min_samples_leaf=2, random_state=0)):
+        models = [clone(sort).fit(binned, y) for y in (number, -number)]
+        expected = np.column_stack([model.predict(new) for model in models])
+        np.testing.assert_allclose(Forest(models, 20, bins)(rows), expected, atol=1e-5)
+    boosted.fit(binned, number)
+    of_ten = list(boosted.staged_predict(new))[9]
+    np.testing.assert_allclose(Forest([boosted], 10, bins)(rows)[:, 0], of_ten, atol=1e-5)
+
+    classifier = HistGradientBoostingClassifier(max_iter=10, min_samples_leaf=5).fit(binned, features[:, 2])
+    got = Forest([classifier], 10, bins)(rows)
+    np.testing.assert_allclose(got, classifier.decision_function(new), atol=1e-5)
+
+
+def test_bins_of_heavy_tails_have_about_equally_many_rows():
+    values = np.random.default_rng(0).lognormal(sigma=3, size=(5000, 1)).astype(np.float32)
+    counts = np.bincount(Bins(values).transform(values)[:, 0], minlength=255)
+    assert counts.min() > 10
+    assert counts.max() < 30

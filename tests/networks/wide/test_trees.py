@@ -1,0 +1,156 @@
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from sklearn_mm.networks import CrossEntropyLoss, FocalLoss, HuberLoss, SquaredErrorLoss
+from sklearn_mm.networks.wide._trees import Trees, _sorts, trees_pay
+
+LOSS = SquaredErrorLoss().build(1)
+YES_OR_NO = CrossEntropyLoss().build(["no", "yes"])
+THREE = CrossEntropyLoss().build(["a", "b", "c"])
+LABELS = CrossEntropyLoss().build(["a", "b"], multilabel=True)
+
+
+def make_features(n_rows=300, seed=0):
+    """Numbers, one of few values, and one that is the same in all rows."""
+    rng = np.random.default_rng(seed)
+    numbers = rng.normal(size=(n_rows, 2))
+    return np.column_stack([numbers, rng.integers(5, size=n_rows), np.ones(n_rows)]).astype(np.float32)
+
+
+def exclusive_or(features):
+    return ((features[:, :1] > 0) != (features[:, 1:2] > 0)).astype(np.float32)
+
+
+def grown(features, target, loss=LOSS, weight=None, **options):
+    """Return trees beside a model that says nothing, and what they add out of fold."""
+    n_rows, target = len(features), torch.as_tensor(target)
+    weight = torch.ones(target.shape) if weight is None else weight
+    folds, others = np.arange(n_rows) % 5, torch.zeros(n_rows, loss.n_outputs)
+    trees = Trees()
+    return trees, trees.grow(torch.from_numpy(features), others, target, weight, loss, folds, **options)
+
+
+def says(trees, features, n_outputs=1):
+    return trees(torch.from_numpy(features), torch.zeros(len(features), n_outputs))
+
+
+def test_they_learn_what_no_column_says_alone_and_say_it_out_of_fold():
+    features, new = make_features(), make_features(200, seed=1)
+    target = exclusive_or(features) - 0.5
+    trees, added = grown(features, target)
+    assert trees.share > 0.9
+    assert (added - torch.from_numpy(target)).square().mean() < 0.05  # 0.25 without
+    assert np.square(says(trees, new).numpy() - (exclusive_or(new) - 0.5)).mean() < 0.05
+
+
+def test_noise_adds_nothing():
+    features = make_features()
+    target = np.random.default_rng(1).normal(size=(300, 1)).astype(np.float32)
+    trees, added = grown(features, target - target.mean())
+    assert trees.share == 0
+    assert not added.any()
+    assert not says(trees, features).any()
+
+
+@pytest.mark.parametrize("loss", [YES_OR_NO, THREE, LABELS], ids=["two", "three", "labels"])
+def test_classes(loss):
+    features, new = make_features(), make_features(200, seed=1)
+    classes = {
+        2: lambda rows: np.hstack([exclusive_or(rows), (rows[:, 2:3] > 2)]).astype(np.float32),
+        1: exclusive_or,
+        3: lambda rows: np.where(exclusive_or(rows)[:, 0] > 0, 2, rows[:, 2] > 1).astype(np.int64),
+    }[loss.n_outputs]
+    trees, added = grown(features, classes(features), loss)
+    assert added.shape == (300, loss.n_outputs)
+    scores = loss.row_scores(says(trees, new, loss.n_outputs), torch.from_numpy(classes(new)))
+    assert scores.mean() > 0.85
+
+
+def test_others_keep_what_the_trees_do_not_know():
+    features = make_features()
+    known = torch.from_numpy(np.random.default_rng(1).normal(size=(300, 1)).astype(np.float32))
+    target = known + torch.from_numpy(0.2 * exclusive_or(features))
+    trees = Trees()
+    added = trees.grow(torch.from_numpy(features), known, target, torch.ones(300, 1), LOSS, np.arange(300) % 5)
+    assert trees.share == 0  # of what they say, as they do not see what is known
+    assert not added.any()
+
+
+def test_of_two_sorts_the_one_that_predicts_better_is_taken(monkeypatch):
+    features = make_features()
+    target = exclusive_or(features) - 0.5
+    sorts, errors = _sorts(LOSS, 300), []
+    assert len(sorts) == 2
+    assert len(_sorts(LOSS, 3001)) == 1
+    for tried in (sorts, sorts[::-1], sorts[:1], sorts[1:]):
+        monkeypatch.setattr("sklearn_mm.networks.wide._trees._sorts", lambda *_, tried=tried: tried)
+        errors.append((grown(features, target)[1].numpy() - target).var())
+    assert errors[0] == errors[1] == min(errors)
+    assert errors[2] != errors[3]
+
+
+def test_rows_of_no_weight_are_not_learnt():
+    features = make_features(600)
+    target, weight = exclusive_or(features) - 0.5, torch.ones(600, 1)
+    target[::2] *= -10
+    weight[::2] = 0
+    trees, _ = grown(features, target, weight=weight)
+    assert (says(trees, features)[1::2] - torch.from_numpy(target[1::2])).abs().mean() < 0.25
+
+
+def test_equal_weights_are_no_weights():
+    features = make_features()
+    target = exclusive_or(features)
+    _, added = grown(features, target)
+    _, weighted = grown(features, target, weight=torch.full((300, 1), 2.0))
+    torch.testing.assert_close(weighted, added, atol=0.02, rtol=0)
+
+
+def test_without_time_or_folds_there_are_none():
+    features = make_features()
+    trees, added = grown(features, exclusive_or(features), end=time.perf_counter() - 1)
+    assert not added.any()
+    assert not says(trees, features).any()
+    target, weight = torch.from_numpy(exclusive_or(features)), torch.ones(300, 1)
+    one_fold = np.zeros(300, dtype=int)
+    assert not trees.grow(torch.from_numpy(features), torch.zeros(300, 1), target, weight, LOSS, one_fold).any()
+
+
+@pytest.mark.skipif(torch.__version__ < (2, 6), reason="torch.export knows too few operations")
+def test_export():
+    features = make_features()
+    trees, _ = grown(features, exclusive_or(features))
+    inputs = torch.from_numpy(features), torch.zeros(300, 1)
+    exported = torch.export.export(trees, inputs).module()
+    torch.testing.assert_close(exported(*inputs), trees(*inputs))
+
+
+def test_in_float64_they_say_the_same():
+    features = make_features()
+    trees, _ = grown(features, exclusive_or(features))
+    before = says(trees, features)
+    after = trees.double()(torch.from_numpy(features).double(), torch.zeros(300, 1).double())
+    torch.testing.assert_close(after.float(), before)
+
+
+@pytest.mark.parametrize(
+    ("loss", "target", "pay"),
+    [
+        (LOSS, np.zeros((200, 1)), True),
+        (LOSS, np.zeros((199, 1)), False),
+        (SquaredErrorLoss().build(11), np.zeros((500, 11)), False),
+        (HuberLoss().build(1), np.zeros((500, 1)), False),
+        (YES_OR_NO, np.repeat([[0], [1]], [180, 20], axis=0), True),
+        (YES_OR_NO, np.repeat([[0], [1]], [281, 19], axis=0), False),
+        (THREE, np.arange(200) % 3, True),
+        (THREE, np.arange(200) % 2, False),
+        (LABELS, np.tile([[0, 1], [1, 0]], (100, 1)), True),
+        (LABELS, np.tile([[0, 1], [1, 1]], (100, 1)), False),
+        (FocalLoss().build(["a", "b"]), np.arange(200).reshape(-1, 1) % 2, False),
+    ],
+)
+def test_where_they_pay(loss, target, pay):
+    assert trees_pay(loss, target) == pay
