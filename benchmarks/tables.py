@@ -139,6 +139,7 @@ METHODS = {
     "boosting": boosting,
     "linear": linear,
     "ours": ours,
+    "ensemble": partial(ours, head="ensemble"),
     "32 bins": partial(ours, encoder=MLPEncoder(n_bins=32)),
     "no bins": partial(ours, encoder=MLPEncoder(n_bins=None)),
     "dropout 0.3": partial(ours, encoder=MLPEncoder(dropout=0.3)),

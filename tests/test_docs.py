@@ -59,7 +59,8 @@ SURFACE = {
     "sklearn_mm.decoders": ["Decoder", "TransformerDecoder", "Search", "BeamSearch", "GreedySearch", "Sampling"],
     "sklearn_mm.inputs": ["Input", "detect_kinds"],
     "sklearn_mm.networks": [
-        *["Head", "MLPHead", "WideLinear", "MultimodalNetwork", "Loss", "ClassifierLoss", "RegressorLoss"],
+        *["Head", "MLPHead", "EnsembleHead", "WideLinear", "MultimodalNetwork"],
+        *["Loss", "ClassifierLoss", "RegressorLoss"],
         *["CrossEntropyLoss", "FocalLoss", "OrdinalLoss", "SquaredErrorLoss", "AbsoluteErrorLoss"],
         *["HuberLoss", "PoissonLoss", "QuantileLoss"],
     ],

@@ -82,7 +82,8 @@ class FusionParameters:
         constraints=[str, Head],
         before="modality_dropout",
         doc="""str or Head
-        What maps the fused vector to the {outputs}: "mlp" (which "auto" stands for), "linear", or a `Head`.""",
+        What maps the fused vector to the {outputs}: "mlp" (which "auto" stands for), "linear", "ensemble" (many that
+        share weights, whose mean predicts), or a `Head`.""",
     )
     wide: str | WideLinear | None = parameter(
         default="auto",

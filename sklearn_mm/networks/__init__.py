@@ -1,7 +1,7 @@
 """Encoders and a top as one torch module, what it is to learn, and the losses it is trained with."""
 
 from sklearn_mm.networks._block_encoders import BlockEncoders
-from sklearn_mm.networks._heads import Head, MLPHead
+from sklearn_mm.networks._heads import EnsembleHead, Head, MLPHead
 from sklearn_mm.networks._network import MultimodalNetwork
 from sklearn_mm.networks._objectives import Objective, Supervised
 from sklearn_mm.networks._tops import FusionTop, Top
@@ -23,6 +23,7 @@ __all__ = [
     "BlockEncoders",
     "ClassifierLoss",
     "CrossEntropyLoss",
+    "EnsembleHead",
     "FocalLoss",
     "FusionTop",
     "Head",

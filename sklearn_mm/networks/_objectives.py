@@ -175,7 +175,7 @@ class Supervised(Objective):
 
     def loss(self, outputs: Any, batch: dict[str, Any], top: Top) -> torch.Tensor:
         outputs, *unimodal = outputs if isinstance(outputs, tuple) else (outputs,)
-        losses = self.criterion(outputs, batch["target"])
+        losses = self._losses(outputs, batch["target"])
         if unimodal:
             own = top.unimodal.losses(*unimodal, self.criterion, batch["target"])
             losses = losses + (own - own.detach())  # adds to the gradient; what is shown stays the loss of the outputs
@@ -183,6 +183,7 @@ class Supervised(Objective):
 
     def score(self, outputs: Any, batch: dict[str, Any]) -> torch.Tensor | None:
         outputs = outputs[0] if isinstance(outputs, tuple) else outputs
+        outputs = outputs if outputs.ndim == 2 else outputs.mean(1)
         return self.criterion.row_scores(outputs, batch["target"])
 
     def held_out_fraction(self, n_rows: int) -> float:
@@ -230,6 +231,14 @@ class Supervised(Objective):
             rows, vectors = self._rows_and_vectors(network, dataset)
             with on_cpu(wide, self.criterion):
                 wide.refit(rows, self.criterion, end, vectors)
+
+    def _losses(self, outputs, target):
+        """Return the loss of each row or element; of outputs (batch, n_members, n_outputs) the mean over members."""
+        if outputs.ndim == 2:
+            return self.criterion(outputs, target)
+        n_members = outputs.shape[1]
+        losses = self.criterion(outputs.flatten(0, 1), target.repeat_interleave(n_members, 0))
+        return losses.unflatten(0, (-1, n_members)).mean(1) if losses.ndim else losses  # one number is refused later
 
     def _rows_and_vectors(self, network, dataset):
         """Return the rows as the linear model sees them, and what frozen encoders say of them, by block."""

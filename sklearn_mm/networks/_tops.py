@@ -129,7 +129,7 @@ class FusionTop(Top):
             yield self.head
 
     def forward(self, features: dict[str, Features], present: torch.Tensor, batch: dict[str, Any]) -> Any:
-        """Return the outputs of each row, (batch, n_outputs).
+        """Return the outputs of each row, (batch, n_outputs), or those of a head's members, as `Head` says.
 
         With ``balancing``, and in training only, they come with those of each block, (batch, n_blocks, n_outputs),
         and with which blocks count as present, (batch, n_blocks).
@@ -174,4 +174,5 @@ class FusionTop(Top):
         if self.head is not None:  # it may say more where it knows what the linear model says
             fused = self.head(torch.cat([fused, self.wide.beside(scores)], 1), features, present)
         share = 1.0 if self.training else self.share
-        return share * fused + self.wide.outputs(scores)
+        wide = self.wide.outputs(scores)
+        return share * fused + (wide if fused.ndim == 2 else wide.unsqueeze(1))  # to each of a head's members

@@ -6,7 +6,7 @@ import torch.nn as nn
 from sklearn_mm.encoders import Encoder, Features, TextEncoder
 from sklearn_mm.fusion import ConcatFusion, LateFusion
 from sklearn_mm.networks._block_encoders import BlockEncoders
-from sklearn_mm.networks._heads import Head, MLPHead, resolve_head
+from sklearn_mm.networks._heads import Head, MLPHead
 from sklearn_mm.networks._network import MultimodalNetwork
 from sklearn_mm.networks._tops import FusionTop
 from sklearn_mm.preprocessing import Blocks, BlockSpec, TextSpec
@@ -288,23 +288,6 @@ def test_only_padded_ids_without_fixed_length_are_trimmed():
     specs = {"x": spec, "y": spec, "z": BlockSpec(kind="toy", shape=(1,))}
     network = join(specs, {"x": Reader(), "y": FixedReader(), "z": Recorder()}, ConcatFusion(), 1)
     assert network.encoders.trimmed_blocks() == ["x"]
-
-
-@pytest.mark.parametrize(("name", "n_layers"), [("linear", 1), ("mlp", 2), ("auto", 2)])
-def test_heads_by_name(name, n_layers):
-    head = resolve_head(name).build(8, {"a": 8}, n_outputs=2)
-    assert sum(isinstance(layer, nn.Linear) for layer in head.layers) == n_layers
-
-
-def test_unknown_head():
-    with pytest.raises(ValueError, match=r"Unknown head 'liner'\. Did you mean 'linear'"):
-        resolve_head("liner")
-
-
-@pytest.mark.parametrize("sizes", [(0,), (-3,), (2.5,)])
-def test_bad_hidden_layer_sizes(sizes):
-    with pytest.raises(ValueError, match="hidden_layer_sizes"):
-        MLPHead(hidden_layer_sizes=sizes).build(8, {"a": 8}, n_outputs=2)
 
 
 def test_chosen_blocks_in_any_order_are_encoded_alone():
