@@ -144,6 +144,9 @@ class RNNEncoder(TextEncoder):
         return Features(self._pool(steps, tokens, mask), tokens, mask)
 
     def _read(self, steps, mask):
+        if steps.device.type == "cpu" and torch.is_autocast_enabled("cpu"):  # few processors have LSTMs of bfloat16
+            with torch.autocast("cpu", enabled=False):
+                return self._read(steps, mask)
         for layer, rightward in enumerate(self.rightward):
             steps = self.drop(steps)
             states, _ = rightward(steps)

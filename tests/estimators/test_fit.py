@@ -15,6 +15,7 @@ from sklearn.exceptions import NotFittedError
 
 from sklearn_mm import ImageInput, ModalityTransformer, MultimodalClassifier, MultimodalRegressor, TextInput
 from sklearn_mm.encoders import CNNEncoder
+from sklearn_mm.networks import WideLinear
 from sklearn_mm.preprocessing import ImageTransformer
 
 SMALL_IMAGE = ImageInput(transformer=ImageTransformer(size=16), encoder=CNNEncoder(channels=(8,)))
@@ -189,7 +190,8 @@ def test_a_shallow_copy_shares_the_net_and_changes_alone(table):
 
 def test_a_pickle_holds_no_training_rows(table):
     X, y = table
-    clf = MultimodalClassifier(image=SMALL_IMAGE, max_epochs=1, early_stopping=True)
+    wide = WideLinear(trees=False)  # which grow with the rows
+    clf = MultimodalClassifier(image=SMALL_IMAGE, wide=wide, max_epochs=1, early_stopping=True)
     small, large = (len(pickle.dumps(clone(clf).fit(X_, y_))) for X_, y_ in [(X, y), (pd.concat([X] * 8), [*y] * 8)])
     assert large < small + 5_000
 

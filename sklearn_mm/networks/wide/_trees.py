@@ -89,13 +89,16 @@ class Trees(nn.Module):
         target, weight : torch.Tensor
             What ``loss`` takes, and the weight of each element of the loss.
         loss : Loss
-            What is minimised, one for which `trees_pay`.
+            What is minimised. There are no trees where it is none that `trees_pay` for, with this target.
         folds : ndarray of shape (n_rows,), dtype int
             Which rows are left out together; those of -1 never are.
         end : float, default=inf
             When to be done, by `time.perf_counter`; there are no trees where the time does not suffice.
         """
         self.share, self.forest = 0.0, None
+        kept, added = [folds != fold for fold in range(folds.max() + 1)], torch.zeros_like(others)
+        if len(kept) < 2 or not trees_pay(loss, target) or not _have_all_classes(target, kept):
+            return added
         bins = Bins(features.numpy())
         binned = bins.transform(features.numpy())
         targets = target.reshape(len(target), -1).numpy().T
@@ -111,12 +114,11 @@ class Trees(nn.Module):
         def losses(outputs, rows=slice(None)):
             return loss(outputs, target[rows]) * weight[rows]
 
-        kept = [folds != fold for fold in range(folds.max() + 1)]
-        least, added = losses(others).mean(), torch.zeros_like(others)
+        least = losses(others).mean()
         for sort in _sorts(loss, len(target)):
             of_folds, loss_of_stages = [], 0
             for rows in kept:
-                if len(kept) < 2 or time.perf_counter() > end:
+                if time.perf_counter() > end:
                     return added
                 of_folds.append(fitted(sort, rows))
                 stages = _stages(of_folds[-1], binned[~rows])
@@ -133,6 +135,16 @@ class Trees(nn.Module):
                 self.share, self.scale, self.shift = share, scale, shift
                 self.forest = Forest(fitted(sort, slice(None)), n_iter, bins)
         return added
+
+
+def _have_all_classes(target, kept):
+    """Return whether all folds leave some rows of each class: equal rows share a fold, and may be all of a class."""
+    if target.is_floating_point() and len(target.unique()) > 2:  # numbers
+        return True
+    columns = target.reshape(len(target), -1).T
+    return all(
+        len(column[torch.from_numpy(rows)].unique()) == len(column.unique()) for column in columns for rows in kept
+    )
 
 
 def _stages(models, X):

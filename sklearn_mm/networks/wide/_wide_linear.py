@@ -172,9 +172,9 @@ class WideLinear(Component):
         self.feature_names = list(frozen_widths)
         self.columns = [list(specs).index(name) for name in self._names]  # in ``present``
         self.tables = [name for name in self.block_names if _is_table(specs[name])]
-        self.boosted = Trees() if self.trees and self.tables and trees_pay(loss, target) else None
+        self.tree_part = Trees() if self.trees and self.tables and trees_pay(loss, target) else None
         self.texts_alone = [
-            name for name in self.block_names if self.boosted is not None and specs[name].linear_terms == "ids"
+            name for name in self.block_names if self.tree_part is not None and specs[name].linear_terms == "ids"
         ]
         self.models = nn.ModuleList(
             BlockModel(specs[name], max_terms, self.n_scores * (1 + (name in self.texts_alone)))
@@ -200,10 +200,10 @@ class WideLinear(Component):
         scores += [self.intercept.expand(len(batch["present"]), -1)]
         scores += [of_text + shift for of_text, shift in zip(alone, self.intercepts_alone, strict=True)]
         scores = self.mask_absent(torch.stack(scores, 1), batch["present"])
-        if self.boosted is None:
+        if self.tree_part is None:
             return scores
         features = self._tree_features(scores, batch["blocks"])
-        return self._with_trees(scores, self.boosted(features, self.outputs(scores)))
+        return self._with_trees(scores, self.tree_part(features, self.outputs(scores)))
 
     def expand(self, name: str, vectors: torch.Tensor) -> torch.Tensor:
         """Return the features of a block of ``feature_names`` centred and scaled, as the linear model sees them."""
@@ -239,7 +239,7 @@ class WideLinear(Component):
     @property
     def n_beside(self) -> int:
         """Width of the vector of each row that a head sees."""
-        return (len(self.columns) + len(self.texts_alone) + (self.boosted is not None)) * self.n_scores
+        return (len(self.columns) + len(self.texts_alone) + (self.tree_part is not None)) * self.n_scores
 
     def _means_of_levels(self, scores):
         return scores if self.levels is None else scores.softmax(1) @ self.levels.to(scores).unsqueeze(1)
@@ -319,7 +319,7 @@ class WideLinear(Component):
 
     def _add_trees(self, out_of_fold, design, dataset, loss, folds, end):
         """Fit a model to each text alone and grow trees, and return scores out of fold with theirs."""
-        if self.boosted is None:
+        if self.tree_part is None:
             return out_of_fold
         for number, name in enumerate(self.texts_alone):
             alone = DesignMatrix([design.blocks[self.block_names.index(name)]])
@@ -329,7 +329,7 @@ class WideLinear(Component):
             out_of_fold = torch.cat([out_of_fold, scores.sum(1, keepdim=True)], 1)
         scores = self.mask_absent(out_of_fold, torch.from_numpy(dataset.blocks.present))
         features = self._tree_features(scores, dataset.select(self.tables)[slice(0, len(dataset))]["blocks"])
-        added = self.boosted.grow(features, self.outputs(scores), dataset.target, dataset.weight, loss, folds, end)
+        added = self.tree_part.grow(features, self.outputs(scores), dataset.target, dataset.weight, loss, folds, end)
         return self._with_trees(scores, added)
 
     def refit(

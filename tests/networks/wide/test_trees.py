@@ -119,6 +119,23 @@ def test_without_time_or_folds_there_are_none():
     assert not trees.grow(torch.from_numpy(features), torch.zeros(300, 1), target, weight, LOSS, one_fold).any()
 
 
+def test_a_class_that_is_in_one_fold_alone_lets_none_grow():
+    features = make_features()
+    target = torch.from_numpy(np.where(np.arange(300) % 5 == 0, 2, np.arange(300) % 2))
+    folds, weight, others = np.arange(300) % 5, torch.ones(300), torch.zeros(300, 3)
+    assert trees_pay(THREE, target)
+    assert not Trees().grow(torch.from_numpy(features), others, target, weight, THREE, folds).any()
+
+
+def test_grown_anew_where_they_no_longer_pay_there_are_none():
+    features = make_features()
+    trees, _ = grown(features, exclusive_or(features))
+    few = torch.from_numpy(features[:100])
+    target, weight = torch.from_numpy(exclusive_or(features[:100])), torch.ones(100, 1)
+    assert not trees.grow(few, torch.zeros(100, 1), target, weight, LOSS, np.arange(100) % 5).any()
+    assert not says(trees, features).any()
+
+
 @pytest.mark.skipif(torch.__version__ < (2, 6), reason="torch.export knows too few operations")
 def test_export():
     features = make_features()
