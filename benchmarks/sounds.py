@@ -183,7 +183,9 @@ def fused(arguments):
                 "both, 30 % lack one": (lacking, {}),
             }
             for way, (rows, changes) in ways.items():
-                clf = MultimodalClassifier(**{**inputs, **changes}, random_state=seed, **training(arguments))
+                clf = MultimodalClassifier(
+                    **{**inputs, **changes}, fusion=arguments.fusion, random_state=seed, **training(arguments)
+                )
                 clf.fit(rows[~test], y[~test])
                 scores.setdefault(way, []).append(clf.score(rows[test], y[test]))
         report("fused", f"noise {noise}", **{way: f"{np.mean(s):.3f}" for way, s in scores.items()})
@@ -289,6 +291,7 @@ if __name__ == "__main__":
     parser.add_argument("--epochs", type=int, default=45)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--lr", type=float, default=4e-3)
+    parser.add_argument("--fusion", default="auto", help="of what is seen and heard")
     parser.add_argument("--noise", type=float, nargs="+", default=[0.4, 0.6, 0.8])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--wide", default=None, choices=["linear"])
