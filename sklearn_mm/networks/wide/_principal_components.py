@@ -51,7 +51,7 @@ class PrincipalComponents:
             gram -= gram.mean(0) + gram.mean(1, keepdim=True) - gram.mean()
         else:
             gram -= n_rows * self._means * self._means.T
-        values, vectors = torch.linalg.eigh(gram)
+        values, vectors = _eigenvectors(gram)
         kept = values > 1e-5 * values[-1]
         self._squares, vectors = values[kept].unsqueeze(1), vectors[:, kept]  # squared lengths of the columns
         self._rows = vectors * self._squares.sqrt().T if of_rows else design.matmat(vectors) - self._means.T @ vectors
@@ -65,3 +65,15 @@ class PrincipalComponents:
     def from_terms(self, intercepts, coefs):
         """Return intercepts (1, n) and coefficients (n_components, n) of the same outputs."""
         return intercepts + self._means.T @ coefs, self._rows.T @ self._terms.matmat(coefs) / self._squares
+
+
+def _eigenvectors(matrix):
+    """Return eigenvalues, rising, and eigenvectors of a symmetric matrix.
+
+    In single precision, LAPACK may not converge where many eigenvalues are zero.
+    """
+    try:
+        return torch.linalg.eigh(matrix)
+    except torch.linalg.LinAlgError:
+        values, vectors = torch.linalg.eigh(matrix.double())
+        return values.to(matrix.dtype), vectors.to(matrix.dtype)

@@ -43,3 +43,19 @@ def test_they_pay_where_one_side_is_short():
         return components_pay(DesignMatrix([np.zeros((n_rows, n_terms), np.float32)]), n_columns=10)
 
     assert [pays(100, 5000), pays(5000, 100), pays(3000, 3000)] == [True, True, False]
+
+
+def test_where_single_precision_does_not_converge_double_does(monkeypatch):
+    matrix = np.random.default_rng(0).normal(size=(30, 10)).astype(np.float32)
+    (expected,) = PrincipalComponents(DesignMatrix([matrix])).design.blocks
+    eigh = torch.linalg.eigh
+
+    def of_doubles(gram):
+        if gram.dtype == torch.float32:
+            raise torch.linalg.LinAlgError("The algorithm failed to converge.")
+        return eigh(gram)
+
+    monkeypatch.setattr(torch.linalg, "eigh", of_doubles)
+    (rows,) = PrincipalComponents(DesignMatrix([matrix])).design.blocks
+    assert rows.dtype == np.float32
+    np.testing.assert_allclose(np.abs(rows), np.abs(expected), atol=1e-3)
