@@ -72,7 +72,7 @@ class WideLinear(Component):
         train with.
     trees : bool, default=True
         Whether boosted trees are grown, for squared error and cross-entropy, where there are a table and 200 rows or
-        more, at most ten outputs, and of each class twenty rows. They cost some seconds.
+        more, at most five outputs, and of each class twenty rows. They cost some seconds.
 
     References
     ----------

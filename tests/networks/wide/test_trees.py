@@ -158,7 +158,7 @@ def test_in_float64_they_say_the_same():
     [
         (LOSS, np.zeros((200, 1)), True),
         (LOSS, np.zeros((199, 1)), False),
-        (SquaredErrorLoss().build(11), np.zeros((500, 11)), False),
+        (SquaredErrorLoss().build(6), np.zeros((500, 6)), False),
         (HuberLoss().build(1), np.zeros((500, 1)), False),
         (YES_OR_NO, np.repeat([[0], [1]], [180, 20], axis=0), True),
         (YES_OR_NO, np.repeat([[0], [1]], [281, 19], axis=0), False),
