@@ -98,7 +98,7 @@ def digits(arguments):
         linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)).fit(summary[~test], y[~test])
         clf = MultimodalClassifier(audio=audio, random_state=0, **training(arguments))
         start = time.process_time()
-        clf.fit(X[~test], y[~test])
+        clf.fit(X[~test], y[~test], groups=table["speaker"][~test])
         seconds = time.process_time() - start
         scores.append((clf.score(X[test], y[test]), linear.score(summary[test], y[test])))
         ours, theirs = scores[-1]
@@ -137,7 +137,8 @@ def whisper(arguments):
     reader = ModalityTransformer(audio=AudioInput("sound", encoder=encoder))
     blocks, y = reader.fit_transform(table[["sound"]]), table["digit"].to_numpy()
     for name, test in groups(table):
-        clf = MultimodalClassifier(random_state=0).fit(blocks[np.flatnonzero(~test)], y[~test])
+        clf = MultimodalClassifier(random_state=0)
+        clf.fit(blocks[np.flatnonzero(~test)], y[~test], groups=table["speaker"][~test])
         scores.append(clf.score(blocks[np.flatnonzero(test)], y[test]))
         report("whisper", name, frozen=f"{scores[-1]:.3f}")
     report("whisper", "mean", frozen=f"{np.mean(scores):.3f}")
@@ -186,7 +187,7 @@ def fused(arguments):
                 clf = MultimodalClassifier(
                     **{**inputs, **changes}, fusion=arguments.fusion, random_state=seed, **training(arguments)
                 )
-                clf.fit(rows[~test], y[~test])
+                clf.fit(rows[~test], y[~test], groups=table["speaker"][~test])
                 scores.setdefault(way, []).append(clf.score(rows[test], y[test]))
         report("fused", f"noise {noise}", **{way: f"{np.mean(s):.3f}" for way, s in scores.items()})
 

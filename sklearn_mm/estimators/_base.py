@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_mm.estimators._build_network import build_network, copied_network
 from sklearn_mm.estimators._fixed_parameters import check_unchanged, parameters_of_network
 from sklearn_mm.estimators._parameters import FITTED_ATTRIBUTES, InputParameters, RunParameters, TrainingParameters
-from sklearn_mm.estimators._reader import Reader, check_rows, check_weight, leave_out_weightless
+from sklearn_mm.estimators._reader import Reader, check_rows, check_weight, leave_out_weightless, number_groups
 from sklearn_mm.estimators._targets import Target
 from sklearn_mm.estimators._transforming import WhereItTransforms
 from sklearn_mm.inputs import InputsMixin
@@ -139,22 +139,23 @@ class BaseMultimodal(
             learner._learn_more(tasks, X, y, sample_weight, **known)
         return self
 
-    def _fit(self, *rows):
+    def _fit(self, *rows, groups=None):
         started = time.perf_counter()
         end = math.inf if self.max_time is None else started + self.max_time
         with self._learner(self.max_epochs) as (learner, tasks):
-            learner._learn(tasks, *rows, end)
+            learner._learn(tasks, *rows, end, groups)
         return self
 
-    def _learn(self, tasks, X, y, sample_weight, X_val, y_val, sample_weight_val, end):
+    def _learn(self, tasks, X, y, sample_weight, X_val, y_val, sample_weight_val, end, groups):
         """Do what `fit` promises, until ``end``, by `time.perf_counter`."""
         trainer = Trainer(self, end)
         goes_on = self.warm_start and self.__sklearn_is_fitted__()
         check_rows(X, y, X_val, y_val, type(self).__name__, self.make_target().needed)
+        groups = number_groups(groups, X)
         self._note_or_check_parameters(goes_on)
         self._renew_target(goes_on)
         target = self._encode_target(y, "y", complete=True) if goes_on else self._fit_target(y)
-        rows = self._read_rows(X, y, target, sample_weight, fitted=goes_on)
+        rows = self._read_rows(X, y, target, sample_weight, fitted=goes_on, groups=groups)
         objective = self.net_.criterion_ if goes_on else self.make_objective()
         raw_blocks = objective.raw_blocks(self.specs_)
         rows = rows.in_memory(self.specs_, raw_blocks)
@@ -167,6 +168,7 @@ class BaseMultimodal(
             validation = validation.in_memory(self.specs_, raw_blocks)
         else:
             strata, groups = self._target.strata(rows.target), self._target.groups(rows.target)
+            groups = rows.groups if groups is None else groups
             n_candidates = len(rows) if groups is None else np.count_nonzero(groups >= 0)
             if fraction := trainer.held_out_fraction(n_candidates, objective):
                 rows, validation = trainer.hold_out(rows, strata, fraction, seed, groups)
@@ -300,7 +302,7 @@ class BaseMultimodal(
         fitted = getattr(self, "transformer_", None), getattr(self, "specs_", None)
         return Reader(parameters, self.modalities, type(self).__name__, *fitted)
 
-    def _read_rows(self, X, y, target, sample_weight, fitted, validates=False):
+    def _read_rows(self, X, y, target, sample_weight, fitted, validates=False, groups=None):
         """Return the `Rows` of a table; if its form is not known, learn it."""
         if target is not None and len(target) != _num_samples(X):
             raise ValueError(
@@ -310,10 +312,10 @@ class BaseMultimodal(
         name = "sample_weight_val" if validates else "sample_weight"
         weight = check_weight(sample_weight, X if target is None else target, name)
         if not validates:
-            X, y, target, weight = leave_out_weightless(X, y, target, weight)
+            X, y, target, weight, groups = leave_out_weightless(X, y, target, weight, groups)
         blocks = self._reader.read(X) if fitted else self._fit_read(X, y)
         y = None if y is None else indexable(y)[0]
-        return Rows(blocks, y, target, weight, has_user_weights=sample_weight is not None)
+        return Rows(blocks, y, target, weight, sample_weight is not None, groups)
 
     @property
     def _fit_reader(self):

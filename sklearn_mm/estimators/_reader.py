@@ -4,15 +4,17 @@ from copy import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 from sklearn.utils import _safe_indexing, indexable
-from sklearn.utils.validation import check_consistent_length
+from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from sklearn_mm.blocks import Blocks
 from sklearn_mm.inputs import ModalityTransformer, respecify
 from sklearn_mm.preprocessing.containers._tables import check_is_table
+from sklearn_mm.utils._messages import name_rows
 from sklearn_mm.utils._validation import _check_sample_weight, _num_samples
 
-__all__ = ["Reader", "check_rows", "check_weight", "leave_out_weightless"]
+__all__ = ["Reader", "check_rows", "check_weight", "leave_out_weightless", "number_groups"]
 
 
 @dataclass
@@ -109,9 +111,29 @@ def check_weight(sample_weight, X, name="sample_weight"):
     return _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
 
 
-def leave_out_weightless(X, y, target, weight):
+def number_groups(groups, X):
+    """Return the number of the group of each row of ``X``, from 0 on, (n_rows,), or None if there are no groups."""
+    if groups is None:
+        return None
+    groups = column_or_1d(groups)
+    check_consistent_length(X, groups)
+    numbers, names = pd.factorize(groups)
+    if (numbers < 0).any():
+        raise ValueError(
+            f"groups must name the group of each row; it is missing in {name_rows(np.flatnonzero(numbers < 0))}. Give "
+            "a row that belongs with no other a group of its own."
+        )
+    if len(names) < 2:
+        raise ValueError(
+            f"groups must name at least 2 groups, got {names[0]} alone: its rows are held out together, and there "
+            "would be none to learn from. Leave groups out if rows do not belong together."
+        )
+    return numbers
+
+
+def leave_out_weightless(X, y, target, weight, groups):
     """Return what belongs to the rows with a weight above 0, so that the others are not even read."""
     if weight.all():
-        return X, y, target, weight
-    used = np.flatnonzero(weight)
-    return [None if part is None else _safe_indexing(part, used) for part in (*indexable(X, y), target, weight)]
+        return X, y, target, weight, groups
+    used, parts = np.flatnonzero(weight), (*indexable(X, y), target, weight, groups)
+    return [None if part is None else _safe_indexing(part, used) for part in parts]

@@ -40,6 +40,7 @@ class SupervisedMultimodal(FusionParameters, BaseMultimodal):
         X_val: Any = None,
         y_val: Any = None,
         sample_weight_val: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
     ) -> Self:
         """Learn to predict ``y`` from the rows of ``X``.
 
@@ -56,13 +57,17 @@ class SupervisedMultimodal(FusionParameters, BaseMultimodal):
             Rows to validate with after each epoch, instead of a share of ``X``.
         sample_weight_val : array-like, default=None
             Weights of the validation rows.
+        groups : array-like of shape (n_rows,), default=None
+            Which rows belong together, as those of one speaker, patient or user: numbers or strings. Those of a group
+            are held out together, for validation and in the folds of ``wide``, so that what is chosen by rows that
+            were held out is good for groups that are new.
 
         Returns
         -------
         self : object
             The fitted estimator.
         """
-        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, groups=groups)
 
     def transform(self, X: Any) -> np.ndarray:
         """Return the fused features of the rows of ``X``: what the fusion makes of their blocks.

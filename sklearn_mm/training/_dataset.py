@@ -39,6 +39,8 @@ class BlockDataset(Dataset):
         Blocks that come as they are even if there are features of them.
     base_scores : torch.Tensor of shape (n_rows, ...), default=None
         What the top has of the rows beforehand (base margins); then no block comes beside its features.
+    groups : ndarray of shape (n_rows,), dtype int, default=None
+        Which rows are left out together where a component fits itself in folds, by number.
     """
 
     blocks: Blocks
@@ -48,6 +50,7 @@ class BlockDataset(Dataset):
     group: Collection[str] = ()
     raw: Collection[str] = ()
     base_scores: torch.Tensor | None = None
+    groups: np.ndarray | None = None
 
     def __len__(self):
         return len(self.blocks)
@@ -76,7 +79,7 @@ class BlockDataset(Dataset):
 
     def select(self, names):
         """Return the data set of some blocks, as they are, whose texts are not cut."""
-        return BlockDataset(self.blocks.select(names), self.target, self.weight, raw=names)
+        return BlockDataset(self.blocks.select(names), self.target, self.weight, raw=names, groups=self.groups)
 
     def lengths(self):
         """Return the number of tokens of each row in the blocks of ``group`` and the target; None if there are none."""

@@ -30,6 +30,8 @@ class Rows:
         Weight of each row.
     has_user_weights : bool
         Whether the weights are the user's.
+    groups : ndarray of shape (n_rows,), dtype int, default=None
+        Which rows are held out together, by number.
     """
 
     blocks: Blocks
@@ -37,6 +39,7 @@ class Rows:
     target: np.ndarray | Ragged | None
     weight: np.ndarray
     has_user_weights: bool
+    groups: np.ndarray | None = None
 
     def __len__(self):
         return len(self.weight)
@@ -49,6 +52,7 @@ class Rows:
             None if self.target is None else self.target[rows],
             self.weight[rows],
             self.has_user_weights,
+            None if self.groups is None else self.groups[rows],
         )
 
     def with_views(self):
@@ -84,7 +88,9 @@ class Rows:
             weight = np.ascontiguousarray(np.broadcast_to(_with_axes(weight, encoded.ndim), encoded.shape))
             encoded = torch.from_numpy(encoded)
         mean = weight.mean() or 1.0  # a call of partial_fit may have rows of classes without weight alone
-        return BlockDataset(self.blocks, encoded, torch.from_numpy((weight / mean).astype(np.float32)))
+        return BlockDataset(
+            self.blocks, encoded, torch.from_numpy((weight / mean).astype(np.float32)), groups=self.groups
+        )
 
 
 def is_frozen(spec):

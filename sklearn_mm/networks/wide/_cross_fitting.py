@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from sklearn_mm.networks.losses._base import ClassifierLoss
 from sklearn_mm.networks.wide._calibration import calibrate
 from sklearn_mm.networks.wide._design_matrix import DesignMatrix
 from sklearn_mm.networks.wide._folds import fold_weights, offsets_of_untouched_classes
@@ -16,6 +17,7 @@ __all__ = ["Settings", "cross_fit", "fit"]
 
 _MIN_ALPHA, _MAX_ALPHA, _ALPHA_STEP = 4.0**-20, 4.0**6, 4.0
 _MIN_GAIN = 2e-3  # of the loss, for which another penalty is taken
+_MIN_GAIN_OF_CLASSES = 1e-3  # of that of no model: what is told apart anyway is told ever more surely, to no avail
 _TOLERANCE = 1e-5  # gain of a step, relative to the loss of no model, at which the search goes on to the next penalty
 _FINAL_TOLERANCE = 3e-7  # and at which the final search ends
 _MAX_COMPARED = 1_000_000  # outputs of all rows, in the folds that penalties are compared by
@@ -185,12 +187,12 @@ class _PenaltySearch:
         while n_in_vain < 2 and (alpha := alpha / _ALPHA_STEP**2) >= _MIN_ALPHA and self._has_time():
             fits = self._fit(problem, fits.coefs, alpha)
             tried.append(alpha)
-            best, n_in_vain = (fits, 0) if _is_better(fits, best) else (best, n_in_vain + 1)
+            best, n_in_vain = (fits, 0) if _is_better(fits, best, problem) else (best, n_in_vain + 1)
         path = tried[: tried.index(best.settings.alpha) + 1]
         for alpha in (path[-1] * _ALPHA_STEP, path[-1] / _ALPHA_STEP):
             if _MIN_ALPHA <= alpha <= _MAX_ALPHA and self._has_time():
                 fits = self._fit(problem, best.coefs, alpha)
-                if _is_better(fits, best):
+                if _is_better(fits, best, problem):
                     best = fits
                     path.append(alpha)
         return best, path
@@ -215,7 +217,7 @@ class _PenaltySearch:
         for step in (_ALPHA_STEP, 1 / _ALPHA_STEP):
             while _MIN_ALPHA <= (alpha := fits.settings.alpha * step) <= _MAX_ALPHA and self._has_time():
                 others = self._fit(problem, fits.coefs, alpha)
-                if not _is_better(others, fits):
+                if not _is_better(others, fits, problem):
                     break
                 fits = others
         return fits
@@ -246,8 +248,9 @@ class _PenaltySearch:
         return time.perf_counter() <= self.end
 
 
-def _is_better(fits, best):
-    return fits.loss < best.loss * (1 - _MIN_GAIN)
+def _is_better(fits, best, problem):
+    least = _MIN_GAIN_OF_CLASSES * problem.null_loss if isinstance(problem.loss, ClassifierLoss) else 0.0
+    return fits.loss < best.loss * (1 - _MIN_GAIN) - least
 
 
 def _compares_classes(problem):

@@ -2,16 +2,19 @@
 
 import numpy as np
 import torch
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 __all__ = ["deal_folds", "fold_weights", "offsets_of_untouched_classes"]
 
 _FAR = 100.0  # below the outputs of other classes
 
 
-def deal_folds(design, target, n_folds, generator):
+def deal_folds(design, target, n_folds, generator, groups=None):
     """Return a fold for each row, grouped and stratified: equal rows share one, or some were predicted because seen.
 
-    A row that alone has its class is left out by none, for no fit without it could know the class.
+    A row that alone has its class is left out by none, for no fit without it could know the class. With ``groups``,
+    folds are of whole groups and have about as many rows each, and what holds of a row holds of a group.
 
     Parameters
     ----------
@@ -23,6 +26,8 @@ def deal_folds(design, target, n_folds, generator):
         Number of folds, or as many as there are different rows.
     generator : torch.Generator
         Draws the folds.
+    groups : ndarray of shape (n_rows,), dtype int, default=None
+        Which rows share a fold beside equal ones, by number.
 
     Returns
     -------
@@ -30,6 +35,8 @@ def deal_folds(design, target, n_folds, generator):
         From 0 on, without gaps; -1 for rows that no fold leaves out.
     """
     _, first_row, group = np.unique(design.row_hashes(), return_index=True, return_inverse=True)
+    if groups is not None:
+        return _deal_groups(_joined(group, groups), target, n_folds, generator)
     shuffled = torch.rand(len(first_row), generator=generator).numpy()
     targets = target.numpy().reshape(len(target), -1)[first_row, 0]
     order = np.lexsort([shuffled, targets])
@@ -38,6 +45,31 @@ def deal_folds(design, target, n_folds, generator):
     folds = np.full(len(first_row), -1)
     folds[order] = np.arange(len(order)) % n_folds
     return folds[group]
+
+
+def _joined(first, second):
+    """Return a number for each row, from 0 on, that is equal where one of two numbers is, or is by way of others."""
+    n_first = first.max() + 1
+    edges = np.ones(len(first)), (first, n_first + second)
+    size = n_first + second.max() + 1
+    labels = connected_components(coo_array(edges, shape=(size, size)), directed=False)[1]
+    return np.unique(labels[first], return_inverse=True)[1]
+
+
+def _deal_groups(group, target, n_folds, generator):
+    """Return a fold for each row: the largest groups first, each to the fold that has the fewest rows by then."""
+    sizes = np.bincount(group)
+    may_be_left_out = np.ones(len(sizes), dtype=bool)
+    if not target.is_floating_point():
+        pairs = np.unique(np.column_stack([target.numpy(), group]), axis=0)  # of a class and a group that has it
+        may_be_left_out[pairs[np.bincount(pairs[:, 0])[pairs[:, 0]] == 1, 1]] = False
+    dealt = np.flatnonzero(may_be_left_out)
+    shuffled = torch.rand(len(dealt), generator=generator).numpy()
+    fold_of_group, n_rows = np.full(len(sizes), -1), np.zeros(min(n_folds, len(dealt)))
+    for number in dealt[np.lexsort([shuffled, -sizes[dealt]])]:
+        fold_of_group[number] = n_rows.argmin()
+        n_rows[n_rows.argmin()] += sizes[number]
+    return fold_of_group[group]
 
 
 def fold_weights(folds, n_folds, target, weight):

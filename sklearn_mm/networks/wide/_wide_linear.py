@@ -292,7 +292,7 @@ class WideLinear(Component):
         weight = dataset.weight.reshape(len(dataset), -1).mean(1)
         blocks += [model.fit_design(*rows, weight) for model, rows in self._feature_rows(dataset, vectors)]
         design = DesignMatrix(blocks)
-        folds = deal_folds(design, dataset.target, self.n_folds, generator)
+        folds = deal_folds(design, dataset.target, self.n_folds, generator, dataset.groups)
         coef, out_of_fold, self.settings = self._cross_fit(design, dataset, loss, folds, end)
         self._set_coef(coef)
         return self._add_trees(out_of_fold, design, dataset, loss, folds, end)
@@ -313,7 +313,7 @@ class WideLinear(Component):
         design = self._design(dataset, vectors)
         if refit:
             self._refit(design, dataset, loss, end)
-        folds = deal_folds(design, dataset.target, self.n_folds, generator)
+        folds = deal_folds(design, dataset.target, self.n_folds, generator, dataset.groups)
         out_of_fold = self._cross_fit(design, dataset, loss, folds, end)[1]
         return self._add_trees(out_of_fold, design, dataset, loss, folds, end)
 

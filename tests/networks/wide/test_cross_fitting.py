@@ -162,6 +162,15 @@ def test_the_penalty_is_the_best_of_all(noise):
     assert least == pytest.approx(min(losses), rel=5e-3)
 
 
+def test_classes_that_are_told_apart_keep_a_penalty():
+    rng = np.random.default_rng(0)
+    y = torch.arange(150) % 3
+    rows = np.eye(3)[y] + 0.1 * rng.normal(size=(150, 3))
+    loss = CrossEntropyLoss().build([0, 1, 2])
+    *_, settings = cross_fit(DesignMatrix([rows]), y, torch.ones(150), loss, 3, np.arange(150) // 3 % 5)
+    assert settings.alpha > 1e-6  # with ever less, the loss goes down for ever
+
+
 def test_a_fit_ends_in_time():
     rng = np.random.default_rng(0)
     rows, folds = rng.normal(size=(100, 30)) @ rng.normal(size=(30, 30)), np.arange(100) % 5

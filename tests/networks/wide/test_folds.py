@@ -46,3 +46,34 @@ def test_each_class_weighs_in_each_fold_what_it_weighs_in_all_rows():
         assert not weights[folds == fold, fold].any()
         of_classes = np.bincount(target, weight * weights[:, fold])
         np.testing.assert_allclose(of_classes, np.bincount(target, weight), rtol=1e-5)
+
+
+def deal_groups(groups, target=None, rows=None, n_folds=5):
+    rows = np.random.default_rng(0).normal(size=(len(groups), 3)) if rows is None else rows
+    target = torch.zeros(len(groups)) if target is None else torch.as_tensor(target)
+    return deal_folds(DesignMatrix([rows]), target, n_folds, torch.Generator().manual_seed(0), np.asarray(groups))
+
+
+def test_groups_share_a_fold_and_folds_are_of_like_size():
+    groups = np.random.default_rng(1).permutation(
+        np.repeat(np.arange(12), [30, 30, 20, 20, 20, 10, 10, 10, 5, 5, 5, 5])
+    )
+    folds = deal_groups(groups)
+    assert all(len(np.unique(folds[groups == group])) == 1 for group in range(12))
+    assert np.ptp(np.bincount(folds)) <= 10
+    assert len(np.unique(deal_groups(groups % 3))) == 3
+
+
+def test_equal_rows_join_groups():
+    groups, rows = np.repeat(np.arange(6), 4), np.random.default_rng(0).normal(size=(24, 3))
+    rows[0] = rows[4] = rows[8]
+    folds = deal_groups(groups, rows=rows)
+    assert len(np.unique(folds[:12])) == 1
+    assert len(np.unique(folds[12:])) == 3
+
+
+def test_a_group_that_alone_has_a_class_is_left_out_by_no_fold():
+    folds = deal_groups(np.repeat(np.arange(4), 3), target=[0, 1, 0, 0, 1, 1, 0, 1, 1, 0, 1, 2])
+    assert (folds[9:] == -1).all()
+    assert sorted(np.unique(folds[:9])) == [0, 1, 2]
+    assert (deal_groups(np.arange(4), target=[0, 1, 2, 3]) == -1).all()
