@@ -91,7 +91,7 @@ class Trees(nn.Module):
         loss : Loss
             What is minimised. There are no trees where it is none that `trees_pay` for, with this target.
         folds : ndarray of shape (n_rows,), dtype int
-            Which rows are left out together; those of -1 never are.
+            Which rows are left out together; those of -1 never are, and to them trees add nothing.
         end : float, default=inf
             When to be done, by `time.perf_counter`; there are no trees where the time does not suffice.
         """
@@ -99,6 +99,7 @@ class Trees(nn.Module):
         kept, added = [folds != fold for fold in range(folds.max() + 1)], torch.zeros_like(others)
         if len(kept) < 2 or not trees_pay(loss, target) or not _have_all_classes(target, kept):
             return added
+        left_out = torch.from_numpy(folds >= 0)
         bins = Bins(features.numpy())
         binned = bins.transform(features.numpy())
         targets = target.reshape(len(target), -1).numpy().T
@@ -111,15 +112,15 @@ class Trees(nn.Module):
                 model.fit(binned[rows], y[rows], None if (of_rows == of_rows[0]).all() else of_rows[rows])
             return models
 
-        def losses(outputs, rows=slice(None)):
+        def losses(outputs, rows=left_out):
             return loss(outputs, target[rows]) * weight[rows]
 
-        least = losses(others).mean()
-        for sort in _sorts(loss, len(target)):
+        def predicted(sort):
+            """Return outputs out of fold and the best number of iterations, or None where time does not suffice."""
             of_folds, loss_of_stages = [], 0
             for rows in kept:
                 if time.perf_counter() > end:
-                    return added
+                    return None
                 of_folds.append(fitted(sort, rows))
                 stages = _stages(of_folds[-1], binned[~rows])
                 loss_of_stages += np.array([losses(outputs, ~rows).sum().item() for outputs in stages])
@@ -127,13 +128,25 @@ class Trees(nn.Module):
             outputs = torch.zeros_like(others)
             for models, rows in zip(of_folds, kept, strict=True):
                 outputs[~rows] = Forest(models, n_iter, bins)(features[~rows])
+            return outputs[left_out], n_iter
+
+        theirs = others[left_out]
+        least, best = losses(theirs).mean(), None
+        for sort in _sorts(loss, len(target)):
+            found = predicted(sort)
+            if found is None:
+                break
+            outputs, n_iter = found
             _, scale, shift = calibrate(outputs, losses)
-            correction = scale * outputs + shift - others
-            share = settle_share(others, correction, target, weight, loss)
-            if share > 0 and (found := losses(others + share * correction).mean()) < least:
-                least, added = found, share * correction
+            correction = scale * outputs + shift - theirs
+            share = settle_share(theirs, correction, target[left_out], weight[left_out], loss)
+            if share > 0 and (mean := losses(theirs + share * correction).mean()) < least:
+                least, best = mean, (sort, n_iter)
+                added[left_out] = share * correction
                 self.share, self.scale, self.shift = share, scale, shift
-                self.forest = Forest(fitted(sort, slice(None)), n_iter, bins)
+        if best is not None:
+            sort, n_iter = best
+            self.forest = Forest(fitted(sort, slice(None)), n_iter, bins)
         return added
 
 

@@ -10,17 +10,17 @@ import torch.nn.functional as F
 
 from sklearn_mm.blocks import BlockSpec
 from sklearn_mm.networks.losses._base import ClassifierLoss
-from sklearn_mm.networks.wide._block_model import CHUNK, BlockModel, batches, has_model, is_frozen
+from sklearn_mm.networks.wide._block_model import CHUNK, BlockModel, batches, has_model
 from sklearn_mm.networks.wide._cross_fitting import Settings, cross_fit, fit
 from sklearn_mm.networks.wide._design_matrix import DesignMatrix
 from sklearn_mm.networks.wide._feature_model import FeatureModel
 from sklearn_mm.networks.wide._folds import deal_folds
+from sklearn_mm.networks.wide._texts_alone import TextsAlone
 from sklearn_mm.networks.wide._trees import Trees, trees_pay
 from sklearn_mm.utils._component import Component
-from sklearn_mm.utils._registry import Registry
 from sklearn_mm.utils._validation import Interval, StrOptions
 
-__all__ = ["WideLinear", "resolve_wide"]
+__all__ = ["WideLinear"]
 
 _UNTRIED_ALPHA = 1e-3  # the penalty where no row can be predicted by others; of one row a class any has the same order
 _MOST_NUMBERS = 100  # of a table that trees see; of more, as of an embedding, single ones say little
@@ -173,32 +173,28 @@ class WideLinear(Component):
         self.columns = [list(specs).index(name) for name in self._names]  # in ``present``
         self.tables = [name for name in self.block_names if _is_table(specs[name])]
         self.tree_part = Trees() if self.trees and self.tables and trees_pay(loss, target) else None
-        self.texts_alone = [
-            name for name in self.block_names if self.tree_part is not None and specs[name].linear_terms == "ids"
-        ]
+        texts = [name for name in self.block_names if self.tree_part is not None and specs[name].linear_terms == "ids"]
         self.models = nn.ModuleList(
-            BlockModel(specs[name], max_terms, self.n_scores * (1 + (name in self.texts_alone)))
-            for name in self.block_names
+            BlockModel(specs[name], max_terms, self.n_scores * (1 + (name in texts))) for name in self.block_names
         )
-        self.register_buffer("intercepts_alone", torch.zeros(len(self.texts_alone), self.n_scores))
+        self.texts_alone = TextsAlone({name: model for name, model in self._models() if name in texts}, self.n_scores)
         self.feature_models = nn.ModuleList(FeatureModel(width, self.n_scores) for width in frozen_widths.values())
         self.register_buffer("intercept", torch.zeros(self.n_scores))
-        self.settings, self.settings_alone = None, {}
+        self.settings = None
         return self
 
     def forward(self, batch: dict[str, Any], vectors: dict[str, torch.Tensor]) -> torch.Tensor:
         """Map a batch, and features by block, to scores (batch, n, n_scores), each zero for rows that lack its block.
 
         They are those of the blocks of ``block_names``, of the features of ``feature_names``, the intercept and, if
-        there are trees, those of ``texts_alone`` and what trees add to the outputs.
+        there are trees, what each text says alone and what trees add to the outputs.
         """
-        scores = [model(batch["blocks"][name]) for name, model in zip(self.block_names, self.models, strict=True)]
-        alone = [of_block[:, self.n_scores :] for of_block in scores if of_block.shape[1] > self.n_scores]
+        of_blocks = {name: model(batch["blocks"][name]) for name, model in self._models()}
         of_features = zip(self.feature_names, self.feature_models, strict=True)
-        scores = [of_block[:, : self.n_scores] for of_block in scores]
+        scores = [of_block[:, : self.n_scores] for of_block in of_blocks.values()]
         scores += [model(vectors[name]) for name, model in of_features]
         scores += [self.intercept.expand(len(batch["present"]), -1)]
-        scores += [of_text + shift for of_text, shift in zip(alone, self.intercepts_alone, strict=True)]
+        scores += self.texts_alone(of_blocks)
         scores = self.mask_absent(torch.stack(scores, 1), batch["present"])
         if self.tree_part is None:
             return scores
@@ -216,7 +212,7 @@ class WideLinear(Component):
 
         Trees have seen all blocks of a row. They add nothing where some of those that were ``before`` are absent.
         """
-        alone = [self.columns[self.block_names.index(name)] for name in self.texts_alone]
+        alone = [self.columns[self.block_names.index(name)] for name in self.texts_alone.names]
         mask = torch.cat([F.pad(present[:, self.columns], (0, 1), value=True), present[:, alone]], 1)
         if scores.shape[1] > mask.shape[1]:
             mask = F.pad(mask, (0, 1), value=True)
@@ -228,7 +224,7 @@ class WideLinear(Component):
         """Return the outputs (batch, n_outputs) that follow from scores (batch, n, n_scores)."""
         n_added = len(self.columns) + 1
         outputs = self._means_of_levels(scores[:, :n_added].sum(1))
-        has_trees = scores.shape[1] > n_added + len(self.texts_alone)
+        has_trees = scores.shape[1] > n_added + len(self.texts_alone.names)
         return outputs + scores[:, -1, : outputs.shape[1]] if has_trees else outputs
 
     def beside(self, scores: torch.Tensor) -> torch.Tensor:
@@ -239,7 +235,7 @@ class WideLinear(Component):
     @property
     def n_beside(self) -> int:
         """Width of the vector of each row that a head sees."""
-        return (len(self.columns) + len(self.texts_alone) + (self.tree_part is not None)) * self.n_scores
+        return (len(self.columns) + len(self.texts_alone.names) + (self.tree_part is not None)) * self.n_scores
 
     def _means_of_levels(self, scores):
         return scores if self.levels is None else scores.softmax(1) @ self.levels.to(scores).unsqueeze(1)
@@ -321,12 +317,12 @@ class WideLinear(Component):
         """Fit a model to each text alone and grow trees, and return scores out of fold with theirs."""
         if self.tree_part is None:
             return out_of_fold
-        for number, name in enumerate(self.texts_alone):
-            alone = DesignMatrix([design.blocks[self.block_names.index(name)]])
-            alpha = None if self.settings is None else self.settings.alpha
-            coef, scores, self.settings_alone[name] = self._cross_fit(alone, dataset, loss, folds, end, alpha)
-            self._set_coef_alone(number, coef)
-            out_of_fold = torch.cat([out_of_fold, scores.sum(1, keepdim=True)], 1)
+        alpha = None if self.settings is None else self.settings.alpha
+        if self.texts_alone.names:
+            alone = self.texts_alone.cross_fit(
+                self._designs(design), lambda text: self._cross_fit(text, dataset, loss, folds, end, alpha)
+            )
+            out_of_fold = torch.cat([out_of_fold, alone], 1)
         scores = self.mask_absent(out_of_fold, torch.from_numpy(dataset.blocks.present))
         features = self._tree_features(scores, dataset.select(self.tables)[slice(0, len(dataset))]["blocks"])
         added = self.tree_part.grow(features, self.outputs(scores), dataset.target, dataset.weight, loss, folds, end)
@@ -342,10 +338,7 @@ class WideLinear(Component):
         if self.settings is not None:  # else its scores are zero
             problem = self._classes_or_numbers(dataset, loss)
             self._set_coef(fit(design, *problem, self.n_scores, self.settings, self._coef(), end))
-            for number, name in enumerate(self.texts_alone):
-                alone = DesignMatrix([design.blocks[self.block_names.index(name)]])
-                settings, start = self.settings_alone[name], self._coef_alone(number)
-                self._set_coef_alone(number, fit(alone, *problem, self.n_scores, settings, start, end))
+            self.texts_alone.refit(self._designs(design), problem, end)
 
     def _cross_fit(self, design, dataset, loss, folds, end, alpha=None):
         """Return coefficients (1 + n_terms, n_scores), scores out of fold, and the settings of the fit."""
@@ -389,6 +382,10 @@ class WideLinear(Component):
         blocks = [model.design(dataset, name) for name, model in self._models()]
         return DesignMatrix(blocks + [model.design(*rows) for model, rows in self._feature_rows(dataset, vectors)])
 
+    def _designs(self, design):
+        """Return the matrix of each block by name."""
+        return dict(zip(self._names, design.blocks, strict=True))
+
     def _coef(self):
         return torch.cat([self.intercept.unsqueeze(0), *self._weights()]).float().cpu()
 
@@ -401,34 +398,7 @@ class WideLinear(Component):
     def _weights(self):
         return [model.weight[:, : self.n_scores] for model in (*self.models, *self.feature_models)]
 
-    def _coef_alone(self, number):
-        weight = self._weight_alone(number)
-        return torch.cat([self.intercepts_alone[number].unsqueeze(0), weight]).float().cpu()
-
-    def _set_coef_alone(self, number, coef):
-        self.intercepts_alone[number] = coef[0]
-        self._weight_alone(number).copy_(coef[1:])
-
-    def _weight_alone(self, number):
-        return self.models[self.block_names.index(self.texts_alone[number])].weight[:, self.n_scores :]
-
 
 def _is_table(spec):
     """Return whether trees see the cells of a block: those of a table whose rows are no lists."""
     return spec.linear_terms == "columns" and spec.pool is None and spec.n_numbers <= _MOST_NUMBERS
-
-
-wides = Registry("wide part", WideLinear)
-wides.register("auto", WideLinear)
-wides.register("linear", WideLinear)
-
-
-def resolve_wide(wide, specs):
-    """Return the wide part for blocks, its parameters checked, or None if it would see none of them."""
-    if wide is None:
-        return None
-    wide = wides.resolve(wide)
-    if not any(has_model(spec) or is_frozen(spec) for spec in specs.values()):
-        return None
-    wide._validate_params()
-    return wide

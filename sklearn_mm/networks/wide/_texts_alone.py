@@ -1,0 +1,62 @@
+"""Linear models of single texts, each fitted as if there were nothing beside it: what trees hear of texts."""
+
+import torch
+import torch.nn as nn
+
+from sklearn_mm.networks.wide._cross_fitting import fit
+from sklearn_mm.networks.wide._design_matrix import DesignMatrix
+
+__all__ = ["TextsAlone"]
+
+
+class TextsAlone(nn.Module):
+    """What each of some texts says alone, beside what it says in a model of all blocks.
+
+    Both look up the same terms, so that their weights lie side by side: those of the whole first.
+
+    Parameters
+    ----------
+    models : dict of str to BlockModel
+        Of the texts, by the names of their blocks, for ``2 * n_scores`` scores.
+    n_scores : int
+        Number of scores that a text gives to a row.
+    """
+
+    def __init__(self, models, n_scores):
+        super().__init__()
+        self._models = models  # in a dict, they stay submodules of whoever they belong to
+        self._n_scores = n_scores
+        self.names = list(models)
+        self.settings = {}
+        self.register_buffer("intercepts", torch.zeros(len(models), n_scores))
+
+    def forward(self, scores):
+        """Return what each text says of rows (batch, n_scores), as a list, from the scores of its model."""
+        pairs = zip(self.names, self.intercepts, strict=True)
+        return [scores[name][:, self._n_scores :] + intercept for name, intercept in pairs]
+
+    def cross_fit(self, designs, fitted):
+        """Fit all models anew, and return what each says out of fold, (n_rows, n_texts, n_scores).
+
+        ``designs`` has the matrix of each block by name; ``fitted`` maps a `DesignMatrix` to what `cross_fit` returns.
+        """
+        out_of_fold = []
+        for number, name in enumerate(self.names):
+            coef, scores, self.settings[name] = fitted(DesignMatrix([designs[name]]))
+            self._set_coef(number, coef)
+            out_of_fold.append(scores.sum(1))
+        return torch.stack(out_of_fold, 1)
+
+    def refit(self, designs, problem, end):
+        """Fit all models to other rows, with the settings that were found; ``problem`` is what `fit` takes."""
+        for number, name in enumerate(self.names):
+            start = torch.cat([self.intercepts[number].unsqueeze(0), self._weight(number)]).float().cpu()
+            design = DesignMatrix([designs[name]])
+            self._set_coef(number, fit(design, *problem, self._n_scores, self.settings[name], start, end))
+
+    def _weight(self, number):
+        return self._models[self.names[number]].weight[:, self._n_scores :]
+
+    def _set_coef(self, number, coef):
+        self.intercepts[number] = coef[0]
+        self._weight(number).copy_(coef[1:])
