@@ -12,12 +12,13 @@ __all__ = ["TextsAlone"]
 class TextsAlone(nn.Module):
     """What each of some texts says alone, beside what it says in a model of all blocks.
 
-    Both look up the same terms, so that their weights lie side by side: those of the whole first.
+    Both look up the same terms and features, so that their weights lie side by side: those of the whole first.
 
     Parameters
     ----------
-    models : dict of str to BlockModel
-        Of the texts, by the names of their blocks, for ``2 * n_scores`` scores.
+    models : dict of str to list of BlockModel and FeatureModel
+        Of the terms of each text and, if its encoder is frozen, of its features, by the name of its block; each for
+        ``2 * n_scores`` scores.
     n_scores : int
         Number of scores that a text gives to a row.
     """
@@ -31,18 +32,18 @@ class TextsAlone(nn.Module):
         self.register_buffer("intercepts", torch.zeros(len(models), n_scores))
 
     def forward(self, scores):
-        """Return what each text says of rows (batch, n_scores), as a list, from the scores of its model."""
+        """Return what each text says of rows (batch, n_scores), as a list, from the scores of its models by name."""
         pairs = zip(self.names, self.intercepts, strict=True)
-        return [scores[name][:, self._n_scores :] + intercept for name, intercept in pairs]
+        return [sum(of_model[:, self._n_scores :] for of_model in scores[name]) + shift for name, shift in pairs]
 
     def cross_fit(self, designs, fitted):
-        """Fit all models anew, and return what each says out of fold, (n_rows, n_texts, n_scores).
+        """Fit all models anew, and return what each text says out of fold, (n_rows, n_texts, n_scores).
 
-        ``designs`` has the matrix of each block by name; ``fitted`` maps a `DesignMatrix` to what `cross_fit` returns.
+        ``designs`` has the matrices of each block by name; ``fitted`` maps a `DesignMatrix` to what `cross_fit` gives.
         """
         out_of_fold = []
         for number, name in enumerate(self.names):
-            coef, scores, self.settings[name] = fitted(DesignMatrix([designs[name]]))
+            coef, scores, self.settings[name] = fitted(DesignMatrix(designs[name]))
             self._set_coef(number, coef)
             out_of_fold.append(scores.sum(1))
         return torch.stack(out_of_fold, 1)
@@ -50,13 +51,15 @@ class TextsAlone(nn.Module):
     def refit(self, designs, problem, end):
         """Fit all models to other rows, with the settings that were found; ``problem`` is what `fit` takes."""
         for number, name in enumerate(self.names):
-            start = torch.cat([self.intercepts[number].unsqueeze(0), self._weight(number)]).float().cpu()
-            design = DesignMatrix([designs[name]])
+            start = torch.cat([self.intercepts[number].unsqueeze(0), *self._weights(number)]).float().cpu()
+            design = DesignMatrix(designs[name])
             self._set_coef(number, fit(design, *problem, self._n_scores, self.settings[name], start, end))
 
-    def _weight(self, number):
-        return self._models[self.names[number]].weight[:, self._n_scores :]
+    def _weights(self, number):
+        return [model.weight[:, self._n_scores :] for model in self._models[self.names[number]]]
 
     def _set_coef(self, number, coef):
+        weights = self._weights(number)
         self.intercepts[number] = coef[0]
-        self._weight(number).copy_(coef[1:])
+        for weight, of_model in zip(weights, coef[1:].split([len(weight) for weight in weights]), strict=True):
+            weight.copy_(of_model)

@@ -173,12 +173,13 @@ class WideLinear(Component):
         self.columns = [list(specs).index(name) for name in self._names]  # in ``present``
         self.tables = [name for name in self.block_names if _is_table(specs[name])]
         self.tree_part = Trees() if self.trees and self.tables and trees_pay(loss, target) else None
-        texts = [name for name in self.block_names if self.tree_part is not None and specs[name].linear_terms == "ids"]
-        self.models = nn.ModuleList(
-            BlockModel(specs[name], max_terms, self.n_scores * (1 + (name in texts))) for name in self.block_names
-        )
-        self.texts_alone = TextsAlone({name: model for name, model in self._models() if name in texts}, self.n_scores)
-        self.feature_models = nn.ModuleList(FeatureModel(width, self.n_scores) for width in frozen_widths.values())
+        seen = {*self._names} if self.tree_part is not None else {}
+        texts = [name for name, spec in specs.items() if name in seen and spec.kind == "text"]
+        widths = {name: self.n_scores * (1 + (name in texts)) for name in specs}  # beside all others, and alone
+        self.models = nn.ModuleList(BlockModel(specs[name], max_terms, widths[name]) for name in self.block_names)
+        self.feature_models = nn.ModuleList(FeatureModel(width, widths[name]) for name, width in frozen_widths.items())
+        of_blocks = self._by_name([*self.models, *self.feature_models])
+        self.texts_alone = TextsAlone({name: of_blocks[name] for name in texts}, self.n_scores)
         self.register_buffer("intercept", torch.zeros(self.n_scores))
         self.settings = None
         return self
@@ -189,12 +190,12 @@ class WideLinear(Component):
         They are those of the blocks of ``block_names``, of the features of ``feature_names``, the intercept and, if
         there are trees, what each text says alone and what trees add to the outputs.
         """
-        of_blocks = {name: model(batch["blocks"][name]) for name, model in self._models()}
         of_features = zip(self.feature_names, self.feature_models, strict=True)
-        scores = [of_block[:, : self.n_scores] for of_block in of_blocks.values()]
-        scores += [model(vectors[name]) for name, model in of_features]
+        of_all = [model(batch["blocks"][name]) for name, model in self._models()]
+        of_all += [model(vectors[name]) for name, model in of_features]
+        scores = [of_block[:, : self.n_scores] for of_block in of_all]
         scores += [self.intercept.expand(len(batch["present"]), -1)]
-        scores += self.texts_alone(of_blocks)
+        scores += self.texts_alone(self._by_name(of_all))
         scores = self.mask_absent(torch.stack(scores, 1), batch["present"])
         if self.tree_part is None:
             return scores
@@ -212,7 +213,7 @@ class WideLinear(Component):
 
         Trees have seen all blocks of a row. They add nothing where some of those that were ``before`` are absent.
         """
-        alone = [self.columns[self.block_names.index(name)] for name in self.texts_alone.names]
+        alone = [self.columns[self._names.index(name)] for name in self.texts_alone.names]
         mask = torch.cat([F.pad(present[:, self.columns], (0, 1), value=True), present[:, alone]], 1)
         if scores.shape[1] > mask.shape[1]:
             mask = F.pad(mask, (0, 1), value=True)
@@ -320,7 +321,7 @@ class WideLinear(Component):
         alpha = None if self.settings is None else self.settings.alpha
         if self.texts_alone.names:
             alone = self.texts_alone.cross_fit(
-                self._designs(design), lambda text: self._cross_fit(text, dataset, loss, folds, end, alpha)
+                self._by_name(design.blocks), lambda text: self._cross_fit(text, dataset, loss, folds, end, alpha)
             )
             out_of_fold = torch.cat([out_of_fold, alone], 1)
         scores = self.mask_absent(out_of_fold, torch.from_numpy(dataset.blocks.present))
@@ -338,7 +339,7 @@ class WideLinear(Component):
         if self.settings is not None:  # else its scores are zero
             problem = self._classes_or_numbers(dataset, loss)
             self._set_coef(fit(design, *problem, self.n_scores, self.settings, self._coef(), end))
-            self.texts_alone.refit(self._designs(design), problem, end)
+            self.texts_alone.refit(self._by_name(design.blocks), problem, end)
 
     def _cross_fit(self, design, dataset, loss, folds, end, alpha=None):
         """Return coefficients (1 + n_terms, n_scores), scores out of fold, and the settings of the fit."""
@@ -382,9 +383,10 @@ class WideLinear(Component):
         blocks = [model.design(dataset, name) for name, model in self._models()]
         return DesignMatrix(blocks + [model.design(*rows) for model, rows in self._feature_rows(dataset, vectors)])
 
-    def _designs(self, design):
-        """Return the matrix of each block by name."""
-        return dict(zip(self._names, design.blocks, strict=True))
+    def _by_name(self, of_all):
+        """Return what there is of each model as lists by the name of the block: of its terms and of its features."""
+        pairs = list(zip(self._names, of_all, strict=True))
+        return {name: [value for other, value in pairs if other == name] for name in self._names}
 
     def _coef(self):
         return torch.cat([self.intercept.unsqueeze(0), *self._weights()]).float().cpu()

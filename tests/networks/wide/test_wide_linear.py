@@ -8,7 +8,7 @@ import torch
 from sklearn_mm.encoders import ModuleEncoder
 from sklearn_mm.networks import SquaredErrorLoss, WideLinear
 from sklearn_mm.networks.wide import resolve_wide
-from sklearn_mm.preprocessing import Blocks, BlockSpec, ImageSpec, Ragged, TabularSpec, TextSpec
+from sklearn_mm.preprocessing import Blocks, BlockSpec, ImageSpec, Ragged, TabularSpec, TextSpec, VectorSpec
 from sklearn_mm.training._dataset import BlockDataset
 
 TEXT = TextSpec(name="title", shape=(4,), vocab_size=12, tokenizer="word")
@@ -68,6 +68,23 @@ def test_it_finds_what_is_linear_and_predicts_it_out_of_fold():
     inside = explained(outputs(wide, wide.predict(rows), rows), rows.target)
     outside = explained(outputs(wide, scores, rows), rows.target)
     assert 0.9 < outside < inside
+
+
+@pytest.mark.parametrize("title", [TEXT, VectorSpec(kind="text", name="title", shape=(3,))], ids=["ids", "vectors"])
+def test_what_frozen_features_of_a_text_say_alone(title):
+    rows = make_rows(400)
+    vectors = {"title": torch.randn(400, 3, generator=torch.Generator().manual_seed(0))}
+    good = vectors["title"][:, :1]
+    rows = replace(rows, target=rows.target + good)
+    wide = WideLinear().build({**rows.blocks.specs, "title": title}, LOSS, rows.target.numpy(), {"title": 3})
+    assert wide.texts_alone.names == ["title"]
+    scores = wide.fit(rows, LOSS, torch.Generator().manual_seed(0), vectors=vectors)
+    said = scores[:, -2]  # the last are of the trees
+    assert 0.2 < explained(said, rows.target) < 0.75  # and nothing of the table
+    assert torch.corrcoef(torch.cat([said, good], 1).T)[0, 1] > 0.6
+    before = wide.predict(rows, vectors)
+    wide.refit(rows, LOSS, vectors=vectors)
+    torch.testing.assert_close(wide.predict(rows, vectors), before, atol=0.05, rtol=0)
 
 
 def test_out_of_fold_it_knows_nothing_of_noise():
