@@ -19,20 +19,44 @@ class Bins:
     ----------
     features : ndarray of shape (n_rows, n_features), dtype float32
         Of the rows that trees are grown on.
+    n_codes : int, default=0
+        How many of the first features are codes of categories. Those with at most 255 of them have no order, and a bin
+        for each.
+
+    Attributes
+    ----------
+    edges : list of ndarray
+        What lies between the bins of each feature.
+    order : ndarray of shape (n_features,), dtype int
+        The features in the order in which trees see them: those without an order first.
+    n_categorical : int
+        How many these are.
     """
 
-    def __init__(self, features):
+    def __init__(self, features, n_codes=0):
         self.edges = [_edges(column) for column in features.T]
+        codes = [np.unique(column).astype(np.int64) for column in features.T[:n_codes]]
+        categorical = [place for place, values in enumerate(codes) if len(values) <= _MAX_BINS]
+        self.order = np.array([*categorical, *np.setdiff1d(np.arange(features.shape[1]), categorical)])
+        self.n_categorical = len(categorical)
+        self._codes = [codes[place] for place in categorical]
 
     def transform(self, features):
-        """Return how many edges lie below each value, uint8 (n_rows, n_features)."""
-        pairs = zip(self.edges, features.T, strict=True)
-        return np.column_stack([np.searchsorted(edges, column) for edges, column in pairs]).astype(np.uint8)
+        """Return how many edges lie below each value, uint8 (n_rows, n_features), in the order of trees."""
+        columns = [np.searchsorted(self.edges[place], features[:, place]) for place in self.order]
+        return np.column_stack(columns).astype(np.uint8)
 
     def thresholds(self, features, bins):
         """Return the values of features (their numbers) above which the number of the bin is larger than ``bins``."""
         first = np.cumsum([0, *map(len, self.edges)])
         return np.concatenate([*self.edges, [0]])[first[features] + bins.astype(np.int64)]
+
+    def by_code(self, feature, by_bin, unknown):
+        """Return what there is by bin of a feature without an order by code, and for those that are not known."""
+        codes = self._codes[feature]
+        found = np.full(codes.max(initial=0) + 2, unknown)
+        found[codes] = by_bin[: len(codes)]
+        return found
 
 
 def _edges(values):
@@ -60,15 +84,21 @@ class Forest(nn.Module):
 
     def __init__(self, models, n_iter, bins):
         super().__init__()
-        baselines, trees = zip(*[_read(model, n_iter) for model in models], strict=True)
+        baselines, trees, sets = zip(*[_read(model, n_iter, bins) for model in models], strict=True)
+        n_nodes = [sum(len(tree["value"]) for tree in of_model) for of_model in trees]
         trees = [tree for of_model in trees for tree in of_model]
         sizes = [len(tree["value"]) for tree in trees]
         first = np.cumsum([0, *sizes[:-1]])
         nodes = {name: np.concatenate([tree[name] for tree in trees]) for name in trees[0]}
         is_leaf, place = nodes["is_leaf"], np.arange(sum(sizes))
-        feature = np.where(is_leaf, 0, nodes["feature"]).astype(np.int64)
-        threshold = bins.thresholds(feature, np.where(is_leaf, 0, nodes["threshold"]))
+        feature = bins.order[np.where(is_leaf, 0, nodes["feature"]).astype(np.int64)]
+        is_set = nodes["lefts"] >= 0
+        threshold = bins.thresholds(feature, np.where(is_leaf | is_set, 0, nodes["threshold"]))
         self.register_buffer("root", torch.from_numpy(first))
+        lefts = [codes for of_model in sets for codes in of_model]
+        n_before = np.repeat(np.cumsum([0, *map(len, sets)])[:-1], n_nodes)
+        self.register_buffer("set", torch.from_numpy(np.where(is_set, nodes["lefts"] + n_before, -1)))
+        self.register_buffer("goes_left", _side_by_side(lefts) if lefts else None)
         self.register_buffer("feature", torch.from_numpy(feature))
         self.register_buffer("threshold", torch.from_numpy(threshold.astype(np.float32)))
         for side in ("left", "right"):  # who has come to a leaf stays there
@@ -83,22 +113,54 @@ class Forest(nn.Module):
         features = features.float()  # as they were when the trees were grown
         node = self.root.expand(len(features), -1)
         for _ in range(self.depth):
-            goes_left = features.gather(1, self.feature[node]) <= self.threshold[node]
+            values = features.gather(1, self.feature[node])
+            goes_left = values <= self.threshold[node]
+            if self.goes_left is not None:
+                codes = values.long().clamp(0, self.goes_left.shape[1] - 1)
+                goes_left = torch.where(self.set[node] < 0, goes_left, self.goes_left[self.set[node], codes])
             node = torch.where(goes_left, self.left[node], self.right[node])
         return self.value[node].unflatten(1, (len(self.baseline), -1)).sum(2) + self.baseline
 
 
-def _read(model, n_iter):
-    """Return the baselines of the outputs of a model, and its trees as dicts of arrays, those of an output together."""
+def _side_by_side(sets):
+    """Return arrays of different length as rows of one tensor; the last value of each goes on."""
+    length = max(map(len, sets))
+    return torch.from_numpy(np.stack([np.pad(codes, (0, length - len(codes)), mode="edge") for codes in sets]))
+
+
+def _read(model, n_iter, bins):
+    """Return the baselines of a model's outputs, its trees as dicts of arrays, and which codes go left in some nodes.
+
+    The trees of an output lie together. Nodes that ask for a category name an array among the latter in "lefts".
+    """
     if hasattr(model, "estimators_"):
         trees = [_read_tree(estimator.tree_, 1 / len(model.estimators_)) for estimator in model.estimators_]
-        return np.zeros(1), trees
+        return np.zeros(1), trees, []
     names = {"feature": "feature_idx", "threshold": "num_threshold", "left": "left", "right": "right", "value": "value"}
-    of_outputs = zip(*model._predictors[:n_iter], strict=True)
-    nodes = [tree.nodes for of_output in of_outputs for tree in of_output]
-    trees = [{own: of_tree[name] for own, name in names.items()} for of_tree in nodes]
-    trees = [tree | {"is_leaf": of_tree["is_leaf"] > 0} for tree, of_tree in zip(trees, nodes, strict=True)]
-    return np.ravel(model._baseline_prediction), trees
+    predictors = [tree for of_output in zip(*model._predictors[:n_iter], strict=True) for tree in of_output]
+    trees, sets = [], []
+    for predictor in predictors:
+        nodes = predictor.nodes
+        asks = (nodes["is_categorical"] > 0) & (nodes["is_leaf"] == 0)
+        lefts = np.full(len(nodes), -1)
+        lefts[asks] = len(sets) + np.arange(asks.sum())
+        sets += [_codes_to_the_left(model, node, predictor.raw_left_cat_bitsets, bins) for node in nodes[asks]]
+        tree = {own: nodes[name] for own, name in names.items()}
+        trees.append(tree | {"is_leaf": nodes["is_leaf"] > 0, "lefts": lefts})
+    return np.ravel(model._baseline_prediction), trees, sets
+
+
+def _codes_to_the_left(model, node, bitsets, bins):
+    """Return whether each code goes left at a node of boosted trees, and at last, whether those that are not known do.
+
+    A fit numbers the categories that it has seen.
+    """
+    feature, unknown = node["feature_idx"], node["missing_go_to_left"] > 0
+    seen = model._preprocessor.named_transformers_["encoder"].categories_[feature]  # numbers of bins
+    bits = np.unpackbits(bitsets[node["bitset_idx"]].astype("<u4").view(np.uint8), bitorder="little")
+    by_bin = np.full(_MAX_BINS + 1, unknown)
+    by_bin[seen] = bits[: len(seen)] > 0
+    return bins.by_code(feature, by_bin, unknown)
 
 
 def _read_tree(tree, weight):
@@ -109,6 +171,7 @@ def _read_tree(tree, weight):
         "right": tree.children_right,
         "value": weight * tree.value.ravel(),
         "is_leaf": tree.children_left < 0,
+        "lefts": np.full(tree.node_count, -1),
     }
 
 

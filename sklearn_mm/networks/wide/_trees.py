@@ -77,7 +77,7 @@ class Trees(nn.Module):
             return torch.zeros_like(others)
         return self.share * (self.scale * self.forest(features).to(others) + self.shift - others)
 
-    def grow(self, features, others, target, weight, loss, folds, end=math.inf):
+    def grow(self, features, others, target, weight, loss, folds, end=math.inf, n_codes=0):
         """Grow trees on all rows, and return what those that have not seen a row add to ``others``, as `forward` does.
 
         Parameters
@@ -94,13 +94,15 @@ class Trees(nn.Module):
             Which rows are left out together; those of -1 never are, and to them trees add nothing.
         end : float, default=inf
             When to be done, by `time.perf_counter`; there are no trees where the time does not suffice.
+        n_codes : int, default=0
+            How many of the first features are codes of categories.
         """
         self.share, self.forest = 0.0, None
         kept, added = [folds != fold for fold in range(folds.max() + 1)], torch.zeros_like(others)
         if len(kept) < 2 or not trees_pay(loss, target) or not _have_all_classes(target, kept):
             return added
         left_out = torch.from_numpy(folds >= 0)
-        bins = Bins(features.numpy())
+        bins = Bins(features.numpy(), n_codes)
         binned = bins.transform(features.numpy())
         targets = target.reshape(len(target), -1).numpy().T
         weights = weight.reshape(len(weight), -1).expand(-1, len(targets)).numpy().T
@@ -108,6 +110,9 @@ class Trees(nn.Module):
         def fitted(sort, rows):
             """Return a model for each column of the target."""
             models = [clone(sort) for _ in targets]
+            if bins.n_categorical and "categorical_features" in sort.get_params():
+                categorical = np.arange(len(bins.order)) < bins.n_categorical
+                models = [model.set_params(categorical_features=categorical) for model in models]
             for model, y, of_rows in zip(models, targets, weights, strict=True):
                 model.fit(binned[rows], y[rows], None if (of_rows == of_rows[0]).all() else of_rows[rows])
             return models

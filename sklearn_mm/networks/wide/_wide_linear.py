@@ -172,6 +172,7 @@ class WideLinear(Component):
         self.feature_names = list(frozen_widths)
         self.columns = [list(specs).index(name) for name in self._names]  # in ``present``
         self.tables = [name for name in self.block_names if _is_table(specs[name])]
+        self.n_codes = sum(len(specs[name].cardinalities) for name in self.tables)
         self.tree_part = Trees() if self.trees and self.tables and trees_pay(loss, target) else None
         seen = {*self._names} if self.tree_part is not None else {}
         texts = [name for name, spec in specs.items() if name in seen and spec.kind == "text"]
@@ -243,7 +244,7 @@ class WideLinear(Component):
 
     def _tree_features(self, scores, blocks):
         """Return what trees see of rows (batch, n_features): the cells of tables, what all say, and each text alone."""
-        cells = [blocks[name][part].float() for name in self.tables for part in ("numbers", "codes")]
+        cells = [blocks[name][part].float() for part in ("codes", "numbers") for name in self.tables]
         alone = scores[:, len(self.columns) + 1 :].float()
         means = [] if self.levels is None else [self._means_of_levels(of_text) for of_text in alone.unbind(1)]
         return torch.cat([*cells, self.outputs(scores).float(), alone.flatten(1), *means], 1)
@@ -326,7 +327,8 @@ class WideLinear(Component):
             out_of_fold = torch.cat([out_of_fold, alone], 1)
         scores = self.mask_absent(out_of_fold, torch.from_numpy(dataset.blocks.present))
         features = self._tree_features(scores, dataset.select(self.tables)[slice(0, len(dataset))]["blocks"])
-        added = self.tree_part.grow(features, self.outputs(scores), dataset.target, dataset.weight, loss, folds, end)
+        rows = features, self.outputs(scores), dataset.target, dataset.weight
+        added = self.tree_part.grow(*rows, loss, folds, end, n_codes=self.n_codes)
         return self._with_trees(scores, added)
 
     def refit(

@@ -36,6 +36,33 @@ def test_the_forest_says_what_the_models_say(n_rows):
     np.testing.assert_allclose(got, classifier.decision_function(new), atol=1e-5)
 
 
+@pytest.mark.parametrize("n_classes", [None, 3])
+def test_categories_have_no_order(n_classes):
+    rng = np.random.default_rng(0)
+    codes = np.column_stack(
+        [rng.integers(400, size=900), 2 + 3 * rng.integers(9, size=900), rng.integers(20, size=900)]
+    )
+    features = np.column_stack([codes, rng.normal(size=900)]).astype(np.float32)
+    effects = rng.normal(size=(3, 400))
+    y = effects[1, codes[:, 1]] * features[:, 3] + effects[2, codes[:, 2]] + (codes[:, 0] > 200)
+    y = y if n_classes is None else np.digitize(y, [-0.5, 0.5])
+    bins = Bins(features, n_codes=3)
+    assert bins.order.tolist() == [1, 2, 0, 3]  # the first has too many
+    assert bins.n_categorical == 2
+
+    kind = HistGradientBoostingRegressor if n_classes is None else HistGradientBoostingClassifier
+    model = kind(max_iter=30, max_leaf_nodes=8, categorical_features=[True, True, False, False])
+    known = codes[:, 2] < 18
+    model.fit(bins.transform(features[known]), y[known])
+    forest = Forest([model], 30, bins)
+    says = model.predict if n_classes is None else model.decision_function
+    expected = says(bins.transform(features)).reshape(900, -1)  # with codes that these trees have not seen
+    np.testing.assert_allclose(forest(torch.from_numpy(features)), expected, atol=1e-5)
+    new, unknown = features.copy(), bins.transform(features)
+    new[:, 1:3], unknown[:, :2] = [1, 99], 250  # which nobody has seen
+    np.testing.assert_allclose(forest(torch.from_numpy(new)), says(unknown).reshape(900, -1), atol=1e-5)
+
+
 def test_bins_of_heavy_tails_have_about_equally_many_rows():
     values = np.random.default_rng(0).lognormal(sigma=3, size=(5000, 1)).astype(np.float32)
     counts = np.bincount(Bins(values).transform(values)[:, 0], minlength=255)

@@ -171,3 +171,14 @@ def test_in_float64_they_say_the_same():
 )
 def test_where_they_pay(loss, target, pay):
     assert trees_pay(loss, target) == pay
+
+
+def test_to_rows_that_no_fold_leaves_out_they_add_nothing():
+    features = make_features()
+    target = torch.from_numpy(exclusive_or(features) - 0.5)
+    folds = np.where(np.arange(300) < 30, -1, np.arange(300) % 5)
+    trees = Trees()
+    added = trees.grow(torch.from_numpy(features), torch.zeros(300, 1), target, torch.ones(300, 1), LOSS, folds)
+    assert trees.share > 0.9
+    assert not added[:30].any()
+    assert (added[30:] - target[30:]).square().mean() < 0.05
