@@ -50,8 +50,8 @@ class Trees(nn.Module):
     """What trees add to the outputs of another model: nothing, until they are grown.
 
     A weighted mean predicts, of what the trees say and what the other model says. Whether they are boosted or, of few
-    rows with noise, random ones, how many iterations they have, how sure they may be, and their weight in this mean is
-    what predicts best out of fold.
+    rows with noise, random ones the first fold tells; how many iterations they have, how sure they may be, and their
+    weight in this mean is what predicts best out of fold.
 
     References
     ----------
@@ -120,37 +120,34 @@ class Trees(nn.Module):
         def losses(outputs, rows=left_out):
             return loss(outputs, target[rows]) * weight[rows]
 
-        def predicted(sort):
-            """Return outputs out of fold and the best number of iterations, or None where time does not suffice."""
-            of_folds, loss_of_stages = [], 0
-            for rows in kept:
-                if time.perf_counter() > end:
-                    return None
-                of_folds.append(fitted(sort, rows))
-                stages = _stages(of_folds[-1], binned[~rows])
-                loss_of_stages += np.array([losses(outputs, ~rows).sum().item() for outputs in stages])
-            n_iter = 1 + int(loss_of_stages.argmin())
-            outputs = torch.zeros_like(others)
-            for models, rows in zip(of_folds, kept, strict=True):
-                outputs[~rows] = Forest(models, n_iter, bins)(features[~rows])
-            return outputs[left_out], n_iter
+        def of_fold(sort, rows):
+            """Return the models that have not seen a fold, and its loss after each iteration."""
+            models = fitted(sort, rows)
+            stages = _stages(models, binned[~rows])
+            return models, np.array([losses(outputs, ~rows).sum().item() for outputs in stages])
 
-        theirs = others[left_out]
-        least, best = losses(theirs).mean(), None
-        for sort in _sorts(loss, len(target)):
-            found = predicted(sort)
-            if found is None:
-                break
-            outputs, n_iter = found
-            _, scale, shift = calibrate(outputs, losses)
-            correction = scale * outputs + shift - theirs
-            share = settle_share(theirs, correction, target[left_out], weight[left_out], loss)
-            if share > 0 and (mean := losses(theirs + share * correction).mean()) < least:
-                least, best = mean, (sort, n_iter)
-                added[left_out] = share * correction
-                self.share, self.scale, self.shift = share, scale, shift
-        if best is not None:
-            sort, n_iter = best
+        sorts = _sorts(loss, len(target))
+        first = [of_fold(sort, kept[0]) for sort in sorts if time.perf_counter() <= end]
+        if len(first) < len(sorts):
+            return added
+        best = min(range(len(sorts)), key=lambda number: first[number][1].min())
+        sort, found = sorts[best], [first[best]]
+        for rows in kept[1:]:
+            if time.perf_counter() > end:
+                return added
+            found.append(of_fold(sort, rows))
+        of_folds, loss_of_stages = zip(*found, strict=True)
+        n_iter = 1 + int(np.sum(loss_of_stages, axis=0).argmin())
+        outputs = torch.zeros_like(others)
+        for models, rows in zip(of_folds, kept, strict=True):
+            outputs[~rows] = Forest(models, n_iter, bins)(features[~rows])
+        theirs, outputs = others[left_out], outputs[left_out]
+        _, scale, shift = calibrate(outputs, losses)
+        correction = scale * outputs + shift - theirs
+        share = settle_share(theirs, correction, target[left_out], weight[left_out], loss)
+        if share > 0:
+            added[left_out] = share * correction
+            self.share, self.scale, self.shift = share, scale, shift
             self.forest = Forest(fitted(sort, slice(None)), n_iter, bins)
         return added
 
