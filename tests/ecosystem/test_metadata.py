@@ -57,7 +57,7 @@ def test_through_a_search_to_fit_and_score(clf, X, y, steps):
 
 
 def test_groups_beside_weights(clf, X, y, fit_once):
-    model = requesting(clf).set_score_request(sample_weight=False)
+    model = requesting(clf).set_score_request(sample_weight=False).set_fit_request(groups=False)
     groups = np.repeat(np.arange(6), 8)
     result = cross_validate(
         model,
