@@ -294,8 +294,8 @@ class MultimodalEmbedder(BaseMultimodal):
             has_terms=not partial and not self._has_labels and self._n_rows >= _ENOUGH_FOR_TERMS,
         )
 
-    def _read_rows(self, X, y, target, sample_weight, fitted, validates=False):
-        rows = super()._read_rows(X, y, target, sample_weight, fitted, validates)
+    def _read_rows(self, X, y, target, sample_weight, fitted, **options):
+        rows = super()._read_rows(X, y, target, sample_weight, fitted, **options)
         if not fitted:
             self._n_rows, self._has_labels = len(rows), target is not None
             self._check_blocks()
