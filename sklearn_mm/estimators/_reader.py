@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 from sklearn.utils import _safe_indexing, indexable
-from sklearn.utils.validation import check_consistent_length, column_or_1d
+from sklearn.utils.validation import check_consistent_length
 
 from sklearn_mm.blocks import Blocks
 from sklearn_mm.inputs import ModalityTransformer, respecify
@@ -115,9 +115,15 @@ def number_groups(groups, X):
     """Return the number of the group of each row of ``X``, from 0 on, (n_rows,), or None if there are no groups."""
     if groups is None:
         return None
-    groups = column_or_1d(groups)
+    shape = np.shape(groups)
+    if len(shape) != 1 and shape[1:] != (1,):
+        found = f"shape {shape}" if shape else repr(groups)
+        raise ValueError(
+            f"groups must be an array of shape (n_rows,), the group of each row, got {found}. A column of the table is "
+            "given as X['speaker']."
+        )
     check_consistent_length(X, groups)
-    numbers, names = pd.factorize(groups)
+    numbers, names = pd.factorize(np.ravel(groups))
     if (numbers < 0).any():
         raise ValueError(
             f"groups must name the group of each row; it is missing in {name_rows(np.flatnonzero(numbers < 0))}. Give "

@@ -50,7 +50,8 @@ def test_whole_groups_are_held_out_and_rows_without_weight_belong_to_none():
         (np.repeat(["a", None], 10), "groups must name the group of each row; it is missing in rows 10, 11"),
         (np.r_[np.nan, np.arange(19)], "missing in row 0. Give a row that belongs with no other a group of its own"),
         (np.arange(19), "inconsistent numbers of samples"),
-        (np.zeros((20, 2)), "should be a 1d array"),
+        (np.zeros((20, 2)), r"of shape \(n_rows,\), the group of each row, got shape \(20, 2\)"),
+        ("speaker", r"got 'speaker'. A column of the table is given as X\['speaker'\]"),
     ],
 )
 def test_groups_that_are_none(groups, message):
