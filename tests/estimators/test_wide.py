@@ -77,6 +77,16 @@ def test_trees_know_what_text_and_number_say_together(products, with_trees):
     assert with_trees.score(X[400:], y[400:]) > 0.75
 
 
+def test_trees_ask_for_categories_as_sets():
+    rng = np.random.default_rng(0)
+    kind, number = rng.integers(12, size=600), rng.normal(size=600)
+    X = pd.DataFrame({"kind": [f"kind {k}" for k in kind], "size": number})
+    y = np.where(kind % 2 == 0, number, -number) + 0.1 * rng.normal(size=600)
+    reg = MultimodalRegressor(max_epochs=1, random_state=0).fit(X[:400], y[:400])
+    assert reg.score(X[400:], y[400:]) > 0.8
+    assert reg.net_.module_.top.wide.tree_part.forest.goes_left.any()
+
+
 def test_trees_say_the_same_in_batches_and_of_a_pickle(products, with_trees):
     X, _ = products
     expected = with_trees.predict(X)

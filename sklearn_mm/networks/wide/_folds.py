@@ -67,8 +67,8 @@ def _deal_groups(group, target, n_folds, generator):
     shuffled = torch.rand(len(dealt), generator=generator).numpy()
     fold_of_group, n_rows = np.full(len(sizes), -1), np.zeros(min(n_folds, len(dealt)))
     for number in dealt[np.lexsort([shuffled, -sizes[dealt]])]:
-        fold_of_group[number] = n_rows.argmin()
-        n_rows[n_rows.argmin()] += sizes[number]
+        fold_of_group[number] = fold = n_rows.argmin()
+        n_rows[fold] += sizes[number]
     return fold_of_group[group]
 
 
