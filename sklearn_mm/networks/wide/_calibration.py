@@ -10,8 +10,8 @@ _TOLERANCE = 1e-5
 _SHIFT_COST = 10.0  # for the square of what outputs are shifted by, beside the sum of the losses of all rows
 
 
-def calibrate(outputs, losses):
-    """Return the least mean loss of outputs (n, n_outputs) that are scaled down and shifted, the scale and the shift.
+def calibrate(outputs, losses, max_scale=1.0):
+    """Return the least mean loss of outputs (n, n_outputs) that are scaled and shifted, the scale and the shift.
 
     ``losses`` maps outputs to the losses of their rows, by torch. Of few rows, what a class is to be shifted by is
     mostly chance: that their fold lacks it.
@@ -32,6 +32,6 @@ def calibrate(outputs, losses):
 
     start = np.append(1.0, np.zeros(outputs.shape[1]))
     # Rows that are told apart without a mistake would have the scale grow without end.
-    bounds = [(0, 1)] + [(None, None)] * outputs.shape[1]
+    bounds = [(0, max_scale)] + [(None, None)] * outputs.shape[1]
     found = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": _TOLERANCE})
     return found.fun, float(found.x[0]), torch.from_numpy(found.x[1:]).float()

@@ -34,7 +34,7 @@ class Settings(NamedTuple):
     factors : tuple of float
         What each block of the design is multiplied by before it is penalised: less than 1 for one that misleads.
     scale : float
-        What the outputs are multiplied by: less than 1 if they are too sure.
+        What the outputs are multiplied by: less than 1 if they are too sure, more than 1 if they are not sure enough.
     shift : torch.Tensor of shape (n_outputs,)
         What is then added to them.
     """
@@ -68,6 +68,7 @@ def cross_fit(
     end=math.inf,
     *,
     tune_again=False,
+    max_scale=1.0,
     alpha=None,
 ):
     """Fit outputs to targets linearly, with the penalty that predicts best what a fit has not seen.
@@ -101,6 +102,8 @@ def cross_fit(
         When to be done, by `time.perf_counter`: other penalties are tried for half of the time until then.
     tune_again : bool, default=False
         Whether other penalties are tried when blocks that mislead have a quarter of their weight.
+    max_scale : float, default=1.0
+        What outputs are multiplied by at most. With more than 1, a strong penalty is no worse for being timid.
     alpha : float, default=None
         The penalty, where it is known and none is to be looked for.
 
@@ -122,7 +125,7 @@ def cross_fit(
         def validation_losses(outputs, rows):
             return loss(outputs, problem.target[rows]) * problem.weight[rows]
 
-    search = _PenaltySearch(folds, n_compared, validation_losses, end=(time.perf_counter() + end) / 2)
+    search = _PenaltySearch(folds, n_compared, validation_losses, max_scale, end=(time.perf_counter() + end) / 2)
     fits, path = search.best_on_path(problem) if alpha is None else search.with_penalty(problem, alpha)
     if len(design.blocks) > 1:
         problem, fits = search.shrink_misleading_blocks(problem, fits)
@@ -163,10 +166,11 @@ class _FoldFits(NamedTuple):
 class _PenaltySearch:
     """Fits with this and that penalty, compared by the losses of rows of the first ``n_folds`` folds out of fold."""
 
-    def __init__(self, folds, n_folds, losses, end):
+    def __init__(self, folds, n_folds, losses, max_scale, end):
         self.folds = folds
         self.n_folds = n_folds
         self.losses = losses
+        self.max_scale = max_scale
         self.end = end
         self.rows = ((folds >= 0) & (folds < n_folds)).nonzero().squeeze(1)
 
@@ -241,7 +245,8 @@ class _PenaltySearch:
             offsets = offsets_of_untouched_classes(self.folds, self.n_folds, problem.target, problem.n_outputs)[fold]
         else:
             offsets = torch.zeros(1, problem.n_outputs)
-        loss, scale, shift = calibrate(unseen, lambda outputs: self.losses(outputs + offsets, self.rows))
+        max_scale = 1.0 if offsets.any() else self.max_scale  # among some of the classes, anyone is surer
+        loss, scale, shift = calibrate(unseen, lambda outputs: self.losses(outputs + offsets, self.rows), max_scale)
         return _FoldFits(loss, coefs, Settings(alpha, problem.design.factors, scale, shift))
 
     def _has_time(self):

@@ -24,6 +24,7 @@ __all__ = ["WideLinear"]
 
 _UNTRIED_ALPHA = 1e-3  # the penalty where no row can be predicted by others; of one row a class any has the same order
 _MOST_NUMBERS = 100  # of a table that trees see; of more, as of an embedding, single ones say little
+_MAX_SCALE_OF_FEATURES = 4.0  # of scores of classes, where the model sees nothing but features of frozen encoders
 _MAX_WEIGHTS = 10_000_000  # of a text; the search for them holds some twenty copies
 
 
@@ -358,8 +359,16 @@ class WideLinear(Component):
 
         losses = None if self.levels is None else validation_losses
         problem = self._classes_or_numbers(dataset, loss)
-        tune_again = bool(self.feature_names)
-        return cross_fit(design, *problem, self.n_scores, folds, losses, end, tune_again=tune_again, alpha=alpha)
+        settings = {
+            "tune_again": bool(self.feature_names),
+            "max_scale": self._max_scale(loss),
+            "alpha": alpha,
+        }
+        return cross_fit(design, *problem, self.n_scores, folds, losses, end, **settings)
+
+    def _max_scale(self, loss):
+        of_features_alone = not self.block_names and isinstance(loss, ClassifierLoss)
+        return _MAX_SCALE_OF_FEATURES if of_features_alone else 1.0
 
     def _classes_or_numbers(self, dataset, loss):
         """Return target, weight and loss of the linear model: levels are classes to it."""

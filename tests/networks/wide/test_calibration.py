@@ -28,7 +28,15 @@ def test_scale_and_shift_are_those_that_undo_what_was_done(times, plus):
     assert least <= losses(target)(logits).mean().item() + 0.01
 
 
-def test_outputs_are_never_scaled_up():
+@pytest.mark.parametrize(("most", "expected"), [(1, 1), (3, 3), (8, 5)])
+def test_outputs_are_scaled_up_as_far_as_is_allowed(most, expected):
+    logits, target = make_logits()
+    _, scale, _ = calibrate(logits / 5, losses(target), max_scale=most)
+    assert scale == pytest.approx(expected, rel=0.1)
+    assert scale <= most
+
+
+def test_outputs_are_not_scaled_up_unasked():
     logits, target = make_logits()
     _, scale, _ = calibrate(logits / 5, losses(target))
     assert scale == 1

@@ -73,7 +73,7 @@ def test_a_fit_that_is_too_sure_is_scaled_and_shifted():
     assert 0 < found.scale < 0.5
     with mock.patch(
         "sklearn_mm.networks.wide._cross_fitting.calibrate",
-        lambda outputs, losses: (losses(outputs).mean().item(), 1, 0),
+        lambda outputs, losses, max_scale: (losses(outputs).mean().item(), 1, 0),
     ):
         as_it_is, _ = loss_out_of_fold()
     assert calibrated < 0.95 * as_it_is
@@ -88,6 +88,23 @@ def test_rows_that_are_told_apart_without_a_mistake_are_not_made_surer():
     )
     assert ((out_of_fold.sum(1).numpy() > 0) == (rows[:, :1] > 0)).all()
     assert found.scale == pytest.approx(1)
+
+
+def test_outputs_may_be_scaled_up_unless_folds_lack_classes():
+    rng = np.random.default_rng(0)
+    spread = np.geomspace(3, 0.03, 60)  # the first directions tell, the others are noise
+    rows = rng.normal(size=(300, 60)) * spread
+    y = torch.from_numpy((rows[:, :4] @ [1, -1, 1, 1] > 0) + 2 * (rows[:, 1] > 0)).long()
+    problem, weight, by_class = DesignMatrix([rows]), torch.ones(300), y.argsort().argsort().numpy()
+
+    def settings(folds, **options):
+        loss = CrossEntropyLoss().build([0, 1, 2, 3])
+        return cross_fit(problem, y, weight, loss, 4, folds, **options)[2]
+
+    timid, sure = settings(np.arange(300) % 5), settings(np.arange(300) % 5, max_scale=4.0)
+    assert timid.scale <= 1 < sure.scale <= 4
+    assert sure.alpha > timid.alpha
+    assert settings(by_class // 30, max_scale=4.0).scale <= 1  # each fold has rows of one or two of four classes
 
 
 @pytest.mark.parametrize("n_rows", [100, 800], ids=["rotated", "as it is"])
