@@ -106,7 +106,10 @@ class Objective(nn.Module):
         """
 
     def refit(self, network: Any, dataset: Any, end: float = math.inf) -> None:
-        """Learn from all rows, those that were held out among them, when training has ended."""
+        """Learn from all rows, those that were held out among them, when training has ended.
+
+        ``base_scores`` of the ``dataset`` are those that training had of its rows, and those of the rows held out.
+        """
 
 
 class Supervised(Objective):
@@ -230,7 +233,7 @@ class Supervised(Objective):
         if wide is not None:
             rows, vectors = self._rows_and_vectors(network, dataset)
             with on_cpu(wide, self.criterion):
-                wide.refit(rows, self.criterion, end, vectors)
+                wide.refit(replace(rows, base_scores=dataset.base_scores), self.criterion, end, vectors)
 
     def _losses(self, outputs, target):
         """Return the loss of each row or element; of outputs (batch, n_members, n_outputs) the mean over members."""

@@ -60,6 +60,7 @@ class Trainer:
         self._score = None
         self._held_out_order = None  # puts the rows to train with, and then those held out, in their old order
         self._features = []  # of both
+        self._base_scores = []
         if not partial and learner.scoring != "loss":
             self._score = ValidationScore(learner, learner.scoring)
 
@@ -124,6 +125,7 @@ class Trainer:
                 held_out = self._encode_frozen(_as_read_by(network, validation.dataset(target, objective)))
                 held_out = replace(held_out, base_scores=objective.base_scores(network, held_out))
                 self._features = [dataset.blocks.features, held_out.blocks.features]
+                self._base_scores = [dataset.base_scores, held_out.base_scores]
             tasks.begin_training(dataset.blocks, self.attributes_by_now)
             if self.net.time_limit is not None:
                 self.net.time_limit.begin()
@@ -145,6 +147,8 @@ class Trainer:
         network = self.net.module_
         dataset = _as_read_by(network, rows.dataset(target, objective))
         dataset = replace(dataset, blocks=dataset.blocks.with_features(self._features_of_all_rows()))
+        if self._base_scores[0] is not None:
+            dataset = replace(dataset, base_scores=torch.cat(self._base_scores)[self._held_out_order])
         objective.refit(network, self._encode_frozen(dataset), self.end)
 
     def _features_of_all_rows(self):

@@ -12,6 +12,7 @@ from sklearn.model_selection import GridSearchCV
 
 from sklearn_mm import ModalityTransformer, MultimodalClassifier, MultimodalRegressor
 from sklearn_mm.networks import WideLinear
+from sklearn_mm.networks.wide._trees import Trees
 from sklearn_mm.training._averaging import WeightAveraging
 from sklearn_mm.training._dataset import BlockDataset
 from sklearn_mm.training._net import MultimodalNet
@@ -161,6 +162,30 @@ def test_rows_that_were_held_out_are_known_to_the_wide_part_in_the_end(linear):
     objective.refit(reg.net_.module_, known.dataset(reg._target, objective))
     np.testing.assert_allclose(reg.predict(X), before, atol=1e-3)
     assert wide.block_names == list(rows)
+
+
+def test_rows_that_were_held_out_are_known_to_the_trees_in_the_end(monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(1300, 5))
+    y = np.sign(X[:, 0] * X[:, 1]) + 0.1 * rng.normal(size=1300)
+    X, X_new, y, y_new = X[:300], X[300:], y[:300], y[300:]
+    seen, regrow = [], Trees.regrow
+
+    def noting(trees, features, target, weight, n_codes):
+        seen.append((features.numpy(), target.numpy()))
+        regrow(trees, features, target, weight, n_codes)
+
+    reg = MultimodalRegressor(random_state=0, max_epochs=1).fit(X, y)
+    monkeypatch.setattr(Trees, "regrow", noting)
+    again = MultimodalRegressor(random_state=0, max_epochs=1).fit(X, y)
+    [(features, target)] = seen
+    assert features.shape[0] == 300
+    for column, expected in ((features[:, 0], X[:, 0]), (target[:, 0], y)):
+        np.testing.assert_array_equal(column.argsort(), expected.argsort())
+    np.testing.assert_array_equal(again.predict(X), reg.predict(X))
+    monkeypatch.setattr(Trees, "regrow", lambda *args: None)
+    known_in_part = MultimodalRegressor(random_state=0, max_epochs=1).fit(X, y)
+    assert reg.score(X_new, y_new) > known_in_part.score(X_new, y_new) + 0.01
 
 
 @pytest.mark.parametrize("Estimator", [MultimodalClassifier, MultimodalRegressor])

@@ -66,7 +66,7 @@ class Trees(nn.Module):
         super().__init__()
         self.share, self.scale = 0.0, 1.0
         self.register_buffer("shift", torch.zeros(1))
-        self.forest = None
+        self.forest = self._sort = self._n_iter = None
 
     def forward(self, features, others):
         """Return what is added to ``others``, the outputs (batch, n_outputs) of the other model.
@@ -102,28 +102,15 @@ class Trees(nn.Module):
         if len(kept) < 2 or not trees_pay(loss, target) or not _have_all_classes(target, kept):
             return added
         left_out = torch.from_numpy(folds >= 0)
-        bins = Bins(features.numpy(), n_codes)
-        binned = bins.transform(features.numpy())
-        targets = target.reshape(len(target), -1).numpy().T
-        weights = weight.reshape(len(weight), -1).expand(-1, len(targets)).numpy().T
-
-        def fitted(sort, rows):
-            """Return a model for each column of the target."""
-            models = [clone(sort) for _ in targets]
-            if bins.n_categorical and "categorical_features" in sort.get_params():
-                categorical = np.arange(len(bins.order)) < bins.n_categorical
-                models = [model.set_params(categorical_features=categorical) for model in models]
-            for model, y, of_rows in zip(models, targets, weights, strict=True):
-                model.fit(binned[rows], y[rows], None if (of_rows == of_rows[0]).all() else of_rows[rows])
-            return models
+        table = _Table(features, target, weight, n_codes)
 
         def losses(outputs, rows=left_out):
             return loss(outputs, target[rows]) * weight[rows]
 
         def of_fold(sort, rows):
             """Return the models that have not seen a fold, and its loss after each iteration."""
-            models = fitted(sort, rows)
-            stages = _stages(models, binned[~rows])
+            models = table.fitted(sort, rows)
+            stages = _stages(models, table.binned[~rows])
             return models, np.array([losses(outputs, ~rows).sum().item() for outputs in stages])
 
         sorts = _sorts(loss, len(target))
@@ -140,7 +127,7 @@ class Trees(nn.Module):
         n_iter = 1 + int(np.sum(loss_of_stages, axis=0).argmin())
         outputs = torch.zeros_like(others)
         for models, rows in zip(of_folds, kept, strict=True):
-            outputs[~rows] = Forest(models, n_iter, bins)(features[~rows])
+            outputs[~rows] = Forest(models, n_iter, table.bins)(features[~rows])
         theirs, outputs = others[left_out], outputs[left_out]
         _, scale, shift = calibrate(outputs, losses)
         correction = scale * outputs + shift - theirs
@@ -148,8 +135,38 @@ class Trees(nn.Module):
         if share > 0:
             added[left_out] = share * correction
             self.share, self.scale, self.shift = share, scale, shift
-            self.forest = Forest(fitted(sort, slice(None)), n_iter, bins)
+            self._sort, self._n_iter = sort, n_iter
+            self.forest = table.forest(sort, n_iter)
         return added
+
+    def regrow(self, features, target, weight, n_codes=0):
+        """Grow trees as they were found to be best on other rows; for the parameters see `grow`."""
+        if self.share > 0:
+            self.forest = _Table(features, target, weight, n_codes).forest(self._sort, self._n_iter)
+
+
+class _Table:
+    """Rows as trees are grown on them; for the parameters see `Trees.grow`."""
+
+    def __init__(self, features, target, weight, n_codes):
+        self.bins = Bins(features.numpy(), n_codes)
+        self.binned = self.bins.transform(features.numpy())
+        self.targets = target.reshape(len(target), -1).numpy().T
+        self.weights = weight.reshape(len(weight), -1).expand(-1, len(self.targets)).numpy().T
+
+    def fitted(self, sort, rows):
+        """Return a model of a sort for each column of the target, fitted to some rows."""
+        models = [clone(sort) for _ in self.targets]
+        if self.bins.n_categorical and "categorical_features" in sort.get_params():
+            categorical = np.arange(len(self.bins.order)) < self.bins.n_categorical
+            models = [model.set_params(categorical_features=categorical) for model in models]
+        for model, y, of_rows in zip(models, self.targets, self.weights, strict=True):
+            model.fit(self.binned[rows], y[rows], None if (of_rows == of_rows[0]).all() else of_rows[rows])
+        return models
+
+    def forest(self, sort, n_iter):
+        """Return what models that are fitted to all rows say after so many iterations."""
+        return Forest(self.fitted(sort, slice(None)), n_iter, self.bins)
 
 
 def _have_all_classes(target, kept):

@@ -1,6 +1,7 @@
 """The wide part of a network: a linear model whose out-of-fold predictions are the offset of the rest (stacking)."""
 
 import math
+import time
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -326,17 +327,29 @@ class WideLinear(Component):
                 self._by_name(design.blocks), lambda text: self._cross_fit(text, dataset, loss, folds, end, alpha)
             )
             out_of_fold = torch.cat([out_of_fold, alone], 1)
-        scores = self.mask_absent(out_of_fold, torch.from_numpy(dataset.blocks.present))
-        features = self._tree_features(scores, dataset.select(self.tables)[slice(0, len(dataset))]["blocks"])
-        rows = features, self.outputs(scores), dataset.target, dataset.weight
+        features, outputs = self._rows_of_trees(out_of_fold, dataset)
+        rows = features, outputs, dataset.target, dataset.weight
         added = self.tree_part.grow(*rows, loss, folds, end, n_codes=self.n_codes)
-        return self._with_trees(scores, added)
+        return self._with_trees(self.mask_absent(out_of_fold, torch.from_numpy(dataset.blocks.present)), added)
+
+    def _rows_of_trees(self, out_of_fold, dataset):
+        """Return what trees see of rows of which there are scores out of fold, and the outputs beside them."""
+        scores = self.mask_absent(out_of_fold, torch.from_numpy(dataset.blocks.present))
+        cells = dataset.select(self.tables)[slice(0, len(dataset))]["blocks"]
+        return self._tree_features(scores, cells), self.outputs(scores)
 
     def refit(
         self, dataset: Any, loss: Any, end: float = math.inf, vectors: dict[str, torch.Tensor] | None = None
     ) -> None:
-        """Fit the weights to other rows, with the terms and the settings that were found before."""
+        """Fit the weights to other rows, with the terms and the settings that were found before.
+
+        Trees are grown anew where ``base_scores`` of the ``dataset`` tell what was said of its rows by who had not seen
+        them.
+        """
         self._refit(self._design(dataset, vectors), dataset, loss, end)
+        if self.tree_part is not None and dataset.base_scores is not None and time.perf_counter() < end:
+            features, _ = self._rows_of_trees(dataset.base_scores[:, :-1], dataset)
+            self.tree_part.regrow(features, dataset.target, dataset.weight, self.n_codes)
 
     def _refit(self, design, dataset, loss, end):
         if self.settings is not None:  # else its scores are zero

@@ -137,6 +137,22 @@ def test_grown_anew_where_they_no_longer_pay_there_are_none():
 
 
 @pytest.mark.skipif(torch.__version__ < (2, 6), reason="torch.export knows too few operations")
+def test_on_other_rows_they_are_grown_by_what_was_found_before():
+    features, more = make_features(), make_features(900, seed=1)
+    trees, _ = grown(features, exclusive_or(features) - 0.5)
+    settings = trees.share, trees.scale, trees.shift.clone()
+    before = says(trees, more).numpy() - (exclusive_or(more) - 0.5)
+    target = torch.from_numpy(exclusive_or(more) - 0.5)
+    trees.regrow(torch.from_numpy(more), target, torch.ones(900, 1))
+    assert (trees.share, trees.scale) == settings[:2]
+    torch.testing.assert_close(trees.shift, settings[2])
+    assert np.square(says(trees, more).numpy() - target.numpy()).mean() < np.square(before).mean() / 2
+    noise = np.random.default_rng(1).normal(size=(300, 1)).astype(np.float32)
+    none, _ = grown(features, noise - noise.mean())
+    none.regrow(torch.from_numpy(more), target, torch.ones(900, 1))
+    assert none.forest is None
+
+
 def test_export():
     features = make_features()
     trees, _ = grown(features, exclusive_or(features))
