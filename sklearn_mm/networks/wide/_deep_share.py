@@ -10,7 +10,8 @@ _SHARES = [step / 20 for step in range(21)]
 def settle_share(wide_outputs, deep_outputs, target, weight, loss):
     """Return the share of the deep outputs, in [0, 1], that surely lowers the loss of ``wide + share * deep`` most.
 
-    It must lower the loss by more than a standard error: few rows would else believe in chance.
+    What surely lowers it is more than a standard error; and none is returned unless some share lowers it by more than
+    two: few rows would else believe in chance, of which there is much where this is asked after each epoch.
 
     Parameters
     ----------
@@ -29,5 +30,8 @@ def settle_share(wide_outputs, deep_outputs, target, weight, loss):
 
     without = row_losses(0.0)
     gains = [without - row_losses(share) for share in _SHARES]  # each (n_rows,)
-    sure = [gain.mean() - gain.std(correction=0) / len(gain) ** 0.5 for gain in gains]
-    return _SHARES[int(torch.stack(sure).argmax())]
+    means = torch.stack([gain.mean() for gain in gains])
+    errors = torch.stack([gain.std(correction=0) / len(gain) ** 0.5 for gain in gains])
+    if (means - 2 * errors).max() <= 0:
+        return 0.0
+    return _SHARES[int((means - errors).argmax())]

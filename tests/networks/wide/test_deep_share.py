@@ -32,6 +32,15 @@ def test_a_gain_that_may_be_chance_is_none():
     assert settle_share(torch.zeros(8, 1), deep, target, torch.ones(8, 1), SquaredErrorLoss()) == 0
 
 
+@pytest.mark.parametrize(("mean", "share"), [(0.3, 0.0), (0.5, 0.3)])
+def test_only_two_standard_errors_are_sure_and_one_is_not_believed(mean, share):
+    target = torch.linspace(-1, 1, 100).view(-1, 1)
+    target = mean + 2 * target / target.std(correction=0)  # a standard error of 0.2
+    assert (
+        settle_share(torch.zeros(100, 1), torch.ones(100, 1), target, torch.ones(100, 1), SquaredErrorLoss()) == share
+    )
+
+
 def test_rows_of_weight_zero_do_not_count():
     wide, deep, target = make_outputs(60, 0.6)
     more = [torch.cat([rows, torch.full((40, 1), 100.0)]) for rows in (wide, deep, target)]
