@@ -1,6 +1,7 @@
 """A pool of threads that decode, of no more than a process's share of the cores."""
 
 import multiprocessing
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain
@@ -24,12 +25,15 @@ def n_decoding_threads(n_jobs):
 def decoding_threads(n_jobs, n_items):
     """Yield ``run(function, *arrays)``, which calls a function for parts of arrays and joins the lists it returns."""
     n_threads = max(1, min(n_decoding_threads(n_jobs), n_items))
-    with joblib.Parallel(n_jobs=n_threads, require="sharedmem") as parallel:
-        yield partial(_run_in_parts, parallel, n_threads)
+    if n_threads == 1:
+        yield lambda function, *arrays: list(function(*arrays))
+        return
+    # Not joblib's, which asks every hundredth of a second whether it is done.
+    with ThreadPoolExecutor(n_threads) as pool:
+        yield partial(_run_in_parts, pool, n_threads)
 
 
-def _run_in_parts(parallel, n_threads, function, *arrays):
-    # A few parts per thread even out slow and fast items.
-    n_parts = 1 if n_threads == 1 else max(4 * n_threads, len(arrays[0]) // 32)
-    parts = zip(*(np.array_split(array, n_parts) for array in arrays), strict=True)
-    return list(chain.from_iterable(parallel(joblib.delayed(function)(*part) for part in parts)))
+def _run_in_parts(pool, n_threads, function, *arrays):
+    n_parts = max(4 * n_threads, len(arrays[0]) // 32)  # a few per thread even out slow and fast items
+    parts = [np.array_split(array, n_parts) for array in arrays]
+    return list(chain.from_iterable(pool.map(function, *parts)))
