@@ -1,5 +1,7 @@
 """The base of encoders, fusions and heads: torch modules that scikit-learn can clone."""
 
+import functools
+
 import torch.nn as nn
 from sklearn.base import BaseEstimator, clone
 
@@ -27,6 +29,11 @@ class Component(nn.Module, BaseEstimator):
 
     def __init__(self):
         pass
+
+    @classmethod
+    @functools.cache  # asked for each attribute that is set, as torch does in each ``train`` and ``eval``
+    def _get_param_names(cls):
+        return super()._get_param_names()
 
     def __setattr__(self, name, value):
         if name in self._get_param_names():
