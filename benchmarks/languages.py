@@ -54,9 +54,9 @@ def main():
     names = {"en": emoji.data["text"], **{code: emoji.data[f"text_{code}"] for code in OTHERS}}
     names = {code: column.fillna("").to_numpy()[some] for code, column in names.items()}
     scores = {code: [] for code in names}
+    column = functools.partial(pd.DataFrame, columns=["name"])
     folds = StratifiedGroupKFold(arguments.folds, shuffle=True, random_state=0).split(y, y, groups)
     for train, test in list(folds)[: arguments.keep]:
-        column = functools.partial(pd.DataFrame, columns=["name"])
         ours = MultimodalClassifier(text=TextInput("name", encoder=PretrainedEncoder(embed)), random_state=0)
         ours.fit(column(names["en"][train]), y[train])
         logistic = LogisticRegressionCV(Cs=np.logspace(-3, 3, 7), cv=5, max_iter=500)

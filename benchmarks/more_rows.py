@@ -14,10 +14,10 @@ epochs in turn gain nothing). Each fit has a process of its own; seconds are the
 import argparse
 import importlib.util
 import json
-import os
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +35,6 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from sklearn_mm import MultimodalClassifier, MultimodalRegressor
 
-MODELS = ["default", "linear", "boosting", "tabm"]
 N_TEST = 4000
 UNITS = {"ml": 1.0, "l": 1000.0, "g": 1.0, "kg": 1000.0}
 
@@ -170,7 +169,7 @@ class TabMOfComponents:
         order = torch.randperm(len(y))
         held_out, kept = order[: len(y) // 10], order[len(y) // 10 :]
         optimizer = torch.optim.AdamW(self.model.parameters(), lr=2e-3, weight_decay=3e-4)
-        best, n_in_vain = np.inf, 0
+        best, weights, n_in_vain = np.inf, self.model.state_dict(), 0
         while n_in_vain < 3:
             self.model.train()
             for batch in kept[torch.randperm(len(kept))].split(256):
@@ -209,22 +208,32 @@ class TabMOfComponents:
         return F.cross_entropy(outputs, target) if self.classes else F.mse_loss(outputs[:, 0], target)
 
 
-def default(X, classes):
-    """Return the estimator as it comes."""
-    return (MultimodalClassifier if classes else MultimodalRegressor)(random_state=0)
+def default(X, classes, **parameters):
+    """Return the estimator as it comes, but for ``parameters``."""
+    return (MultimodalClassifier if classes else MultimodalRegressor)(random_state=0, **parameters)
+
+
+MAKERS = {
+    "default": default,
+    "no linear part": partial(default, wide=None),
+    "linear": linear,
+    "boosting": boosting,
+    "tabm": TabMOfComponents,
+}
 
 
 def work(name, n_rows, arguments):
     """Fit one model, and print its score, seconds of the processor and megabytes."""
-    n_test = min(N_TEST, 4 * n_rows)
-    X, y = read_reviews(arguments.reviews) if arguments.reviews else make_products(max(arguments.rows) + N_TEST)
+    X, y = read_reviews(arguments.reviews) if arguments.reviews else make_products(max(100_000, n_rows) + N_TEST)
+    n_test = min(N_TEST, len(y) // 2)
+    if n_rows > len(y) - n_test:
+        sys.exit(f"There are {len(y) - n_test} rows to train with, fewer than {n_rows}; say so by --rows.")
     classes = arguments.task == "tercile"
     if classes:
         y = np.searchsorted(np.quantile(y, [1 / 3, 2 / 3]), y)
     X, y, X_test, y_test = X[:n_rows], y[:n_rows], X[-n_test:], y[-n_test:]
-    make = {"default": default, "linear": linear, "boosting": boosting, "tabm": TabMOfComponents}[name]
     start = time.process_time()
-    model = make(X, classes).fit(X, y)
+    model = MAKERS[name](X, classes).fit(X, y)
     fitted = time.process_time()
     predicted = model.predict(X_test)
     wrong = (predicted != y_test).mean() if classes else np.square(predicted - y_test).mean() / y_test.var()
@@ -234,7 +243,7 @@ def work(name, n_rows, arguments):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, nargs="+", default=[500, 2000, 8000, 30_000, 100_000])
-    parser.add_argument("--models", nargs="+", default=MODELS, choices=MODELS)
+    parser.add_argument("--models", nargs="+", default=list(MAKERS), choices=list(MAKERS))
     parser.add_argument("--task", choices=["price", "tercile"], default="price")
     parser.add_argument("--reviews", type=Path, help="the reviews, as parquet, instead of products")
     parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
@@ -251,7 +260,7 @@ def main():
         seconds_of_default = None
         for name in arguments.models:
             command = [sys.executable, *sys.argv, "--worker", name, str(n_rows)]
-            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=os.environ)
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
             right, seconds, predicting, megabytes = json.loads(done.stdout.splitlines()[-1])
             seconds_of_default = seconds if name == "default" else seconds_of_default
             ratio = "" if seconds_of_default is None else f"{seconds_of_default / seconds:.1f}"

@@ -108,8 +108,12 @@ class Objective(nn.Module):
     def refit(self, network: Any, dataset: Any, end: float = math.inf) -> None:
         """Learn from all rows, those that were held out among them, when training has ended.
 
-        ``base_scores`` of the ``dataset`` are those that training had of its rows, and those of the rows held out.
+        If `refits_from_scores`, the ``dataset`` has the ``base_scores`` by which rows were trained and validated with.
         """
+
+    def refits_from_scores(self, network: Any) -> bool:
+        """Return whether `refit` looks for ``base_scores``."""
+        return False
 
 
 class Supervised(Objective):
@@ -228,12 +232,16 @@ class Supervised(Objective):
             top.share = settle_share(wide, deep, validation.target, validation.weight, self.criterion)
 
     def refit(self, network: Any, dataset: Any, end: float = math.inf) -> None:
-        """Fit the linear model to all rows, when those that were held out have told how good it is."""
+        """Fit linear model and trees to all rows, when those that were held out have told how good they are."""
         wide = network.top.wide
         if wide is not None:
             rows, vectors = self._rows_and_vectors(network, dataset)
             with on_cpu(wide, self.criterion):
                 wide.refit(replace(rows, base_scores=dataset.base_scores), self.criterion, end, vectors)
+
+    def refits_from_scores(self, network: Any) -> bool:
+        """Return whether trees are grown once more."""
+        return network.top.wide is not None and network.top.wide.has_trees
 
     def _losses(self, outputs, target):
         """Return the loss of each row or element; of outputs (batch, n_members, n_outputs) the mean over members."""

@@ -147,7 +147,7 @@ class Trainer:
         network = self.net.module_
         dataset = _as_read_by(network, rows.dataset(target, objective))
         dataset = replace(dataset, blocks=dataset.blocks.with_features(self._features_of_all_rows()))
-        if self._base_scores[0] is not None:
+        if objective.refits_from_scores(network):
             dataset = replace(dataset, base_scores=torch.cat(self._base_scores)[self._held_out_order])
         objective.refit(network, self._encode_frozen(dataset), self.end)
 

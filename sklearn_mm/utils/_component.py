@@ -1,7 +1,5 @@
 """The base of encoders, fusions and heads: torch modules that scikit-learn can clone."""
 
-import functools
-
 import torch.nn as nn
 from sklearn.base import BaseEstimator, clone
 
@@ -31,9 +29,11 @@ class Component(nn.Module, BaseEstimator):
         pass
 
     @classmethod
-    @functools.cache  # asked for each attribute that is set, as torch does in each ``train`` and ``eval``
     def _get_param_names(cls):
-        return super()._get_param_names()
+        # Noted, as it is asked for each attribute that is set, which torch does in each ``train`` and ``eval``.
+        if "_param_names" not in vars(cls):
+            cls._param_names = tuple(super()._get_param_names())
+        return list(cls._param_names)
 
     def __setattr__(self, name, value):
         if name in self._get_param_names():

@@ -167,7 +167,7 @@ def test_rows_that_were_held_out_are_known_to_the_wide_part_in_the_end(linear):
 def test_rows_that_were_held_out_are_known_to_the_trees_in_the_end(monkeypatch):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(1300, 5))
-    y = np.sign(X[:, 0] * X[:, 1]) + 0.1 * rng.normal(size=1300)
+    y = np.sign(X[:, 0] * X[:, 1]) + X[:, 2] + 0.1 * rng.normal(size=1300)
     X, X_new, y, y_new = X[:300], X[300:], y[:300], y[300:]
     seen, regrow = [], Trees.regrow
 
@@ -179,7 +179,8 @@ def test_rows_that_were_held_out_are_known_to_the_trees_in_the_end(monkeypatch):
     monkeypatch.setattr(Trees, "regrow", noting)
     again = MultimodalRegressor(random_state=0, max_epochs=1).fit(X, y)
     [(features, target)] = seen
-    assert features.shape[0] == 300
+    assert features.shape == (300, 6)
+    assert np.corrcoef(features[:, 5], X[:, 2])[0, 1] > 0.9  # what the linear model says of these very rows
     for column, expected in ((features[:, 0], X[:, 0]), (target[:, 0], y)):
         np.testing.assert_array_equal(column.argsort(), expected.argsort())
     np.testing.assert_array_equal(again.predict(X), reg.predict(X))

@@ -9,9 +9,10 @@ import pytest
 import torch
 import torch.nn as nn
 
-from sklearn_mm import ImageInput, ModalityTransformer, MultimodalClassifier, MultimodalRegressor
-from sklearn_mm.encoders import ModuleEncoder
+from sklearn_mm import ImageInput, ModalityTransformer, MultimodalClassifier, MultimodalRegressor, TextInput
+from sklearn_mm.encoders import ModuleEncoder, PretrainedEncoder
 from sklearn_mm.networks import WideLinear
+from sklearn_mm.networks.wide._calibration import calibrate
 from sklearn_mm.preprocessing import ImageTransformer
 from sklearn_mm.training._dataset import BlockDataset
 
@@ -52,6 +53,23 @@ def of_linear_part(clf, X):
     """Return the outputs of the linear part alone."""
     clf.net_.module_.top.share = 0.0
     return clf.decision_function(X)
+
+
+def parsed(texts):
+    """A frozen encoder that is a function: numbers between spaces as vectors."""
+    return np.array([text.split() for text in texts], dtype=float)
+
+
+@pytest.mark.parametrize(("reads", "most"), [("pictures", 1.0), ("numbers", 4.0)])
+def test_scores_may_be_scaled_up_where_there_are_features_alone(reads, most):
+    X, y = make_table(300)
+    of_column = image()
+    if reads == "numbers":
+        X = pd.DataFrame({"photo": [" ".join(map(str, row)) for row in np.random.default_rng(0).normal(size=(300, 4))]})
+        of_column = TextInput("photo", encoder=PretrainedEncoder(parsed))
+    with mock.patch("sklearn_mm.networks.wide._cross_fitting.calibrate", wraps=calibrate) as calibrated:
+        fitted(X, y, image=None, inputs=[("photo", of_column)])
+    assert {call.args[2] for call in calibrated.call_args_list} == {most}
 
 
 @pytest.fixture(scope="module")

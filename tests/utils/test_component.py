@@ -37,6 +37,26 @@ def test_parameters_are_those_of_init():
         scale.set_params(width=2)
 
 
+def test_a_subclass_has_parameters_of_its_own():
+    class More(Scale):
+        def __init__(self, factor=2.0, bias=0.0):
+            super().__init__(factor)
+            self.bias = bias
+
+    assert Scale().get_params() == {"factor": 2.0, "inner": None}
+    assert More(bias=1.0).get_params() == {"bias": 1.0, "factor": 2.0}
+    More._get_param_names().clear()  # of a copy
+    assert More._get_param_names() == ["bias", "factor"]
+
+
+def test_classes_are_pickled_by_value(monkeypatch):
+    cloudpickle = pytest.importorskip("joblib.externals.cloudpickle")
+    Scale()._get_param_names()
+    monkeypatch.setattr(Scale, "__module__", "__main__")
+    again = pickle.loads(cloudpickle.dumps(Scale(factor=3.0)))
+    assert again.get_params() == {"factor": 3.0, "inner": None}
+
+
 def test_nested_parameters():
     scale = Scale(inner=Scale())
     scale.set_params(inner__factor=5.0)

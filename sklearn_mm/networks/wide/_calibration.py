@@ -13,8 +13,8 @@ _SHIFT_COST = 10.0  # for the square of what outputs are shifted by, beside the 
 def calibrate(outputs, losses, max_scale=1.0):
     """Return the least mean loss of outputs (n, n_outputs) that are scaled and shifted, the scale and the shift.
 
-    ``losses`` maps outputs to the losses of their rows, by torch. Of few rows, what a class is to be shifted by is
-    mostly chance: that their fold lacks it.
+    The scale is in [0, ``max_scale``]. ``losses`` maps outputs to the losses of their rows, by torch. Of few rows, what
+    a class is to be shifted by is mostly chance: that their fold lacks it.
 
     References
     ----------

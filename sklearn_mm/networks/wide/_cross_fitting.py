@@ -73,7 +73,7 @@ def cross_fit(
 ):
     """Fit outputs to targets linearly, with the penalty that predicts best what a fit has not seen.
 
-    Outputs are scaled down and shifted as would have been best out of fold (Platt). With little penalty, a fit tells
+    Outputs are scaled and shifted as would have been best out of fold (Platt). With little penalty, a fit tells
     rows apart better and is too sure of it: the penalty would otherwise have to mend what a number can.
 
     A block of the design that misleads, because half of what it adds to the outputs would have been better out of fold,

@@ -10,8 +10,8 @@ _SHARES = [step / 20 for step in range(21)]
 def settle_share(wide_outputs, deep_outputs, target, weight, loss):
     """Return the share of the deep outputs, in [0, 1], that surely lowers the loss of ``wide + share * deep`` most.
 
-    What surely lowers it is more than a standard error; and none is returned unless some share lowers it by more than
-    two: few rows would else believe in chance, of which there is much where this is asked after each epoch.
+    What is left of a gain when its standard error is taken off is sure. No share is returned unless some share gains
+    more than two standard errors: few rows would else believe in chance.
 
     Parameters
     ----------

@@ -140,9 +140,10 @@ class Trees(nn.Module):
         return added
 
     def regrow(self, features, target, weight, n_codes=0):
-        """Grow trees as they were found to be best on other rows; for the parameters see `grow`."""
+        """Grow trees on more rows, of the sort and as many iterations as `grow` found best; it has the parameters."""
         if self.share > 0:
-            self.forest = _Table(features, target, weight, n_codes).forest(self._sort, self._n_iter)
+            forest = _Table(features, target, weight, n_codes).forest(self._sort, self._n_iter)
+            self.forest = forest.to(self.shift.dtype)
 
 
 class _Table:

@@ -34,7 +34,7 @@ class WideLinear(Component):
 
     Much of what rows say, single words, numbers and colours say, and a linear model with a penalty finds it out in
     seconds. It is fitted first: to the minimum of the estimator's loss, with the penalty that predicts best out of
-    fold, and scaled down and shifted for the least loss there. The deep part is then trained to say what it misses. In
+    fold, and scaled and shifted for the least loss there. The deep part is then trained to say what it misses. In
     training, rows come with its *out-of-fold* outputs, of a model that was fitted without them: on the rows that it was
     fitted with, a model looks better than it is and leaves too little to learn. Predictions add the model of all rows.
 
@@ -46,7 +46,9 @@ class WideLinear(Component):
     Beside it stand boosted trees, which know thresholds and what holds of several columns together. They see the cells
     of the table, what the linear model says, and what a linear model of each text alone says, all of it out of fold.
     A weighted mean of linear model and trees predicts, with the weight that surely lowers the loss out of fold. They
-    are grown on the rows that the network is trained with, and add nothing where ``modality_dropout`` hides a block.
+    add nothing where ``modality_dropout`` hides a block.
+
+    Rows that are held out, to stop early or to settle ``deep_share``, are known to both in the end.
 
     Where the estimator learns means of a number with at most ten values, as a rating, and twenty rows or more for each,
     the linear model tells these apart as classes (softmax), and its output is their mean: words that speak for the
@@ -200,7 +202,7 @@ class WideLinear(Component):
         scores += [self.intercept.expand(len(batch["present"]), -1)]
         scores += self.texts_alone(self._by_name(of_all))
         scores = self.mask_absent(torch.stack(scores, 1), batch["present"])
-        if self.tree_part is None:
+        if not self.has_trees:
             return scores
         features = self._tree_features(scores, batch["blocks"])
         return self._with_trees(scores, self.tree_part(features, self.outputs(scores)))
@@ -237,9 +239,14 @@ class WideLinear(Component):
         return torch.cat([scores[:, :n_blocks], scores[:, n_blocks + 1 :]], 1).flatten(1)
 
     @property
+    def has_trees(self) -> bool:
+        """Whether there may be trees beside the linear model."""
+        return self.tree_part is not None
+
+    @property
     def n_beside(self) -> int:
         """Width of the vector of each row that a head sees."""
-        return (len(self.columns) + len(self.texts_alone.names) + (self.tree_part is not None)) * self.n_scores
+        return (len(self.columns) + len(self.texts_alone.names) + self.has_trees) * self.n_scores
 
     def _means_of_levels(self, scores):
         return scores if self.levels is None else scores.softmax(1) @ self.levels.to(scores).unsqueeze(1)
@@ -319,7 +326,7 @@ class WideLinear(Component):
 
     def _add_trees(self, out_of_fold, design, dataset, loss, folds, end):
         """Fit a model to each text alone and grow trees, and return scores out of fold with theirs."""
-        if self.tree_part is None:
+        if not self.has_trees:
             return out_of_fold
         alpha = None if self.settings is None else self.settings.alpha
         if self.texts_alone.names:
@@ -327,28 +334,25 @@ class WideLinear(Component):
                 self._by_name(design.blocks), lambda text: self._cross_fit(text, dataset, loss, folds, end, alpha)
             )
             out_of_fold = torch.cat([out_of_fold, alone], 1)
-        features, outputs = self._rows_of_trees(out_of_fold, dataset)
-        rows = features, outputs, dataset.target, dataset.weight
-        added = self.tree_part.grow(*rows, loss, folds, end, n_codes=self.n_codes)
-        return self._with_trees(self.mask_absent(out_of_fold, torch.from_numpy(dataset.blocks.present)), added)
-
-    def _rows_of_trees(self, out_of_fold, dataset):
-        """Return what trees see of rows of which there are scores out of fold, and the outputs beside them."""
         scores = self.mask_absent(out_of_fold, torch.from_numpy(dataset.blocks.present))
-        cells = dataset.select(self.tables)[slice(0, len(dataset))]["blocks"]
-        return self._tree_features(scores, cells), self.outputs(scores)
+        rows = self._seen_by_trees(scores, dataset), self.outputs(scores), dataset.target, dataset.weight
+        added = self.tree_part.grow(*rows, loss, folds, end, n_codes=self.n_codes)
+        return self._with_trees(scores, added)
+
+    def _seen_by_trees(self, scores, dataset):
+        """Return what trees see of all rows, of which there are ``scores`` out of fold: (n_rows, n_features)."""
+        return self._tree_features(scores, dataset.select(self.tables)[slice(0, len(dataset))]["blocks"])
 
     def refit(
         self, dataset: Any, loss: Any, end: float = math.inf, vectors: dict[str, torch.Tensor] | None = None
     ) -> None:
         """Fit the weights to other rows, with the terms and the settings that were found before.
 
-        Trees are grown anew where ``base_scores`` of the ``dataset`` tell what was said of its rows by who had not seen
-        them.
+        Trees are grown anew where the ``dataset`` has ``base_scores``: those of models that had not seen the rows.
         """
         self._refit(self._design(dataset, vectors), dataset, loss, end)
-        if self.tree_part is not None and dataset.base_scores is not None and time.perf_counter() < end:
-            features, _ = self._rows_of_trees(dataset.base_scores[:, :-1], dataset)
+        if self.has_trees and dataset.base_scores is not None and time.perf_counter() < end:
+            features = self._seen_by_trees(dataset.base_scores[:, :-1], dataset)  # what trees have added comes last
             self.tree_part.regrow(features, dataset.target, dataset.weight, self.n_codes)
 
     def _refit(self, design, dataset, loss, end):
@@ -372,12 +376,17 @@ class WideLinear(Component):
 
         losses = None if self.levels is None else validation_losses
         problem = self._classes_or_numbers(dataset, loss)
-        settings = {
-            "tune_again": bool(self.feature_names),
-            "max_scale": self._max_scale(loss),
-            "alpha": alpha,
-        }
-        return cross_fit(design, *problem, self.n_scores, folds, losses, end, **settings)
+        return cross_fit(
+            design,
+            *problem,
+            self.n_scores,
+            folds,
+            losses,
+            end,
+            tune_again=bool(self.feature_names),
+            max_scale=self._max_scale(loss),
+            alpha=alpha,
+        )
 
     def _max_scale(self, loss):
         of_features_alone = not self.block_names and isinstance(loss, ClassifierLoss)

@@ -136,8 +136,7 @@ def test_grown_anew_where_they_no_longer_pay_there_are_none():
     assert not says(trees, features).any()
 
 
-@pytest.mark.skipif(torch.__version__ < (2, 6), reason="torch.export knows too few operations")
-def test_on_other_rows_they_are_grown_by_what_was_found_before():
+def test_on_more_rows_they_are_grown_by_what_was_found_before():
     features, more = make_features(), make_features(900, seed=1)
     trees, _ = grown(features, exclusive_or(features) - 0.5)
     settings = trees.share, trees.scale, trees.shift.clone()
@@ -153,6 +152,21 @@ def test_on_other_rows_they_are_grown_by_what_was_found_before():
     assert none.forest is None
 
 
+def test_classes_are_grown_on_more_rows_too():
+    features, more, new = make_features(), make_features(900, seed=1), make_features(200, seed=2)
+    trees, _ = grown(features, exclusive_or(features), YES_OR_NO)
+    trees.regrow(torch.from_numpy(more), torch.from_numpy(exclusive_or(more)), torch.ones(900, 1))
+    assert YES_OR_NO.row_scores(says(trees, new), torch.from_numpy(exclusive_or(new))).mean() > 0.95
+
+
+def test_grown_in_float64_they_stay_so():
+    features = make_features()
+    trees, _ = grown(features, exclusive_or(features))
+    trees.double().regrow(torch.from_numpy(features), torch.from_numpy(exclusive_or(features)), torch.ones(300, 1))
+    assert {buffer.dtype for buffer in trees.buffers() if buffer.is_floating_point()} == {torch.float64}
+
+
+@pytest.mark.skipif(torch.__version__ < (2, 6), reason="torch.export knows too few operations")
 def test_export():
     features = make_features()
     trees, _ = grown(features, exclusive_or(features))
