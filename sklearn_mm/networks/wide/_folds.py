@@ -14,7 +14,8 @@ def deal_folds(design, target, n_folds, generator, groups=None):
     """Return a fold for each row, grouped and stratified: equal rows share one, or some were predicted because seen.
 
     A row that alone has its class is left out by none, for no fit without it could know the class. With ``groups``,
-    folds are of whole groups and have about as many rows each, and what holds of a row holds of a group.
+    folds are of whole groups and have about as many rows each, also of each class, and what holds of a row holds of a
+    group.
 
     Parameters
     ----------
@@ -57,19 +58,32 @@ def _joined(first, second):
 
 
 def _deal_groups(group, target, n_folds, generator):
-    """Return a fold for each row: the largest groups first, each to the fold that has the fewest rows by then."""
-    sizes = np.bincount(group)
+    """Return a fold for each row: the largest groups first, each to the fold with the fewest rows like its own."""
+    counts = coo_array((np.ones(len(group)), (group, _strata(target)))).tocsr()
+    counts.sum_duplicates()
+    of_strata, sizes = counts.sum(0), counts.sum(1)
     may_be_left_out = np.ones(len(sizes), dtype=bool)
     if not target.is_floating_point():
-        pairs = np.unique(np.column_stack([target.numpy(), group]), axis=0)  # of a class and a group that has it
-        may_be_left_out[pairs[np.bincount(pairs[:, 0])[pairs[:, 0]] == 1, 1]] = False
+        numbers, classes = counts.nonzero()
+        may_be_left_out[numbers[np.bincount(classes)[classes] == 1]] = False
     dealt = np.flatnonzero(may_be_left_out)
     shuffled = torch.rand(len(dealt), generator=generator).numpy()
-    fold_of_group, n_rows = np.full(len(sizes), -1), np.zeros(min(n_folds, len(dealt)))
+    fold_of_group, of_folds = np.full(len(sizes), -1), np.zeros((min(n_folds, len(dealt)), counts.shape[1]))
     for number in dealt[np.lexsort([shuffled, -sizes[dealt]])]:
-        fold_of_group[number] = fold = n_rows.argmin()
-        n_rows[fold] += sizes[number]
+        some = slice(counts.indptr[number], counts.indptr[number + 1])
+        strata, n_rows = counts.indices[some], counts.data[some]
+        n_like_them = of_folds[:, strata] @ (n_rows / of_strata[strata] ** 2)
+        fold_of_group[number] = fold = np.lexsort([of_folds.sum(1), n_like_them])[0]
+        of_folds[fold, strata] += n_rows
     return fold_of_group[group]
+
+
+def _strata(target):
+    """Return the class of each row, or in which quarter of the first output's values its own lies."""
+    if not target.is_floating_point():
+        return target.numpy()
+    first = target.numpy().reshape(len(target), -1)[:, 0]
+    return np.searchsorted(np.quantile(first, [0.25, 0.5, 0.75]), first)
 
 
 def fold_weights(folds, n_folds, target, weight):

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 from scipy import sparse
 
@@ -62,6 +63,26 @@ def test_groups_share_a_fold_and_folds_are_of_like_size():
     assert all(len(np.unique(folds[groups == group])) == 1 for group in range(12))
     assert np.ptp(np.bincount(folds)) <= 10
     assert len(np.unique(deal_groups(groups % 3))) == 3
+
+
+@pytest.mark.parametrize("kind", ["classes", "numbers"])
+def test_folds_of_groups_have_their_share_of_each_class_and_of_large_numbers(kind):
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(60), rng.integers(2, 9, 60))
+    rare = np.isin(groups, rng.permutation(60)[:10])  # what only ten groups have
+    target = rare.astype(int) if kind == "classes" else rare * 10 + rng.normal(size=len(groups))
+    folds = deal_groups(groups, target)
+    assert all(len(np.unique(folds[groups == group])) == 1 for group in range(60))
+    n_rows, n_rare = np.bincount(folds), np.bincount(folds[rare])
+    assert len(n_rare) == 5
+    assert n_rare.max() - n_rare.min() <= 8
+    assert n_rows.max() - n_rows.min() <= 16
+
+
+def test_groups_of_one_class_each_do_not_crowd_the_first_fold():
+    groups = np.arange(30).repeat(2)
+    folds = deal_groups(groups, groups // 3)  # of each of ten classes three groups
+    assert np.bincount(folds).tolist() == [12] * 5
 
 
 def test_equal_rows_join_groups():
