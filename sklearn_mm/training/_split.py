@@ -38,7 +38,8 @@ def _split_groups(groups, fraction, seed):
     if len(np.unique(groups[candidates])) < 2:
         raise ValueError(
             f"Early stopping needs at least 2 rows that share nothing to hold out one, got {len(candidates)} rows that "
-            "can be validated with. Pass X_val, or early_stopping=False."
+            "can be validated with and are of one group: by `groups`, or as they share content. Pass X_val, or "
+            "early_stopping=False."
         )
     splitter = GroupShuffleSplit(1, test_size=fraction, random_state=seed)
     _, held_out = next(splitter.split(candidates, groups=groups[candidates]))
