@@ -36,9 +36,8 @@ def test_a_gain_that_may_be_chance_is_none():
 def test_only_two_standard_errors_are_sure_and_one_is_not_believed(mean, share):
     target = torch.linspace(-1, 1, 100).view(-1, 1)
     target = mean + 2 * target / target.std(correction=0)  # a standard error of 0.2
-    assert (
-        settle_share(torch.zeros(100, 1), torch.ones(100, 1), target, torch.ones(100, 1), SquaredErrorLoss()) == share
-    )
+    ones = torch.ones(100, 1)
+    assert settle_share(0 * ones, ones, target, ones, SquaredErrorLoss()) == share
 
 
 def test_rows_of_weight_zero_do_not_count():

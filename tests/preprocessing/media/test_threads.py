@@ -1,4 +1,5 @@
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -21,14 +22,14 @@ def test_several_threads_work_at_once():
         assert run(lambda some: [barrier.wait() for _ in some], np.arange(2)) in ([0, 1], [1, 0])
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
-def test_after_an_error_no_more_parts_are_begun(n_jobs):
+def test_after_an_error_no_more_parts_are_begun():
     begun = []
 
     def fail(some):
         begun.extend(some)
+        time.sleep(0.02)  # or all of 200 parts might be over before anybody hears of the first
         raise RuntimeError("broken")
 
-    with pytest.raises(RuntimeError, match="broken"), decoding_threads(n_jobs, 6400) as run:
+    with pytest.raises(RuntimeError, match="broken"), decoding_threads(2, 6400) as run:
         run(fail, np.arange(6400))
-    assert len(begun) < 6400 or n_jobs == 1
+    assert 0 < len(begun) < 3200
