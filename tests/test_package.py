@@ -1,6 +1,7 @@
 """What holds for the package as a whole: imports, public names, docstrings."""
 
 import ast
+import functools
 import importlib
 import inspect
 import os
@@ -69,8 +70,13 @@ MAY_IMPORT_IN_PREPROCESSING = {
 LOOK_FROM_OUTSIDE = {"estimator_checks.py"}  # the public door to `testing`
 
 
+@functools.cache
 def imported_names(path):
-    """Yield the modules that a file imports, but for those that type checkers alone are to see."""
+    """Return the modules that a file imports, but for those that type checkers alone are to see."""
+    return list(find_imports(path))
+
+
+def find_imports(path):
     nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
     for_types = [node for node in nodes if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
     unseen = {inner for node in for_types for inner in ast.walk(node)}

@@ -17,12 +17,13 @@ from sklearn_mm.inputs._cell_functions import check_reads_cells, check_vectors
 from sklearn_mm.inputs._encoder_reading import Reading, find_mismatch
 from sklearn_mm.inputs._same_parameters import is_auto, same_parameters
 from sklearn_mm.preprocessing import BlockTransformer, EmbeddingTransformer
+from sklearn_mm.utils._parameter_names import NotedParameterNames
 from sklearn_mm.utils._validation import StrOptions, validate_parameter_constraints
 
 __all__ = ["Input", "own"]
 
 
-class Input(BaseEstimator):
+class Input(NotedParameterNames, BaseEstimator):
     """Base of all Inputs: some columns of a table, how they are read and what encodes them.
 
     A subclass is a modality. It owes the class attribute ``kind`` and an ``__init__`` that stores at least ``columns``,

@@ -13,6 +13,7 @@ from sklearn_mm.inputs._base import Input
 from sklearn_mm.inputs._modalities import MODALITIES
 from sklearn_mm.inputs._pretrained import encoders_by_kind
 from sklearn_mm.inputs._same_parameters import is_auto
+from sklearn_mm.utils._parameter_names import NotedParameterNames
 from sklearn_mm.utils._pillow_settings import send_with_settings
 from sklearn_mm.utils._validation import (
     StrOptions,
@@ -23,7 +24,7 @@ from sklearn_mm.utils._validation import (
 __all__ = ["InputsMixin"]
 
 
-class InputsMixin(_BaseComposition):
+class InputsMixin(NotedParameterNames, _BaseComposition):
     """Base of estimators with parameters for modalities, such as ``image`` and ``text``, or ``inputs`` instead of them.
 
     The parameters of Inputs, also of those in the list ``inputs``, are parameters of the estimator, as

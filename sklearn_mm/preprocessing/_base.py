@@ -10,12 +10,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mm.blocks import BlockSpec
 from sklearn_mm.utils._learner import take_over
+from sklearn_mm.utils._parameter_names import NotedParameterNames
 from sklearn_mm.utils._pillow_settings import send_with_settings
 
 __all__ = ["BlockTransformer", "check_has_spec"]
 
 
-class BlockTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class BlockTransformer(NotedParameterNames, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """A scikit-learn transformer from cells to one array with one row per cell.
 
     A subclass owes two methods, both of which return ``(array, present)``, where ``present`` (n_rows,) is False for

@@ -165,15 +165,16 @@ def check_one_output_per_row(estimator, X, y):
 def check_kinds_of_missing_cells_are_one(estimator, X, y):
     """None, NaN and pd.NA mean the same, in each column."""
     estimator.fit(X, y)
-    for column in X.columns:
-        outputs = []
-        for missing in (None, np.nan, pd.NA):
-            emptied = X.astype({column: object})
-            emptied.loc[emptied.index[0], column] = missing
-            outputs.append(_outputs(estimator, emptied))
-        for other in outputs[1:]:
-            for name in other:
-                np.testing.assert_array_equal(other[name], outputs[0][name], err_msg=f"{column}: {name}")
+    outputs = []
+    for missing in (None, np.nan, pd.NA):
+        emptied = X.astype(object)
+        for place in range(X.shape[1]):  # each column in a row of its own
+            emptied.iloc[place % len(X), place] = missing
+        outputs.append(_outputs(estimator, emptied))
+    for other in outputs[1:]:
+        for name in other:
+            message = f"{name}: row i lacks column i of {list(X.columns)}"
+            np.testing.assert_array_equal(other[name], outputs[0][name], err_msg=message)
 
 
 def check_order_in_lists_does_not_matter(estimator, X, y):

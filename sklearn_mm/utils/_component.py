@@ -3,10 +3,12 @@
 import torch.nn as nn
 from sklearn.base import BaseEstimator, clone
 
+from sklearn_mm.utils._parameter_names import NotedParameterNames
+
 __all__ = ["Component", "checked_clone"]
 
 
-class Component(nn.Module, BaseEstimator):
+class Component(NotedParameterNames, nn.Module, BaseEstimator):
     """A torch module whose hyper-parameters are scikit-learn parameters.
 
     ``__init__`` stores, ``build`` makes the layers, ``forward`` maps tensors. Only ``clone(component).build(...)`` is
@@ -28,15 +30,8 @@ class Component(nn.Module, BaseEstimator):
     def __init__(self):
         pass
 
-    @classmethod
-    def _get_param_names(cls):
-        # Noted, as it is asked for each attribute that is set, which torch does in each ``train`` and ``eval``.
-        if "_param_names" not in vars(cls):
-            cls._param_names = tuple(super()._get_param_names())
-        return list(cls._param_names)
-
     def __setattr__(self, name, value):
-        if name in self._get_param_names():
+        if name in self._get_param_names():  # torch sets attributes in each ``train`` and ``eval``
             object.__setattr__(self, name, value)  # a parameter, even one that is a module, is not a layer
         else:
             super().__setattr__(name, value)

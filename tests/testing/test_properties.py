@@ -91,7 +91,9 @@ ESTIMATORS = {
     "retriever": MultimodalRetriever(MultimodalEmbedder(image=IMAGE, max_epochs=2)),
     "retriever, rescaled": MultimodalRetriever(MultimodalEmbedder(image=IMAGE, max_epochs=2), rescale="csls"),
 }
-ESTIMATOR_CHECKS = [name for name, _ in yield_estimator_checks(MultimodalClassifier(), None, None)]
+# The functions themselves: each call for pairs makes a copy of the estimator for each check.
+CHECKS_BY_NAME = {name: check.func for name, check in yield_estimator_checks(MultimodalClassifier(), None, None)}
+ESTIMATOR_CHECKS = list(CHECKS_BY_NAME)
 # Those that look at what a fitted estimator says, in whatever way it came to be fitted.
 OF_FITTED = {
     "check_rows_are_independent",
@@ -126,7 +128,7 @@ def run(pickles, monkeypatch, request):
 
         if check in OF_FITTED:
             monkeypatch.setattr(type(estimator), "fit", fit_once)
-        dict(yield_estimator_checks(estimator, X, y))[check]()
+        CHECKS_BY_NAME[check](clone(estimator), X, y)
 
     return run
 
