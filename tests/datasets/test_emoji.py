@@ -309,18 +309,14 @@ def test_two_processes_at_once(tmp_path):
         "import os, sys; from sklearn_mm.datasets import load_emoji; print('ready', flush=True); sys.stdin.readline()\n"
         "print(sum(os.path.getsize(path) == 16516 for path in load_emoji(data_home=sys.argv[1]).data['image']))"
     )
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", program, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        for _ in range(2)
-    ]
-    for process in processes:
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        process.stdin.write("\n")
-        process.stdin.flush()
-    assert [process.communicate(timeout=60)[0] for process in processes] == ["1870\n", "1870\n"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], **pipes) as other:
+        assert other.stdout.readline() == "ready\n"
+        other.stdin.write("\n")
+        other.stdin.flush()
+        here = load_emoji(data_home=tmp_path).data["image"]
+        assert sum(os.path.getsize(path) == 16516 for path in here) == 1870
+        assert other.communicate(timeout=60)[0] == "1870\n"
     assert len(os.listdir(tmp_path)) == 1
 
 

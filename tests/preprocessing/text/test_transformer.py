@@ -1,6 +1,7 @@
 """Texts to token ids: what each parameter does, in every script, and what hostile cells do."""
 
 import copy
+import os
 import pickle
 import subprocess
 import sys
@@ -301,16 +302,11 @@ def test_vocabulary_is_the_same_in_another_process(tmp_path):
         "texts = joblib.load(sys.argv[1] + '/texts')\n"
         f"joblib.dump([TextTransformer(k, vocab_size=80).fit(texts).vocabulary_ for k in {TRAINED}], sys.argv[2])\n"
     )
-    vocabularies = []
-    for seed in ("1", "2"):
-        command = [sys.executable, "-c", code, str(tmp_path), str(tmp_path / seed)]
-        subprocess.run(command, env={"PYTHONHASHSEED": seed, "OMP_NUM_THREADS": "1"}, check=True)
-        vocabularies.append(joblib.load(tmp_path / seed))
-    assert (
-        vocabularies[0]
-        == vocabularies[1]
-        == [TextTransformer(k, vocab_size=80).fit(TEXTS).vocabulary_ for k in TRAINED]
-    )
+    seed = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"  # sets are in another order than here
+    command = [sys.executable, "-c", code, str(tmp_path), str(tmp_path / "found")]
+    subprocess.run(command, env={"PYTHONHASHSEED": seed, "OMP_NUM_THREADS": "1"}, check=True)
+    here = [TextTransformer(k, vocab_size=80).fit(TEXTS).vocabulary_ for k in TRAINED]
+    assert joblib.load(tmp_path / "found") == here
 
 
 # length of a row
