@@ -1,4 +1,5 @@
-import subprocess
+import inspect
+import runpy
 import sys
 
 import numpy as np
@@ -116,12 +117,9 @@ def test_errors(table):
         RetrievalDisplay.from_predictions("a", table, [[3]], [[1.0]])
 
 
-def test_matplotlib_is_imported_in_plot_only():
-    code = (
-        "import sys\nsys.modules['matplotlib'] = None\nimport numpy as np\n"
-        "from sklearn_mm.inspection import RetrievalDisplay\n"
-        "try:\n    RetrievalDisplay.from_predictions('a', np.array([['b']], dtype=object), [[0]], [[1.0]])\n"
-        "except ImportError as error:\n    print(error)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert 'pip install "sklearn-mm[plot]"' in done.stdout
+def test_matplotlib_is_imported_in_plot_only(monkeypatch):
+    for loaded in {"matplotlib", *(name for name in sys.modules if name.startswith("matplotlib."))}:
+        monkeypatch.setitem(sys.modules, loaded, None)
+    anew = runpy.run_path(inspect.getfile(RetrievalDisplay))["RetrievalDisplay"]
+    with pytest.raises(ImportError, match=r"pip install \"sklearn-mm\[plot\]\""):
+        anew.from_predictions("a", np.array([["b"]], dtype=object), [[0]], [[1.0]])
