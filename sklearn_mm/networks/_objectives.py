@@ -164,7 +164,7 @@ class Supervised(Objective):
             frozen_widths = encoders.frozen_widths()
             wide = checked_clone(wide).build(specs, self.criterion, target, frozen_widths)
             frozen = {name: width for name, width in frozen_widths.items() if encoders[name].frozen}
-            share = wide.initial_share(self.criterion, all_frozen=len(frozen) == len(specs))
+            share = self._initial_share(wide, encoders)
             narrow_widths = wide.narrow_widths(frozen, self.criterion)
         fusion = checked_clone(resolve_fusion(self._unbuilt["fusion"]))
         head = checked_clone(resolve_head(self._unbuilt["head"]))
@@ -207,6 +207,7 @@ class Supervised(Objective):
         rows, vectors = self._rows_and_vectors(network, dataset)
         with on_cpu(wide, self.criterion):
             if not goes_on:
+                network.top.share = self._initial_share(wide, network.encoders, rows.groups is not None)
                 return wide.fit(rows, self.criterion, generator, end, vectors)
             # it may know rows that are now held out
             return wide.cross_predict(rows, self.criterion, generator, end, refit=True, vectors=vectors)
@@ -242,6 +243,9 @@ class Supervised(Objective):
     def refits_from_scores(self, network: Any) -> bool:
         """Return whether trees are grown once more."""
         return network.top.wide is not None and network.top.wide.has_trees
+
+    def _initial_share(self, wide, encoders, grouped=False):
+        return wide.initial_share(self.criterion, all(encoder.frozen for encoder in encoders.encoders), grouped)
 
     def _losses(self, outputs, target):
         """Return the loss of each row or element; of outputs (batch, n_members, n_outputs) the mean over members."""

@@ -165,7 +165,8 @@ class FusionTop(Top):
                 for name in names
             }
             scores = self.wide(batch, vectors)
-        return self.wide.mask_absent(scores, present, batch["present"])
+        scores = self.wide.mask_absent(scores, present, batch["present"])
+        return self.wide.hide(scores) if self.training else scores
 
     def _outputs(self, features, present, scores):
         fused = self.fusion(features, present)

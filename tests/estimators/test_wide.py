@@ -55,6 +55,20 @@ def test_the_deep_part_gets_its_share_where_the_wide_part_is_blind():
     assert clf.score(X[400:], y[400:]) > 0.9
 
 
+@pytest.mark.parametrize(("hidden_share", "least", "most"), [("auto", 0.9, 1.0), (0.0, 0.0, 0.8)])
+def test_the_deep_part_tells_classes_by_itself(hidden_share, least, most):
+    """Or it would be wrong where the linear model is: on rows of groups that this does not know."""
+    rng = np.random.default_rng(2)
+    X = rng.normal(size=(600, 4))
+    y = X @ rng.normal(size=4) > 0
+    wide = WideLinear(hidden_share=hidden_share, trees=False, deep_share=1.0)
+    clf = MultimodalClassifier(wide=wide, random_state=2)
+    fitted = clf.fit(X[:400], y[:400], groups=np.arange(400) // 4).net_.module_.top.wide
+    for weight in (fitted.intercept, *(model.weight for model in fitted.models)):
+        weight.zero_()  # they are buffers
+    assert least < clf.score(X[400:], y[400:]) <= most
+
+
 @pytest.fixture(scope="module")
 def products():
     """Numbers and texts; what a number says counts where the text is a good one."""
@@ -218,6 +232,7 @@ def test_without_rows_that_tell_a_fixed_share_of_the_deep_part_is_added(table, n
     reg = MultimodalRegressor(**SHORT, early_stopping=False).fit(X, numeric_target)
     assert (clf.net_.module_.top.share, reg.net_.module_.top.share) == (0.25, 1)
     assert "valid_loss" not in clf.history_[0]
+    assert clf.fit(X, y, groups=np.arange(len(y)) // 2).net_.module_.top.share == 0.5
 
 
 def test_no_rows_are_held_out_to_tell_classes(table, numeric_target):
@@ -358,7 +373,14 @@ def test_how_many_rows_are_held_out_is_a_parameter(linear):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("deep_share", 1.5), ("deep_share", "some"), ("text_width", 0), ("min_rows_split", 1), ("min_rows_held_out", "a")],
+    [
+        ("deep_share", 1.5),
+        ("deep_share", "some"),
+        ("hidden_share", 1.0),
+        ("text_width", 0),
+        ("min_rows_split", 1),
+        ("min_rows_held_out", "a"),
+    ],
 )
 def test_parameters_of_the_wide_part_are_checked_before_rows_are_held_out(table, numeric_target, name, value):
     with pytest.raises(ValueError, match=f"The '{name}' parameter of WideLinear must be"):

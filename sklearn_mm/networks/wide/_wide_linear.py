@@ -25,6 +25,7 @@ __all__ = ["WideLinear"]
 
 _UNTRIED_ALPHA = 1e-3  # the penalty where no row can be predicted by others; of one row a class any has the same order
 _MOST_NUMBERS = 100  # of a table that trees see; of more, as of an embedding, single ones say little
+_HIDDEN_SHARE_OF_GROUPS = 0.5  # docs/decisions/0012
 _MAX_SCALE_OF_FEATURES = 4.0  # of scores of classes, where the model sees nothing but features of frozen encoders
 _MAX_WEIGHTS = 10_000_000  # of a text; the search for them holds some twenty copies
 
@@ -61,9 +62,14 @@ class WideLinear(Component):
     deep_share : float or "auto", default="auto"
         How much of the deep part's outputs is added in prediction, in [0, 1]. For "auto", validation rows settle it
         after each epoch, where there are any. Where there are none, it is 0.25 for classes, since the deep part is
-        surer of its training rows than of others, or 0.1 if all encoders are frozen, whose features the linear part
-        sees too; and 1 for numbers, where a quarter of what is missing would be as wrong as all of it. Larger trusts
-        the deep part more.
+        surer of its training rows than of others, 0.5 if ``fit`` gets groups, or 0.1 if all encoders are frozen, whose
+        features the linear part sees too; and 1 for numbers, where a quarter of what is missing would be as wrong as
+        all of it. Larger trusts the deep part more.
+    hidden_share : float or "auto", default="auto"
+        In which share of the rows of a batch, drawn anew each time, the deep part is trained as if there were no linear
+        model, in [0, 1). With more it learns to tell by itself, instead of what the linear model misses. "auto" is 0.5
+        for classes if ``fit`` gets groups, such as speakers: of new groups the linear model may say what is wrong. Else
+        it is 0.
     text_width : int or "auto", default="auto"
         In how many dimensions the deep part reads texts that name no encoder, and whose words the linear part weighs.
         "auto" is 32 for classes, which is as good as 128 in half the time, and 2 for numbers, which are noisy: with
@@ -96,6 +102,7 @@ class WideLinear(Component):
     _parameter_constraints = {
         "n_folds": [Interval(Integral, 2, None, closed="left")],
         "deep_share": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="both")],
+        "hidden_share": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="left")],
         "text_width": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "min_rows_split": [Interval(Integral, 2, None, closed="left")],
         "min_rows_held_out": [Interval(Integral, 1, None, closed="left")],
@@ -107,6 +114,7 @@ class WideLinear(Component):
         n_folds: int = 5,
         *,
         deep_share: float | str = "auto",
+        hidden_share: float | str = "auto",
         text_width: int | str = "auto",
         min_rows_split: int = 30,
         min_rows_held_out: int = 50,
@@ -114,6 +122,7 @@ class WideLinear(Component):
     ):
         self.n_folds = n_folds
         self.deep_share = deep_share
+        self.hidden_share = hidden_share
         self.text_width = text_width
         self.min_rows_split = min_rows_split
         self.min_rows_held_out = min_rows_held_out
@@ -136,16 +145,24 @@ class WideLinear(Component):
         width = self.resolved_text_width(loss)
         return {name: width for name, of_encoder in frozen_widths.items() if of_encoder > width}
 
-    def initial_share(self, loss: Any, all_frozen: bool = False) -> float:
+    def initial_share(self, loss: Any, all_frozen: bool = False, grouped: bool = False) -> float:
         """Return how much of the deep part's outputs is added unless validation rows settle it.
 
-        ``all_frozen`` says whether the deep part reads nothing but features that the linear model sees too.
+        ``all_frozen`` says whether the deep part reads nothing but features that the linear model sees too, ``grouped``
+        whether predictions are asked for of groups that training has not seen.
         """
         if self.deep_share != "auto":
             return float(self.deep_share)
         if not isinstance(loss, ClassifierLoss):
             return 1.0
-        return 0.1 if all_frozen else 0.25
+        if all_frozen:
+            return 0.1
+        return 0.5 if grouped else 0.25
+
+    def _resolved_hidden_share(self, loss, grouped):
+        if self.hidden_share != "auto":
+            return float(self.hidden_share)
+        return _HIDDEN_SHARE_OF_GROUPS if grouped and isinstance(loss, ClassifierLoss) else 0.0
 
     def settles_share(self) -> bool:
         """Return whether validation rows, where there are any, settle how much is added, whatever the loss."""
@@ -186,6 +203,7 @@ class WideLinear(Component):
         of_blocks = self._by_name([*self.models, *self.feature_models])
         self.texts_alone = TextsAlone({name: of_blocks[name] for name in texts}, self.n_scores)
         self.register_buffer("intercept", torch.zeros(self.n_scores))
+        self.hidden = 0.0
         self.settings = None
         return self
 
@@ -225,6 +243,13 @@ class WideLinear(Component):
             if before is not None:
                 mask[:, -1] = (present == before).all(1)
         return scores * mask.unsqueeze(2)
+
+    def hide(self, scores: torch.Tensor) -> torch.Tensor:
+        """Return scores (batch, n, n_scores) that are zero for rows of which training is not to know them."""
+        if not self.hidden:
+            return scores
+        shown = torch.rand(len(scores), 1, 1, device=scores.device) >= self.hidden
+        return scores * shown
 
     def outputs(self, scores: torch.Tensor) -> torch.Tensor:
         """Return the outputs (batch, n_outputs) that follow from scores (batch, n, n_scores)."""
@@ -295,6 +320,7 @@ class WideLinear(Component):
         vectors : dict of torch.Tensor of shape (n_rows, width), default=None
             The features of the blocks of ``feature_names``.
         """
+        self.hidden = self._resolved_hidden_share(loss, dataset.groups is not None)
         blocks = [model.fit_design(dataset, name) for name, model in self._models()]
         weight = dataset.weight.reshape(len(dataset), -1).mean(1)
         blocks += [model.fit_design(*rows, weight) for model, rows in self._feature_rows(dataset, vectors)]

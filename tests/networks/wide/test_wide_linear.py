@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sklearn_mm.encoders import ModuleEncoder
-from sklearn_mm.networks import SquaredErrorLoss, WideLinear
+from sklearn_mm.networks import CrossEntropyLoss, SquaredErrorLoss, WideLinear
 from sklearn_mm.networks.wide import resolve_wide
 from sklearn_mm.preprocessing import Blocks, BlockSpec, ImageSpec, Ragged, TabularSpec, TextSpec, VectorSpec
 from sklearn_mm.training._dataset import BlockDataset
@@ -103,6 +103,32 @@ def test_absent_blocks_have_no_score():
     scores = wide.predict(rows)
     torch.testing.assert_close(missing[:5], scores[:5, 1] + scores[:5, 2])
     torch.testing.assert_close(missing[5:], whole[5:])
+
+
+def test_rows_are_hidden_whole_and_drawn_anew():
+    wide, scores = fitted(make_rows(400), hidden_share=0.25)
+    torch.manual_seed(0)
+    first, second = wide.hide(scores + 1), wide.hide(scores + 1)
+    hidden = (first == 0).flatten(1)
+    assert (hidden.all(1) | ~hidden.any(1)).all()
+    assert 0.15 < hidden.all(1).float().mean() < 0.35
+    assert not torch.equal(first, second)
+    torch.testing.assert_close(first[~hidden.all(1)], (scores + 1)[~hidden.all(1)])
+
+
+@pytest.mark.parametrize(
+    ("loss", "hidden_share", "grouped", "hidden"),
+    [
+        (CrossEntropyLoss().build([0, 1]), "auto", True, 0.5),
+        (CrossEntropyLoss().build([0, 1]), "auto", False, 0.0),
+        (CrossEntropyLoss().build([0, 1]), 0.1, False, 0.1),
+        (WithoutLevels().build(1), "auto", True, 0.0),
+    ],
+)
+def test_how_many_rows_are_hidden(loss, hidden_share, grouped, hidden):
+    rows = make_rows()
+    rows = replace(rows, target=(rows.target > 1).float(), groups=np.arange(80) // 4 if grouped else None)
+    assert fitted(rows, loss, hidden_share=hidden_share)[0].hidden == hidden
 
 
 def test_the_design_is_what_forward_multiplies():
