@@ -44,8 +44,9 @@ class SoundBasis(BasisExpansion):
 
     def raw(self, x):
         """Return the terms (n, n_terms) of sounds as they are stored, before they are scaled."""
-        used = x.ne(0).any(0).nonzero()
-        x = x[:, : int(used[-1]) + 1 if len(used) else 1]
+        if not torch.compiler.is_compiling():  # how much is used is known of no graph
+            used = x.ne(0).any(0).nonzero()
+            x = x[:, : int(used[-1]) + 1 if len(used) else 1]
         if self.stored_bands is not None:
             frames = as_frames(x.float(), self.stored_bands)
             mask = up_to_end(frames.ne(0).any(2))
