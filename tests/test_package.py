@@ -6,6 +6,7 @@ import importlib
 import inspect
 import os
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -123,6 +124,12 @@ def public_modules():
     yield sklearn_mm
     for name in [*SUBPACKAGES, "utils", "utils.estimator_checks"]:
         yield importlib.import_module(f"sklearn_mm.{name}")
+
+
+def test_no_group_is_repeated_possessively():
+    """Python before 3.11.5 mismatches them (gh-106052), but not an atomic group around a repetition: (?>(?:...)*)."""
+    files = [path for path in ROOT.rglob("*.py") if re.search(r"\)(?:[*+?]|\{+[\d,]*\}+)\+", path.read_text("utf-8"))]
+    assert not files
 
 
 @pytest.mark.parametrize("module", list(public_modules()), ids=lambda module: module.__name__)
@@ -260,6 +267,7 @@ def test_import_and_fit_without_any_extra_and_with_closed_network():
 
 WHAT_TORCH_SEES = """
 import os
+import re
 import sys
 
 class Stop:  # as soon as something heavy is imported

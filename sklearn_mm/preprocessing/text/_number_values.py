@@ -10,8 +10,8 @@ __all__ = ["learn_decimal", "read_chain", "read_fraction", "read_run"]
 _LONGEST_BARE = 9  # digits; a longer integer without separators is a code: an ISBN, a phone number, a timestamp
 _LONGEST_RUN = 300  # characters; longer ones are data, such as the digits of pi
 _LONGEST = 15  # digits of a number with separators, which float64 still holds
-_THOUSANDS = rf"[1-9][0-9]{{0,2}}(?P<group>[.,'{NO_BREAK} ])[0-9]{{3}}(?:(?P=group)[0-9]{{3}})*+"
-_INDIAN = r"[1-9][0-9]?(?:,[0-9]{2}(?=,))++,[0-9]{3}"
+_THOUSANDS = rf"[1-9][0-9]{{0,2}}(?P<group>[.,'{NO_BREAK} ])[0-9]{{3}}(?>(?:(?P=group)[0-9]{{3}})*)"
+_INDIAN = r"[1-9][0-9]?(?>(?:,[0-9]{2}(?=,))+),[0-9]{3}"
 _GROUPED = re.compile(rf"(?P<whole>{_THOUSANDS}|{_INDIAN})(?:(?P<point>[.,])(?P<decimals>[0-9]++))?")
 _ONE_POINT = re.compile(r"(?P<whole>[0-9]*+)(?P<point>[.,])(?P<decimals>[0-9]++)")
 _SEPARATORS = re.compile(rf"[,'{NO_BREAK} ]")

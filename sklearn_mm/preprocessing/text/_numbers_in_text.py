@@ -17,19 +17,19 @@ _LETTER = rf"[^\W\d_{_UNSPACED}]"
 # Vowel signs of the scripts of India and of South-East Asia are no letters to Python, but belong to words.
 _MARKED = rf"(?:{_LETTER}|[\u0300-\u036f\u0900-\u0963\u0970-\u0e3e\u0e40-\u109f\u1780-\u17ff])"
 # At most so many letters, so that no hostile text is read twice.
-_WORD = rf"[{_UNSPACED}]|(?<!{_MARKED}){_LETTER}{_MARKED}{{0,19}}+(?!{_MARKED})"
+_WORD = rf"[{_UNSPACED}]|(?<!{_MARKED}){_LETTER}(?>{_MARKED}{{0,19}})(?!{_MARKED})"
 _UNIT = (
     rf"['\"](?!{_LETTER})|"
     rf"[+]?(?:[ -]?(?:{_WORD})(?:/{_LETTER}{{1,3}}+(?!\w))?(?:[23²³](?!\w))?| ?(?:°[CFcf](?!\w)|[%‰°{_MONEY}]))"
 )
-_RUN = rf"[0-9]++(?:[.,{NO_BREAK}][0-9]++|'[0-9]{{3}}(?![0-9]))*+"
-_SPACED_RUN = r"[1-9][0-9]{0,2}(?: [0-9]{3}(?![0-9]))++(?:,[0-9]++)?"
+_RUN = rf"[0-9]++(?>(?:[.,{NO_BREAK}][0-9]++|'[0-9]{{3}}(?![0-9]))*)"
+_SPACED_RUN = r"[1-9][0-9]{0,2}(?>(?: [0-9]{3}(?![0-9]))+)(?:,[0-9]++)?"
 _TIME = r"[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]++)?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
 _JOIN = r"[-–—~/:*±]|[ ]?×[ ]?|[ ][-–—~/*±][ ]"
 
 _DIGIT = re.compile("[0-9]")
 _NAME = re.compile(rf"{_LETTER}|_")  # behind which digits are part of a name: "A4", "B07XJ8"
-_REST_OF_NAME = re.compile(r"[0-9](?:[.,]?\w)*+")
+_REST_OF_NAME = re.compile(r"[0-9](?>(?:[.,]?\w)*)")
 _HEAD = re.compile(rf"(?P<minus>(?<![^ (\[:=;,<>~|])-)?(?:(?P<money>[{_MONEY}#№]) ?)?(?P<point>(?<![\w.)])\.)?$")
 _LONGEST_HEAD = 4
 _BEFORE = re.compile(rf"({_WORD})[ :=.#(-]{{0,3}}$")
@@ -39,13 +39,14 @@ _LARGEST_PRODUCT = 1e15
 
 
 def _pattern(run):
-    # Of what is matched nothing is given back (++), so that time is linear in the length of a text.
+    # Of what is matched nothing is given back (++, and (?>...) where more than single characters are repeated, which
+    # Python before 3.11.5 mismatches with ++), so that time is linear in the length of a text.
     return re.compile(
-        rf"(?:(?P<chain>[0-9]++(?:(?:-[0-9]++){{2,}}+|(?:/[0-9]++){{2,}}+)(?:{_TIME})?+)|"
+        rf"(?:(?P<chain>[0-9]++(?>(?:-[0-9]++){{2,}}|(?:/[0-9]++){{2,}})(?>(?:{_TIME})?))|"
         rf"(?P<whole>[0-9]{{1,3}} )?(?P<top>[0-9]{{1,3}}(?:[.,][0-9]{{1,2}})?)(?P<slash>[/⁄])(?P<bottom>[0-9]{{1,3}})"
         rf"(?![0-9]|[.,/⁄][0-9])|"
         rf"(?P<run>{run}))"
-        rf"(?P<behind>{_UNIT})?+(?P<join>(?:{_JOIN})(?=[0-9{_MONEY}]))?+"
+        rf"(?>(?P<behind>{_UNIT})?)(?>(?P<join>(?:{_JOIN})(?=[0-9{_MONEY}]))?)"
     )
 
 
