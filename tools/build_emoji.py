@@ -91,7 +91,9 @@ def fetch_packages(folder):
     subprocess.run(["npm", "pack", "--silent", *specs], check=True, cwd=folder)
     for name, version in VERSIONS.items():
         with tarfile.open(folder / f"{name}-{version}.tgz") as archive:
-            archive.extractall(folder / f"{name}-unpacked", filter="data")
+            # Python before 3.11.4 has no filters.
+            safely = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+            archive.extractall(folder / f"{name}-unpacked", **safely)
         (folder / f"{name}-unpacked" / "package").rename(folder / name)
 
 
