@@ -49,10 +49,11 @@ def write_json(folder, name, content):
 
 
 def save_tokenizer(folder, tokenizer, trainer, template, **specials):
-    """Train a tokenizer on `TEXTS` and write it; ``template`` is where special tokens go."""
+    """Train a tokenizer on `TEXTS`, if there is a trainer, and write it; ``template`` is where special tokens go."""
     from transformers import PreTrainedTokenizerFast
 
-    tokenizer.train_from_iterator(TEXTS, trainer)
+    if trainer is not None:
+        tokenizer.train_from_iterator(TEXTS, trainer)
     around = [(token, tokenizer.token_to_id(token)) for token in template.split() if token != "$A"]
     pair = template.replace("$A", "$A $B")
     tokenizer.post_processor = processors.TemplateProcessing(single=template, pair=pair, special_tokens=around)
@@ -68,9 +69,17 @@ def word_pieces(folder):
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()
     specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    trainer = trainers.WordPieceTrainer(vocab_size=160, special_tokens=specials, show_progress=False)
+    # A trainer gives pieces other ids in each process.
+    lines = [tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(text)) for text in TEXTS]
+    words = {word for line in lines for word, _ in line}
+    pieces = words | {letter for word in words for letter in word}
+    pieces |= {f"##{word[-n:]}" for word in words for n in (1, 2, 3)} | {
+        f"##{letter}" for word in words for letter in word
+    }
+    vocabulary = {piece: place for place, piece in enumerate([*specials, *sorted(pieces)])}
+    tokenizer.model = models.WordPiece(vocabulary, unk_token="[UNK]")
     names = ["pad_token", "unk_token", "cls_token", "sep_token", "mask_token"]
-    return save_tokenizer(folder, tokenizer, trainer, "[CLS] $A [SEP]", **dict(zip(names, specials, strict=True)))
+    return save_tokenizer(folder, tokenizer, None, "[CLS] $A [SEP]", **dict(zip(names, specials, strict=True)))
 
 
 def byte_pairs(folder):
