@@ -72,10 +72,9 @@ def word_pieces(folder):
     # A trainer gives pieces other ids in each process.
     lines = [tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(text)) for text in TEXTS]
     words = {word for line in lines for word, _ in line}
-    pieces = words | {letter for word in words for letter in word}
-    pieces |= {f"##{word[-n:]}" for word in words for n in (1, 2, 3)} | {
-        f"##{letter}" for word in words for letter in word
-    }
+    letters = {letter for word in words for letter in word}
+    ends = {word[-n:] for word in words for n in (2, 3)}
+    pieces = words | letters | {f"##{piece}" for piece in letters | ends}
     vocabulary = {piece: place for place, piece in enumerate([*specials, *sorted(pieces)])}
     tokenizer.model = models.WordPiece(vocabulary, unk_token="[UNK]")
     names = ["pad_token", "unk_token", "cls_token", "sep_token", "mask_token"]

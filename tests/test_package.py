@@ -267,7 +267,6 @@ def test_import_and_fit_without_any_extra_and_with_closed_network():
 
 WHAT_TORCH_SEES = """
 import os
-import re
 import sys
 
 class Stop:  # as soon as something heavy is imported

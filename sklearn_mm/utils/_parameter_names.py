@@ -7,7 +7,7 @@ class NotedParameterNames:
     """A base, before `sklearn.base.BaseEstimator`, that notes the names of a class's parameters.
 
     `get_params`, `clone` and the check of parameters ask for them, and reading a table makes and clones dozens of
-    objects: in predictions for few rows, inspecting signatures was a twentieth of the time.
+    objects: in a profile of short fits and predictions, inspecting signatures was a twentieth of the time.
     """
 
     @classmethod

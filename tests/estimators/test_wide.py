@@ -64,6 +64,7 @@ def test_the_deep_part_tells_classes_by_itself(hidden_share, least, most):
     wide = WideLinear(hidden_share=hidden_share, trees=False, deep_share=1.0)
     clf = MultimodalClassifier(wide=wide, random_state=2)
     fitted = clf.fit(X[:400], y[:400], groups=np.arange(400) // 4).net_.module_.top.wide
+    np.testing.assert_array_equal(clf.predict_proba(X), clf.predict_proba(X))  # nothing is hidden from predictions
     for weight in (fitted.intercept, *(model.weight for model in fitted.models)):
         weight.zero_()  # they are buffers
     assert least < clf.score(X[400:], y[400:]) <= most
