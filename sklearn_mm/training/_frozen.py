@@ -12,11 +12,12 @@ import torch
 from sklearn_mm.blocks import Blocks, Ragged
 from sklearn_mm.blocks._feature_cache import FeatureCache
 from sklearn_mm.encoders import Features
+from sklearn_mm.storage import SequenceRows
 from sklearn_mm.storage._content_keys import hash_contents, hash_rows, page_keys
 from sklearn_mm.storage._fetch import fetch
-from sklearn_mm.training._budget import batches_by_length, rows_at_once, size_of, used_lengths
 from sklearn_mm.training._dataset import BlockDataset, read_batches
 from sklearn_mm.training._token_rows import TokenRows, cut_tokens, lengths_of, n_pages, page_type
+from sklearn_mm.utils._budget import batches_by_length, rows_at_once, size_of
 from sklearn_mm.utils._fingerprint import digest, fingerprint
 
 __all__ = ["encode_frozen"]
@@ -280,3 +281,11 @@ def _pooled_of(records):
     pooled = np.empty(len(records), dtype=[records.dtype.descr[0]])
     pooled["pooled"] = records["pooled"]
     return pooled
+
+
+def used_lengths(ids):
+    """Return up to where there are ids in each row of padded ones (n_rows, length), at least 1."""
+    if isinstance(ids, SequenceRows):
+        return np.maximum(ids.lengths, 1)
+    is_id = np.asarray(ids) != 0
+    return np.where(is_id.any(1), is_id.shape[1] - is_id[:, ::-1].argmax(1), 1)

@@ -15,6 +15,7 @@ from sklearn_mm.blocks import BlockSpec
 from sklearn_mm.encoders._base import Encoder, Features, base_encoder
 from sklearn_mm.encoders._registry import register_encoder
 from sklearn_mm.encoders.pretrained._building import checkpoint_gradients, parted, state_numbers, train_used
+from sklearn_mm.encoders.pretrained._by_length import by_length
 from sklearn_mm.encoders.pretrained._checkpoint_formats import open_checkpoint
 from sklearn_mm.encoders.pretrained._hub import SHORT_NAMES
 from sklearn_mm.encoders.pretrained._image_reading import UnknownReadingError
@@ -350,6 +351,11 @@ class PretrainedEncoder(Encoder):
 
     def rest(self, tensors: dict[str, torch.Tensor]) -> Features:
         """Return the `Features` that follow from what the part that is not trained makes of rows."""
+        if self._is_checkpoint and self.below.gives_tokens and self.trainable != "none":
+            return by_length(self._trained_part, tensors)
+        return self._trained_part(tensors)
+
+    def _trained_part(self, tensors):
         if "above" in self._modules:
             return self._features(self.above(tensors))
         return self._features(tokens_of(tensors) if self.trainable == "none" else self.whole(ids_of(tensors)))

@@ -1,13 +1,11 @@
-"""Rows in batches of about equal cost, for computing without gradients: by a budget of tokens, or of numbers."""
+"""Rows in batches of about equal cost: by a budget of tokens, or of numbers."""
 
 import math
 
 import numpy as np
 import torch
 
-from sklearn_mm.storage import SequenceRows
-
-__all__ = ["batches_by_length", "rows_at_once", "size_of", "used_lengths"]
+__all__ = ["batches_by_length", "rows_at_once", "size_of"]
 
 # Of a batch, on a GPU and on a CPU, whose caches then hold what layers make of it; decision 32 has the figures.
 _TOKENS = 2**15, 2**10
@@ -51,14 +49,6 @@ def rows_at_once(size, device, are_tokens):
     on_cpu = torch.device(device).type == "cpu"
     budgets = _TOKENS if are_tokens else _NUMBERS
     return int(np.clip(budgets[on_cpu] // max(size, 1), 1, _ROWS[on_cpu]))
-
-
-def used_lengths(ids):
-    """Return up to where there are ids in each row of padded ones (n_rows, length), at least 1."""
-    if isinstance(ids, SequenceRows):
-        return np.maximum(ids.lengths, 1)
-    is_id = np.asarray(ids) != 0
-    return np.where(is_id.any(1), is_id.shape[1] - is_id[:, ::-1].argmax(1), 1)
 
 
 def size_of(rows):

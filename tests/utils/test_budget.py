@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from sklearn_mm.training._budget import batches_by_length, rows_at_once, size_of, used_lengths
+from sklearn_mm.training._frozen import used_lengths
+from sklearn_mm.utils._budget import batches_by_length, rows_at_once, size_of
 
 
 def padding(lengths, batches):
