@@ -47,7 +47,7 @@ def texts():
 
 @pytest.fixture(autouse=True)
 def _small_budget(monkeypatch):
-    monkeypatch.setattr("sklearn_mm.training._budget._TOKENS", (2**9, 2**8))
+    monkeypatch.setattr("sklearn_mm.utils._budget._TOKENS", (2**9, 2**8))
     SEEN.clear()
     _frozen._dtypes.clear()
 
