@@ -52,6 +52,7 @@ QUALITY = {
     "few_shot": [],
     "languages": [],
     "readings": [],
+    "larger_pictures": [],
     "tables": [],
     "more_rows": ["--rows", "500", "2000", "8000"],
     "videos": ["motion", "claims"],

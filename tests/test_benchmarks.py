@@ -55,6 +55,7 @@ SMALLEST = {
     "fusion_xor.py": ["--rows", "60", "--test-rows", "60", "--epochs", "1"],
     "joint_space_cost.py": ["search", "memory", "--rows", "36", "--candidates", "1", "--epochs", "1"],
     "learning_speed.py": ["--epochs", "1", "--shares", "0.5", "--folds", "1", "--every", "30"],
+    "larger_pictures.py": ["--rows", "60", "--keep", "1", "--models", *("48 pixels", "64 pixels", "96 pixels")],
     "languages.py": ["--keep", "1", "--every", "12"],
     "larger_than_memory.py": ["--rows", "100"],
     "pretrained_search.py": ["--rows", "60", "--candidates", "1", "--folds", "2", "--epochs", "1"],

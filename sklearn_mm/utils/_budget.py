@@ -8,7 +8,7 @@ import torch
 __all__ = ["batches_by_length", "rows_at_once", "size_of"]
 
 # Of a batch, on a GPU and on a CPU, whose caches then hold what layers make of it; decision 32 has the figures.
-_TOKENS = 2**15, 2**10
+_TOKENS = 2**15, 2**9
 _NUMBERS = 2**26, 5 * 2**17  # 445 and 4 pictures of 224 pixels
 _ROWS = 2**12, 2**10  # at most: layers may make much of rows that are small
 
