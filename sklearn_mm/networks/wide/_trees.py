@@ -21,6 +21,7 @@ _MIN_ROWS = 200
 _MIN_ROWS_OF_CLASS = 20  # so that no fold takes all of them
 _MAX_OUTPUTS = 5  # each of which has trees of its own: of ten classes they took four times as long, and told no more
 _MAX_RANDOM = 3000  # rows of which random trees are tried: they are deep, and of many rows large
+_FURTHER = 1.5  # times as many iterations as were best for the first fold are tried for others
 _BOOSTED = {"max_iter": 100, "learning_rate": 0.1, "max_leaf_nodes": 8, "early_stopping": False, "random_state": 0}
 _RANDOM = {"n_estimators": 100, "min_samples_leaf": 3, "max_features": 1 / 3, "random_state": 0}
 
@@ -118,13 +119,15 @@ class Trees(nn.Module):
         if len(first) < len(sorts):
             return added
         best = min(range(len(sorts)), key=lambda number: first[number][1].min())
-        sort, found = sorts[best], [first[best]]
+        found = [first[best]]
+        sort = _shorter(sorts[best], int(_FURTHER * (1 + first[best][1].argmin())))
         for rows in kept[1:]:
             if time.perf_counter() > end:
                 return added
             found.append(of_fold(sort, rows))
         of_folds, loss_of_stages = zip(*found, strict=True)
-        n_iter = 1 + int(np.sum(loss_of_stages, axis=0).argmin())
+        n_most = min(map(len, loss_of_stages))
+        n_iter = 1 + int(np.sum([of_one[:n_most] for of_one in loss_of_stages], axis=0).argmin())
         outputs = torch.zeros_like(others)
         for models, rows in zip(of_folds, kept, strict=True):
             outputs[~rows] = Forest(models, n_iter, table.bins)(features[~rows])
@@ -167,7 +170,13 @@ class _Table:
 
     def forest(self, sort, n_iter):
         """Return what models that are fitted to all rows say after so many iterations."""
-        return Forest(self.fitted(sort, slice(None)), n_iter, self.bins)
+        return Forest(self.fitted(_shorter(sort, n_iter), slice(None)), n_iter, self.bins)
+
+
+def _shorter(sort, n_iter):
+    """Return a model of a sort with as many iterations at most."""
+    max_iter = sort.get_params().get("max_iter")
+    return sort if max_iter is None else clone(sort).set_params(max_iter=min(max_iter, n_iter))
 
 
 def _have_all_classes(target, kept):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from sklearn_mm.networks import CrossEntropyLoss, FocalLoss, HuberLoss, SquaredErrorLoss
-from sklearn_mm.networks.wide._trees import Trees, _sorts, trees_pay
+from sklearn_mm.networks.wide._trees import Trees, _sorts, _Table, trees_pay
 
 LOSS = SquaredErrorLoss().build(1)
 YES_OR_NO = CrossEntropyLoss().build(["no", "yes"])
@@ -90,6 +90,22 @@ def test_of_two_sorts_the_one_that_predicts_better_is_taken(monkeypatch):
         errors.append((grown(features, target)[1].numpy() - target).var())
     assert errors[0] == errors[1] == min(errors)
     assert errors[2] != errors[3]
+
+
+def test_no_more_iterations_are_grown_than_may_be_wanted(monkeypatch):
+    n_iterations, fitted = [], _Table.fitted
+
+    def noting(table, sort, rows):
+        n_iterations.append(getattr(sort, "max_iter", None))
+        return fitted(table, sort, rows)
+
+    features = make_features()
+    flips = np.random.default_rng(1).random((300, 1)) < 0.2
+    monkeypatch.setattr(_Table, "fitted", noting)
+    trees, _ = grown(features, (exclusive_or(features).astype(bool) != flips).astype(np.float32), YES_OR_NO)
+    first, *others, whole = n_iterations
+    assert whole == trees._n_iter <= max(others) < first == 100
+    assert len(others) == 4
 
 
 def test_rows_of_no_weight_are_not_learnt():
