@@ -207,8 +207,9 @@ class Supervised(Objective):
         rows, vectors = self._rows_and_vectors(network, dataset)
         with on_cpu(wide, self.criterion):
             if not goes_on:
+                scores = wide.fit(rows, self.criterion, generator, end, vectors)
                 network.top.share = self._initial_share(wide, network.encoders, rows.groups is not None)
-                return wide.fit(rows, self.criterion, generator, end, vectors)
+                return scores
             # it may know rows that are now held out
             return wide.cross_predict(rows, self.criterion, generator, end, refit=True, vectors=vectors)
 

@@ -173,7 +173,9 @@ class FusionTop(Top):
         if scores is None:
             return fused if self.head is None else self.head(fused, features, present)
         if self.head is not None:  # it may say more where it knows what the linear model says
-            fused = self.head(torch.cat([fused, self.wide.beside(scores)], 1), features, present)
+            beside = self.wide.beside(scores)
+            beside = torch.zeros_like(beside) if self.wide.apart else beside
+            fused = self.head(torch.cat([fused, beside], 1), features, present)
         share = 1.0 if self.training else self.share
-        wide = self.wide.outputs(scores)
+        wide = self.wide.outputs(scores) * (1 - share if self.wide.apart else 1)
         return share * fused + (wide if fused.ndim == 2 else wide.unsqueeze(1))  # to each of a head's members

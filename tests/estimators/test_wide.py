@@ -70,6 +70,29 @@ def test_the_deep_part_tells_classes_by_itself(hidden_share, least, most):
     assert least < clf.score(X[400:], y[400:]) <= most
 
 
+@pytest.mark.parametrize("estimator", [MultimodalClassifier, MultimodalRegressor])
+def test_a_deep_part_that_learns_apart_is_one_of_two_that_are_averaged(estimator):
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(300, 4)).astype(np.float32)
+    y = X @ rng.normal(size=4) + rng.normal(size=300)
+    y = y > 0 if estimator is MultimodalClassifier else y
+    wide = WideLinear(hidden_share=1.0, trees=False)
+    model = estimator(wide=wide, max_epochs=2, early_stopping=False, random_state=0).fit(X, y)
+    top = model.net_.module_.top
+    top.share = 0.5
+    both = model.outputs(X)
+    top.share = 0.0
+    linear = model.outputs(X)
+    top.share = 1.0
+    deep = model.outputs(X)
+    np.testing.assert_allclose(both, (linear + deep) / 2, atol=1e-5)
+    for weight in (top.wide.intercept, *(model.weight for model in top.wide.models)):
+        weight.zero_()  # they are buffers
+    np.testing.assert_allclose(model.outputs(X), deep, atol=1e-5)
+    top.share = 0.0
+    assert np.abs(model.outputs(X) - linear).max() > 0.1
+
+
 @pytest.fixture(scope="module")
 def products():
     """Numbers and texts; what a number says counts where the text is a good one."""
@@ -377,7 +400,7 @@ def test_how_many_rows_are_held_out_is_a_parameter(linear):
     [
         ("deep_share", 1.5),
         ("deep_share", "some"),
-        ("hidden_share", 1.0),
+        ("hidden_share", 1.5),
         ("text_width", 0),
         ("min_rows_split", 1),
         ("min_rows_held_out", "a"),

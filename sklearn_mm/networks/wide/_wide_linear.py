@@ -102,7 +102,7 @@ class WideLinear(Component):
     _parameter_constraints = {
         "n_folds": [Interval(Integral, 2, None, closed="left")],
         "deep_share": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="both")],
-        "hidden_share": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="left")],
+        "hidden_share": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="both")],
         "text_width": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "min_rows_split": [Interval(Integral, 2, None, closed="left")],
         "min_rows_held_out": [Interval(Integral, 1, None, closed="left")],
@@ -132,6 +132,8 @@ class WideLinear(Component):
         """Return in how many dimensions texts that name no encoder are read beside this."""
         if self.text_width != "auto":
             return self.text_width
+        if self.hidden_share == 1:
+            return 128
         return 32 if isinstance(loss, ClassifierLoss) else 2
 
     def narrow_widths(self, frozen_widths: dict[str, int], loss: Any) -> dict[str, int]:
@@ -140,7 +142,7 @@ class WideLinear(Component):
         Numbers are noisy: rows would be known by their features before anything else is learnt, and what these say by
         themselves the linear model has learnt. Of classes little of the deep part is added.
         """
-        if isinstance(loss, ClassifierLoss):
+        if isinstance(loss, ClassifierLoss) or self.hidden_share == 1:
             return {}
         width = self.resolved_text_width(loss)
         return {name: width for name, of_encoder in frozen_widths.items() if of_encoder > width}
@@ -153,6 +155,8 @@ class WideLinear(Component):
         """
         if self.deep_share != "auto":
             return float(self.deep_share)
+        if self.apart:
+            return 0.5
         if not isinstance(loss, ClassifierLoss):
             return 1.0
         if all_frozen:
@@ -262,6 +266,11 @@ class WideLinear(Component):
         """Return scores (batch, n, n_scores) as the vector of each row, (batch, n_beside), that a head sees."""
         n_blocks = len(self.columns)
         return torch.cat([scores[:, :n_blocks], scores[:, n_blocks + 1 :]], 1).flatten(1)
+
+    @property
+    def apart(self) -> bool:
+        """Whether the deep part never learns beside this, so that the mean of both predicts, and not their sum."""
+        return self.hidden == 1
 
     @property
     def has_trees(self) -> bool:
