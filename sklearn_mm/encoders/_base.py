@@ -79,6 +79,7 @@ class Encoder(Component):
     """
 
     frozen = False
+    tuned = False  # whether layers that came trained are trained on
     frozen_features = 0
     reading = {}
     required_reading = ()

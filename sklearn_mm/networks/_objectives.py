@@ -162,7 +162,8 @@ class Supervised(Objective):
         wide, share, narrow_widths = self._unbuilt["wide"], 1.0, {}
         if wide is not None:
             frozen_widths = encoders.frozen_widths()
-            wide = checked_clone(wide).build(specs, self.criterion, target, frozen_widths)
+            tuned = any(encoder.tuned for encoder in encoders.encoders)
+            wide = checked_clone(wide).build(specs, self.criterion, target, frozen_widths, tuned)
             frozen = {name: width for name, width in frozen_widths.items() if encoders[name].frozen}
             share = self._initial_share(wide, encoders)
             narrow_widths = wide.narrow_widths(frozen, self.criterion)

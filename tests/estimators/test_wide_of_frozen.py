@@ -199,6 +199,22 @@ def test_a_regressor_reads_few_dimensions_of_what_its_linear_part_sees_too(noise
     assert wider.fit(X, target).transform(X).shape[1] == 5
 
 
+@pytest.mark.parametrize(
+    ("task", "trainable", "apart"),
+    [(MultimodalRegressor, "all", True), (MultimodalRegressor, "none", False), (MultimodalClassifier, "all", False)],
+)
+def test_numbers_are_a_mean_of_what_a_tuned_encoder_and_the_linear_part_say(noise, task, trainable, apart):
+    encoder = PretrainedEncoder(nn.Conv2d(3, 4, 4, stride=4), trainable=trainable)
+    X, y = noise
+    target = y if task is MultimodalClassifier else (y == "yes") + 0.1 * np.arange(len(y))
+    photo = ImageInput("photo", transformer=ImageTransformer(16), encoder=encoder)
+    model = task(image=photo, max_epochs=1, early_stopping=False, random_state=0).fit(X, target)
+    top = model.net_.module_.top
+    assert top.wide.apart == apart
+    assert top.share == (0.5 if trainable == "all" else 1.0)
+    np.testing.assert_array_equal(model.predict(X), pickle.loads(pickle.dumps(model)).predict(X))
+
+
 @pytest.mark.parametrize(("task", "wide"), [(MultimodalClassifier, "auto"), (MultimodalRegressor, None)])
 def test_classes_and_networks_without_a_linear_part_read_all_features(noise, task, wide):
     X, y = noise

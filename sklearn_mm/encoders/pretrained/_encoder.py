@@ -243,6 +243,11 @@ class PretrainedEncoder(Encoder):
         return self.trainable == "none" and (self.pooling != "attention" or self.embed_cells is not None)
 
     @property
+    def tuned(self) -> bool:
+        """Whether layers that came trained are trained on."""
+        return self.trainable != "none"
+
+    @property
     def frozen_part(self) -> nn.Module | None:
         """What training leaves as it is, or as it came: the whole, or what is computed once beside what is trained."""
         return self if self.frozen else self._modules.get("below")

@@ -25,7 +25,7 @@ __all__ = ["WideLinear"]
 
 _UNTRIED_ALPHA = 1e-3  # the penalty where no row can be predicted by others; of one row a class any has the same order
 _MOST_NUMBERS = 100  # of a table that trees see; of more, as of an embedding, single ones say little
-_HIDDEN_SHARE_OF_GROUPS = 0.5  # docs/decisions/0012
+_HIDDEN_SHARE = 0.5  # docs/decisions/0012
 _MAX_SCALE_OF_FEATURES = 4.0  # of scores of classes, where the model sees nothing but features of frozen encoders
 _MAX_WEIGHTS = 10_000_000  # of a text; the search for them holds some twenty copies
 
@@ -62,14 +62,16 @@ class WideLinear(Component):
     deep_share : float or "auto", default="auto"
         How much of the deep part's outputs is added in prediction, in [0, 1]. For "auto", validation rows settle it
         after each epoch, where there are any. Where there are none, it is 0.25 for classes, since the deep part is
-        surer of its training rows than of others, 0.5 if ``fit`` gets groups, or 0.1 if all encoders are frozen, whose
-        features the linear part sees too; and 1 for numbers, where a quarter of what is missing would be as wrong as
-        all of it. Larger trusts the deep part more.
+        surer of its training rows than of others, 0.5 where it has learnt to tell by itself (see ``hidden_share``), or
+        0.1 if all encoders are frozen, whose features the linear part sees too; and 1 for numbers, where a quarter of
+        what is missing would be as wrong as all of it. Larger trusts the deep part more.
     hidden_share : float or "auto", default="auto"
         In which share of the rows of a batch, drawn anew each time, the deep part is trained as if there were no linear
-        model, in [0, 1). With more it learns to tell by itself, instead of what the linear model misses. "auto" is 0.5
-        for classes if ``fit`` gets groups, such as speakers: of new groups the linear model may say what is wrong. Else
-        it is 0.
+        model, in [0, 1]. With more it learns to tell by itself, instead of what the linear model misses. With 1 it
+        never learns beside this: then a mean of both predicts, in which ``deep_share`` is the weight of the deep part,
+        0.5 where no rows settle it. "auto" is 0.5 for classes and 1 for numbers if a pretrained encoder is trained on,
+        which learns most where it has all to tell; 0.5 for classes too if ``fit`` gets groups, such as speakers: of new
+        groups the linear model may say what is wrong. Else it is 0.
     text_width : int or "auto", default="auto"
         In how many dimensions the deep part reads texts that name no encoder, and whose words the linear part weighs.
         "auto" is 32 for classes, which is as good as 128 in half the time, and 2 for numbers, which are noisy: with
@@ -142,7 +144,7 @@ class WideLinear(Component):
         Numbers are noisy: rows would be known by their features before anything else is learnt, and what these say by
         themselves the linear model has learnt. Of classes little of the deep part is added.
         """
-        if isinstance(loss, ClassifierLoss) or self.hidden_share == 1:
+        if isinstance(loss, ClassifierLoss) or self._resolved_hidden_share(loss) == 1:
             return {}
         width = self.resolved_text_width(loss)
         return {name: width for name, of_encoder in frozen_widths.items() if of_encoder > width}
@@ -161,12 +163,14 @@ class WideLinear(Component):
             return 1.0
         if all_frozen:
             return 0.1
-        return 0.5 if grouped else 0.25
+        return 0.5 if grouped or self.tuned else 0.25
 
-    def _resolved_hidden_share(self, loss, grouped):
+    def _resolved_hidden_share(self, loss, grouped=False):
         if self.hidden_share != "auto":
             return float(self.hidden_share)
-        return _HIDDEN_SHARE_OF_GROUPS if grouped and isinstance(loss, ClassifierLoss) else 0.0
+        if not isinstance(loss, ClassifierLoss):
+            return float(self.tuned)
+        return _HIDDEN_SHARE if grouped or self.tuned else 0.0
 
     def settles_share(self) -> bool:
         """Return whether validation rows, where there are any, settle how much is added, whatever the loss."""
@@ -179,14 +183,20 @@ class WideLinear(Component):
         return min(1 / 3, self.min_rows_held_out / n_rows)
 
     def build(
-        self, specs: dict[str, BlockSpec], loss: Any, target: Any, frozen_widths: dict[str, int] | None = None
+        self,
+        specs: dict[str, BlockSpec],
+        loss: Any,
+        target: Any,
+        frozen_widths: dict[str, int] | None = None,
+        tuned: bool = False,
     ) -> Self:
         """Make the weights, zero until `fit`, for the blocks that ``specs`` describe; returns ``self``.
 
         ``target`` is the encoded target of the training rows. Where ``loss`` names all values (levels) that it has,
-        there is a score for each. ``frozen_widths`` has the widths of the features of frozen encoders, by block. The
-        attribute ``block_names`` says which blocks the model sees as they are, ``feature_names`` of which it sees
-        features, ``n_scores`` how many scores each of both gives.
+        there is a score for each. ``frozen_widths`` has the widths of the features of frozen encoders, by block;
+        ``tuned`` says whether the deep part has pretrained ones that are trained on. The attribute ``block_names`` says
+        which blocks the model sees as they are, ``feature_names`` of which it sees features, ``n_scores`` how many
+        scores each of both gives.
         """
         frozen_widths = {} if frozen_widths is None else frozen_widths
         levels = loss.levels(target)
@@ -207,6 +217,7 @@ class WideLinear(Component):
         of_blocks = self._by_name([*self.models, *self.feature_models])
         self.texts_alone = TextsAlone({name: of_blocks[name] for name in texts}, self.n_scores)
         self.register_buffer("intercept", torch.zeros(self.n_scores))
+        self.tuned = tuned
         self.hidden = 0.0
         self.settings = None
         return self

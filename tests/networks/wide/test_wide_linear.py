@@ -117,18 +117,25 @@ def test_rows_are_hidden_whole_and_drawn_anew():
 
 
 @pytest.mark.parametrize(
-    ("loss", "hidden_share", "grouped", "hidden"),
+    ("loss", "hidden_share", "grouped", "tuned", "hidden", "share"),
     [
-        (CrossEntropyLoss().build([0, 1]), "auto", True, 0.5),
-        (CrossEntropyLoss().build([0, 1]), "auto", False, 0.0),
-        (CrossEntropyLoss().build([0, 1]), 0.1, False, 0.1),
-        (WithoutLevels().build(1), "auto", True, 0.0),
+        (CrossEntropyLoss().build([0, 1]), "auto", True, False, 0.5, 0.5),
+        (CrossEntropyLoss().build([0, 1]), "auto", False, True, 0.5, 0.5),
+        (CrossEntropyLoss().build([0, 1]), "auto", False, False, 0.0, 0.25),
+        (CrossEntropyLoss().build([0, 1]), 0.1, False, False, 0.1, 0.25),
+        (CrossEntropyLoss().build([0, 1]), 1.0, False, False, 1.0, 0.5),
+        (WithoutLevels().build(1), "auto", True, False, 0.0, 1.0),
+        (WithoutLevels().build(1), "auto", False, True, 1.0, 0.5),
+        (WithoutLevels().build(1), 0.0, False, True, 0.0, 1.0),
     ],
 )
-def test_how_many_rows_are_hidden(loss, hidden_share, grouped, hidden):
+def test_how_many_rows_are_hidden_and_how_much_is_added(loss, hidden_share, grouped, tuned, hidden, share):
     rows = make_rows()
     rows = replace(rows, target=(rows.target > 1).float(), groups=np.arange(80) // 4 if grouped else None)
-    assert fitted(rows, loss, hidden_share=hidden_share)[0].hidden == hidden
+    wide = WideLinear(hidden_share=hidden_share).build(rows.blocks.specs, loss, rows.target.numpy(), tuned=tuned)
+    wide.fit(rows, loss, torch.Generator().manual_seed(0))
+    assert wide.hidden == hidden
+    assert wide.initial_share(loss, grouped=grouped) == share
 
 
 def test_the_design_is_what_forward_multiplies():
