@@ -209,7 +209,7 @@ class Supervised(Objective):
         with on_cpu(wide, self.criterion):
             if not goes_on:
                 scores = wide.fit(rows, self.criterion, generator, end, vectors)
-                network.top.share = self._initial_share(wide, network.encoders, rows.groups is not None)
+                network.top.share = self._initial_share(wide, network.encoders)
                 return scores
             # it may know rows that are now held out
             return wide.cross_predict(rows, self.criterion, generator, end, refit=True, vectors=vectors)
@@ -246,8 +246,8 @@ class Supervised(Objective):
         """Return whether trees are grown once more."""
         return network.top.wide is not None and network.top.wide.has_trees
 
-    def _initial_share(self, wide, encoders, grouped=False):
-        return wide.initial_share(self.criterion, all(encoder.frozen for encoder in encoders.encoders), grouped)
+    def _initial_share(self, wide, encoders):
+        return wide.initial_share(self.criterion, all(encoder.frozen for encoder in encoders.encoders))
 
     def _losses(self, outputs, target):
         """Return the loss of each row or element; of outputs (batch, n_members, n_outputs) the mean over members."""

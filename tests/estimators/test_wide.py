@@ -79,7 +79,7 @@ def test_a_deep_part_that_learns_apart_is_one_of_two_that_are_averaged(estimator
     wide = WideLinear(hidden_share=1.0, trees=False)
     model = estimator(wide=wide, max_epochs=2, early_stopping=False, random_state=0).fit(X, y)
     top = model.net_.module_.top
-    top.share = 0.5
+    assert top.share == 0.5
     both = model.outputs(X)
     top.share = 0.0
     linear = model.outputs(X)

@@ -356,7 +356,7 @@ class PretrainedEncoder(Encoder):
 
     def rest(self, tensors: dict[str, torch.Tensor]) -> Features:
         """Return the `Features` that follow from what the part that is not trained makes of rows."""
-        if self._is_checkpoint and self.below.gives_tokens and self.trainable != "none":
+        if self._is_checkpoint and self.below.gives_tokens and self.tuned:
             return by_length(self._trained_part, tensors)
         return self._trained_part(tensors)
 

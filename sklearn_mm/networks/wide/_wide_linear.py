@@ -62,7 +62,7 @@ class WideLinear(Component):
     deep_share : float or "auto", default="auto"
         How much of the deep part's outputs is added in prediction, in [0, 1]. For "auto", validation rows settle it
         after each epoch, where there are any. Where there are none, it is 0.25 for classes, since the deep part is
-        surer of its training rows than of others, 0.5 where it has learnt to tell by itself (see ``hidden_share``), or
+        surer of its training rows than of others, 0.5 if ``hidden_share`` lets it tell half of them by itself, or
         0.1 if all encoders are frozen, whose features the linear part sees too; and 1 for numbers, where a quarter of
         what is missing would be as wrong as all of it. Larger trusts the deep part more.
     hidden_share : float or "auto", default="auto"
@@ -76,7 +76,7 @@ class WideLinear(Component):
         In how many dimensions the deep part reads texts that name no encoder, and whose words the linear part weighs.
         "auto" is 32 for classes, which is as good as 128 in half the time, and 2 for numbers, which are noisy: with
         more, rows are known by their words before anything else is learnt. Of numbers it is also in how many it reads
-        the features of each frozen encoder.
+        the features of each frozen encoder. With ``hidden_share=1``, "auto" is 128, and features are read as they are.
     min_rows_split : int, default=30
         Fewest rows of which a regressor that is not asked for validation holds some out to settle ``deep_share``.
     min_rows_held_out : int, default=50
@@ -149,11 +149,10 @@ class WideLinear(Component):
         width = self.resolved_text_width(loss)
         return {name: width for name, of_encoder in frozen_widths.items() if of_encoder > width}
 
-    def initial_share(self, loss: Any, all_frozen: bool = False, grouped: bool = False) -> float:
+    def initial_share(self, loss: Any, all_frozen: bool = False) -> float:
         """Return how much of the deep part's outputs is added unless validation rows settle it.
 
-        ``all_frozen`` says whether the deep part reads nothing but features that the linear model sees too, ``grouped``
-        whether predictions are asked for of groups that training has not seen.
+        ``all_frozen`` says whether the deep part reads nothing but features that the linear model sees too.
         """
         if self.deep_share != "auto":
             return float(self.deep_share)
@@ -163,7 +162,7 @@ class WideLinear(Component):
             return 1.0
         if all_frozen:
             return 0.1
-        return 0.5 if grouped or self.tuned else 0.25
+        return 0.5 if self.hidden >= _HIDDEN_SHARE else 0.25
 
     def _resolved_hidden_share(self, loss, grouped=False):
         if self.hidden_share != "auto":

@@ -62,7 +62,11 @@ def test_features_and_gradients_are_those_of_the_batch(name, settings, tiny_mode
     ids = np.select([places < ends, places == ends], [rng.integers(3, 50, (120, 20)), 1])  # 1 ends the texts of some
     rows = encoder.prepare(torch.from_numpy(ids))
 
+    calls, trained_part = [], encoder._trained_part
+    monkeypatch.setattr(encoder, "_trained_part", lambda tensors: calls.append(1) or trained_part(tensors))
+
     def pooled_tokens_and_gradients():
+        calls.clear()
         encoder.zero_grad()
         features = encoder(rows)
         (features.pooled @ torch.arange(features.pooled.shape[1]).float()).sum().backward()
@@ -70,7 +74,9 @@ def test_features_and_gradients_are_those_of_the_batch(name, settings, tiny_mode
         return features.pooled.detach(), (features.tokens * features.mask.unsqueeze(2)).detach(), gradients
 
     parted = pooled_tokens_and_gradients()
+    assert len(calls) > 3
     monkeypatch.setattr(_by_length, "rows_at_once", lambda *args, **kwargs: len(rows))
     whole = pooled_tokens_and_gradients()
+    assert len(calls) == 1
     assert whole[2]
     torch.testing.assert_close(parted, whole, rtol=1e-3, atol=1e-4)

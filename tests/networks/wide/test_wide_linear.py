@@ -135,7 +135,7 @@ def test_how_many_rows_are_hidden_and_how_much_is_added(loss, hidden_share, grou
     wide = WideLinear(hidden_share=hidden_share).build(rows.blocks.specs, loss, rows.target.numpy(), tuned=tuned)
     wide.fit(rows, loss, torch.Generator().manual_seed(0))
     assert wide.hidden == hidden
-    assert wide.initial_share(loss, grouped=grouped) == share
+    assert wide.initial_share(loss) == share
 
 
 def test_the_design_is_what_forward_multiplies():
