@@ -20,9 +20,10 @@ __all__ = ["Trees", "trees_pay"]
 _MIN_ROWS = 200
 _MIN_ROWS_OF_CLASS = 20  # so that no fold takes all of them
 _MAX_OUTPUTS = 5  # each of which has trees of its own: of ten classes they took four times as long, and told no more
-_MAX_RANDOM = 3000  # rows of which random trees are tried: they are deep, and of many rows large
+_FEW_ROWS = 3000  # up to which random trees are tried, which are deep, and large of many rows
 _FURTHER = 1.5  # times as many iterations as were best for the first fold are tried for others
-_BOOSTED = {"max_iter": 100, "learning_rate": 0.1, "max_leaf_nodes": 8, "early_stopping": False, "random_state": 0}
+_OF_FEW_ROWS = {"max_iter": 100, "learning_rate": 0.1, "max_leaf_nodes": 8, "max_features": 0.4}
+_OF_MANY_ROWS = {"max_iter": 300, "learning_rate": 0.04, "max_leaf_nodes": 16, "max_features": 0.2}
 _RANDOM = {"n_estimators": 100, "min_samples_leaf": 3, "max_features": 1 / 3, "random_state": 0}
 
 
@@ -41,10 +42,11 @@ def trees_pay(loss, target):
 
 def _sorts(loss, n_rows):
     """Return the sorts of trees that are tried: models that are not fitted."""
-    if type(loss) is CrossEntropyLoss:
-        return [HistGradientBoostingClassifier(**_BOOSTED)]
-    boosted = HistGradientBoostingRegressor(**_BOOSTED)
-    return [boosted, ExtraTreesRegressor(**_RANDOM)] if n_rows <= _MAX_RANDOM else [boosted]
+    few = n_rows <= _FEW_ROWS
+    numbers = type(loss) is SquaredErrorLoss
+    boosting = HistGradientBoostingRegressor if numbers else HistGradientBoostingClassifier
+    boosted = boosting(**(_OF_FEW_ROWS if few else _OF_MANY_ROWS), early_stopping=False, random_state=0)
+    return [boosted, ExtraTreesRegressor(**_RANDOM)] if few and numbers else [boosted]
 
 
 class Trees(nn.Module):
