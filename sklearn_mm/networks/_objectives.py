@@ -205,7 +205,6 @@ class Supervised(Objective):
         wide = network.top.wide
         if wide is None:
             return None
-        self._gained_before = True  # nothing speaks against the first epoch
         rows, vectors = self._rows_and_vectors(network, dataset)
         with on_cpu(wide, self.criterion):
             if not goes_on:
@@ -225,10 +224,7 @@ class Supervised(Objective):
             return wide.predict(rows, vectors)
 
     def end_epoch(self, top: FusionTop, predict: Callable, validation: Any) -> None:
-        """Settle how much of the deep part's outputs is added to those of the linear model in prediction.
-
-        Nothing is unless some of it surely gained in the epoch before too: of many epochs, one may gain by chance.
-        """
+        """Settle how much of the deep part's outputs is added to those of the linear model in prediction."""
         if top.wide is None or not top.wide.settles_share():
             return
         present = torch.from_numpy(validation.blocks.present)
@@ -236,9 +232,7 @@ class Supervised(Objective):
         top.share = 1.0
         deep = torch.from_numpy(predict(validation)) - wide
         with on_cpu(self.criterion):
-            share = settle_share(wide, deep, validation.target, validation.weight, self.criterion)
-        top.share = share if self._gained_before else 0.0
-        self._gained_before = share > 0
+            top.share = settle_share(wide, deep, validation.target, validation.weight, self.criterion)
 
     def refit(self, network: Any, dataset: Any, end: float = math.inf) -> None:
         """Fit linear model and trees to all rows, when those that were held out have told how good they are."""

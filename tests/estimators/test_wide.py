@@ -11,7 +11,7 @@ from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import GridSearchCV
 
 from sklearn_mm import ModalityTransformer, MultimodalClassifier, MultimodalRegressor
-from sklearn_mm.networks import Supervised, WideLinear
+from sklearn_mm.networks import WideLinear
 from sklearn_mm.networks.wide._trees import Trees
 from sklearn_mm.training._averaging import WeightAveraging
 from sklearn_mm.training._dataset import BlockDataset
@@ -248,23 +248,6 @@ def test_validation_rows_of_the_user_settle_the_share(table):
     clf = MultimodalClassifier(**SHORT).fit(X[:70], y[:70], X_val=X[70:], y_val=y[70:])
     assert 0 <= clf.net_.module_.top.share <= 1
     assert "valid_loss" in clf.history_[0]
-
-
-def test_a_gain_in_one_epoch_alone_is_taken_for_chance(table, numeric_target, monkeypatch):
-    found, taken = iter([0.1, 0.0, 0.2, 0.3, 0.4, 0.0]), []
-    monkeypatch.setattr("sklearn_mm.networks._objectives.settle_share", lambda *args: next(found))
-    end_epoch = Supervised.end_epoch
-
-    def noting(objective, top, *args):
-        end_epoch(objective, top, *args)
-        taken.append(top.share)
-
-    monkeypatch.setattr(Supervised, "end_epoch", noting)
-    reg = MultimodalRegressor(image=None, max_epochs=3, early_stopping=False, warm_start=True, random_state=0)
-    X, X_val = table[0][:70], table[0][70:]
-    for _ in range(2):  # training that goes on begins anew
-        reg.fit(X, numeric_target[:70], X_val=X_val, y_val=numeric_target[70:])
-    assert taken == [0.1, 0.0, 0.0, 0.3, 0.4, 0.0]
 
 
 def test_without_rows_that_tell_a_fixed_share_of_the_deep_part_is_added(table, numeric_target):
