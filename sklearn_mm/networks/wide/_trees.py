@@ -24,7 +24,7 @@ _FEW_ROWS = 3000  # up to which random trees are tried, which are deep, and larg
 _FURTHER = 1.5  # times as many iterations as were best for the first fold are tried for others
 _OF_FEW_ROWS = {"max_iter": 100, "learning_rate": 0.1, "max_leaf_nodes": 8, "max_features": 0.4}
 _OF_MANY_ROWS = {"max_iter": 300, "learning_rate": 0.04, "max_leaf_nodes": 16, "max_features": 0.2}
-_RANDOM = {"n_estimators": 100, "max_features": 0.5, "random_state": 0}
+_RANDOM = {"n_estimators": 100, "min_samples_split": 5, "max_features": 0.5, "random_state": 0}
 
 
 def trees_pay(loss, target):
