@@ -67,7 +67,7 @@ def cross_fit(
     validation_losses=None,
     end=math.inf,
     *,
-    tune_again=False,
+    n_of_features=0,
     max_scale=1.0,
     alpha=None,
 ):
@@ -76,8 +76,10 @@ def cross_fit(
     Outputs are scaled and shifted as would have been best out of fold (Platt). With little penalty, a fit tells
     rows apart better and is too sure of it: the penalty would otherwise have to mend what a number can.
 
-    A block of the design that misleads, because half of what it adds to the outputs would have been better out of fold,
-    is tried at a quarter of its weight.
+    Of features of frozen encoders there are many, which may say little beside terms: all of them are tried at half of
+    their weight, as often as that surely predicts better. A block of the design that misleads, because half of what it
+    adds to the outputs would have been better out of fold, is tried at a quarter of its weight. Then other penalties
+    are tried, where there are features.
 
     Of many rows and outputs, some of the folds are enough to compare penalties; the others are then fitted once.
 
@@ -100,8 +102,8 @@ def cross_fit(
         the weighted ones of ``loss`` by default.
     end : float, default=inf
         When to be done, by `time.perf_counter`: other penalties are tried for half of the time until then.
-    tune_again : bool, default=False
-        Whether other penalties are tried when blocks that mislead have a quarter of their weight.
+    n_of_features : int, default=0
+        How many blocks of the design, the last ones, hold features of frozen encoders.
     max_scale : float, default=1.0
         What outputs are multiplied by at most. With more than 1, a strong penalty is no worse for being timid.
     alpha : float, default=None
@@ -127,9 +129,11 @@ def cross_fit(
 
     search = _PenaltySearch(folds, n_compared, validation_losses, max_scale, end=(time.perf_counter() + end) / 2)
     fits, path = search.best_on_path(problem) if alpha is None else search.with_penalty(problem, alpha)
+    if 0 < n_of_features < len(design.blocks):
+        problem, fits = search.shrink_features(problem, fits, n_of_features)
     if len(design.blocks) > 1:
         problem, fits = search.shrink_misleading_blocks(problem, fits)
-    if tune_again and problem.design is not design:
+    if n_of_features and problem.design is not design:
         fits = search.tune_alpha(problem, fits)
         path.append(fits.settings.alpha)
     if n_compared < n_folds:
@@ -156,9 +160,10 @@ def fit(design, target, weight, loss, n_outputs, settings, start=None, end=math.
 
 
 class _FoldFits(NamedTuple):
-    """A fit to all folds but one, for some of them: their mean loss out of fold, coefficients and settings."""
+    """A fit to all folds but one, for some of them: their losses out of fold, coefficients and settings."""
 
-    loss: float
+    loss: float  # the mean, and what a shift costs
+    row_losses: torch.Tensor
     coefs: torch.Tensor
     settings: Settings
 
@@ -201,20 +206,36 @@ class _PenaltySearch:
                     path.append(alpha)
         return best, path
 
+    def shrink_features(self, problem, fits, n_of_features):
+        """Return the problem and its `_FoldFits` with half of the last blocks, as often as that surely predicts better.
+
+        What penalty suits the others is looked for each time: many features that say little need a stronger one.
+        """
+        n_blocks = len(problem.design.blocks)
+        while self._has_time():
+            shrunk, shrunk_fits = self._shrunk(problem, fits, range(n_blocks - n_of_features, n_blocks), 0.5)
+            shrunk_fits = self.tune_alpha(shrunk, shrunk_fits)
+            if not _is_surely_better(shrunk_fits, fits):
+                break
+            problem, fits = shrunk, shrunk_fits
+        return problem, fits
+
     def shrink_misleading_blocks(self, problem, fits):
-        """Return the problem and its `_FoldFits` with a quarter of each block that predicts better so."""
+        """Return the problem and its `_FoldFits` with a quarter of each block that surely predicts better so."""
         for place in self._misleading_blocks(problem, fits):
             if not self._has_time():
                 break
-            design = problem.design.shrunk(place)
-            shrunk = LinearProblem(
-                design, problem.target, problem.weight, problem.loss, problem.n_outputs, self.n_folds
-            )
-            start = shrunk.from_terms(problem.to_terms(fits.coefs))
-            shrunk_fits = self._fit(shrunk, start, fits.settings.alpha)
-            if shrunk_fits.loss < fits.loss:
+            shrunk, shrunk_fits = self._shrunk(problem, fits, [place], 0.25)
+            if _is_surely_better(shrunk_fits, fits):
                 problem, fits = shrunk, shrunk_fits
         return problem, fits
+
+    def _shrunk(self, problem, fits, places, factor):
+        """Return the problem and its `_FoldFits` with the same penalty and less of some blocks."""
+        design = problem.design.shrunk(places, factor)
+        shrunk = LinearProblem(design, problem.target, problem.weight, problem.loss, problem.n_outputs, self.n_folds)
+        start = shrunk.from_terms(problem.to_terms(fits.coefs))
+        return shrunk, self._fit(shrunk, start, fits.settings.alpha)
 
     def tune_alpha(self, problem, fits):
         """Return the `_FoldFits` with another penalty near that of ``fits``, as long as it predicts better."""
@@ -246,8 +267,13 @@ class _PenaltySearch:
         else:
             offsets = torch.zeros(1, problem.n_outputs)
         max_scale = 1.0 if offsets.any() else self.max_scale  # among some of the classes, anyone is surer
-        loss, scale, shift = calibrate(unseen, lambda outputs: self.losses(outputs + offsets, self.rows), max_scale)
-        return _FoldFits(loss, coefs, Settings(alpha, problem.design.factors, scale, shift))
+
+        def losses_of(outputs):
+            return self.losses(outputs + offsets, self.rows)
+
+        loss, scale, shift = calibrate(unseen, losses_of, max_scale)
+        row_losses = losses_of(scale * unseen + shift).reshape(len(unseen), -1).sum(1)
+        return _FoldFits(loss, row_losses, coefs, Settings(alpha, problem.design.factors, scale, shift))
 
     def _has_time(self):
         return time.perf_counter() <= self.end
@@ -256,6 +282,12 @@ class _PenaltySearch:
 def _is_better(fits, best, problem):
     least = _MIN_GAIN_OF_CLASSES * problem.null_loss if isinstance(problem.loss, ClassifierLoss) else 0.0
     return fits.loss < best.loss * (1 - _MIN_GAIN) - least
+
+
+def _is_surely_better(fits, others):
+    """Return whether the loss out of fold is less by more than a standard error: of many trials some gain by chance."""
+    gains = others.row_losses - fits.row_losses
+    return gains.mean() > gains.std(correction=0) / len(gains) ** 0.5
 
 
 def _compares_classes(problem):

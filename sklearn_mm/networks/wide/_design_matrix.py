@@ -6,7 +6,6 @@ from scipy import sparse
 
 __all__ = ["DesignMatrix"]
 
-_SHRINKAGE = 0.25  # what a block that misleads is multiplied by
 _GRAM_COLUMNS = 256  # that are made at once
 _SPARSE_COST = 15  # times what a dense value costs, in a product
 
@@ -30,10 +29,11 @@ class DesignMatrix:
         self.n_terms = sum(self.widths)
         self.cost = sum(_SPARSE_COST * block.nnz if sparse.issparse(block) else block.size for block in blocks)
 
-    def shrunk(self, place):
-        """Return the design matrix with one block at a quarter of its factor."""
+    def shrunk(self, places, factor):
+        """Return the design matrix with some blocks multiplied by a ``factor``."""
         factors = list(self.factors)
-        factors[place] *= _SHRINKAGE
+        for place in places:
+            factors[place] *= factor
         return DesignMatrix(self.blocks, tuple(factors))
 
     def times_factors(self, coefs):

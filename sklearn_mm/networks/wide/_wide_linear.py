@@ -345,7 +345,7 @@ class WideLinear(Component):
         blocks += [model.fit_design(*rows, weight) for model, rows in self._feature_rows(dataset, vectors)]
         design = DesignMatrix(blocks)
         folds = deal_folds(design, dataset.target, self.n_folds, generator, dataset.groups)
-        coef, out_of_fold, self.settings = self._cross_fit(design, dataset, loss, folds, end)
+        coef, out_of_fold, self.settings = self._cross_fit(design, dataset, loss, folds, end, len(self.feature_names))
         self._set_coef(coef)
         return self._add_trees(out_of_fold, design, dataset, loss, folds, end)
 
@@ -366,7 +366,7 @@ class WideLinear(Component):
         if refit:
             self._refit(design, dataset, loss, end)
         folds = deal_folds(design, dataset.target, self.n_folds, generator, dataset.groups)
-        out_of_fold = self._cross_fit(design, dataset, loss, folds, end)[1]
+        out_of_fold = self._cross_fit(design, dataset, loss, folds, end, len(self.feature_names))[1]
         return self._add_trees(out_of_fold, design, dataset, loss, folds, end)
 
     def _add_trees(self, out_of_fold, design, dataset, loss, folds, end):
@@ -376,7 +376,8 @@ class WideLinear(Component):
         alpha = None if self.settings is None else self.settings.alpha
         if self.texts_alone.names:
             alone = self.texts_alone.cross_fit(
-                self._by_name(design.blocks), lambda text: self._cross_fit(text, dataset, loss, folds, end, alpha)
+                self._by_name(design.blocks),
+                lambda name, text: self._cross_fit(text, dataset, loss, folds, end, name in self.feature_names, alpha),
             )
             out_of_fold = torch.cat([out_of_fold, alone], 1)
         scores = self.mask_absent(out_of_fold, torch.from_numpy(dataset.blocks.present))
@@ -406,7 +407,7 @@ class WideLinear(Component):
             self._set_coef(fit(design, *problem, self.n_scores, self.settings, self._coef(), end))
             self.texts_alone.refit(self._by_name(design.blocks), problem, end)
 
-    def _cross_fit(self, design, dataset, loss, folds, end, alpha=None):
+    def _cross_fit(self, design, dataset, loss, folds, end, n_of_features, alpha=None):
         """Return coefficients (1 + n_terms, n_scores), scores out of fold, and the settings of the fit."""
         if folds.max() < 1:  # all rows are equal, or each is a class of its own
             out_of_fold = torch.zeros(len(dataset), len(design.blocks) + 1, self.n_scores)
@@ -428,7 +429,7 @@ class WideLinear(Component):
             folds,
             losses,
             end,
-            tune_again=bool(self.feature_names),
+            n_of_features=n_of_features,
             max_scale=self._max_scale(loss),
             alpha=alpha,
         )

@@ -118,15 +118,15 @@ def test_a_block_that_misleads_counts_less(n_rows):
 
 
 @pytest.mark.parametrize("max_compared", [500, 200], ids=["all folds", "some folds"])
-def test_when_a_block_that_misleads_counts_less_another_penalty_may_be_better(max_compared):
+def test_features_that_say_little_count_less_and_another_penalty_may_be_better(max_compared):
     rng = np.random.default_rng(0)
     tells, misleads = rng.normal(size=(100, 30)), rng.normal(size=(100, 100))
     y = torch.from_numpy(tells @ rng.normal(size=(30, 1)) / 5 + 0.5 * rng.normal(size=(100, 1)))
     problem = y, torch.ones(100, 1), SquaredErrorLoss(), 1, np.arange(100) % 5
     alphas, losses = [], []
-    for tune_again in (False, True):
+    for n_of_features in (0, 1):
         with mock.patch("sklearn_mm.networks.wide._cross_fitting._MAX_COMPARED", max_compared):
-            _, out_of_fold, found = cross_fit(DesignMatrix([tells, misleads]), *problem, tune_again=tune_again)
+            _, out_of_fold, found = cross_fit(DesignMatrix([tells, misleads]), *problem, n_of_features=n_of_features)
         outputs = out_of_fold.sum((1, 2))
         alphas.append(found.alpha)
         losses.append((outputs - y[:, 0]).square().mean())
@@ -138,6 +138,15 @@ def test_when_a_block_that_misleads_counts_less_another_penalty_may_be_better(ma
     coef = fit(design, y[rest], torch.ones(80, 1), SquaredErrorLoss(), 1, found)[:, 0].numpy()
     expected = np.hstack([tells, misleads])[last] @ coef[1:] + coef[0]
     np.testing.assert_allclose(outputs[last], expected, atol=0.03)
+
+
+def test_features_that_tell_count_in_full():
+    rng = np.random.default_rng(0)
+    misleads, tells = rng.normal(size=(100, 100)), rng.normal(size=(100, 30))
+    y = torch.from_numpy(tells @ rng.normal(size=(30, 1)) / 5 + 0.5 * rng.normal(size=(100, 1)))
+    problem = y, torch.ones(100, 1), SquaredErrorLoss(), 1, np.arange(100) % 5
+    *_, found = cross_fit(DesignMatrix([misleads, tells]), *problem, n_of_features=1)
+    assert found.factors[0] < found.factors[1] == 1
 
 
 @pytest.mark.parametrize("together", [1, 100, 1000])

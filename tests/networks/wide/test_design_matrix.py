@@ -27,8 +27,8 @@ def test_a_design_in_blocks_is_its_matrix(shape, factors):
 
 def test_a_block_can_count_less():
     design = DesignMatrix([np.ones((3, 2)), np.ones((3, 4))])
-    assert design.shrunk(1).shrunk(1).factors == (1, 0.0625)
-    torch.testing.assert_close(design.shrunk(1).matmat(torch.ones(6, 1)), torch.full((3, 1), 3.0))
+    assert design.shrunk([1], 0.25).shrunk([0, 1], 0.5).factors == (0.5, 0.125)
+    torch.testing.assert_close(design.shrunk([1], 0.25).matmat(torch.ones(6, 1)), torch.full((3, 1), 3.0))
 
 
 def test_hashes_are_equal_for_equal_rows_only():
