@@ -17,7 +17,7 @@ from sklearn_mm.fusion._registry import resolve_fusion
 from sklearn_mm.networks._block_encoders import BlockEncoders
 from sklearn_mm.networks._heads import Head, resolve_head
 from sklearn_mm.networks._tops import FusionTop, Top
-from sklearn_mm.networks.losses._base import Loss
+from sklearn_mm.networks.losses._base import ClassifierLoss, Loss
 from sklearn_mm.networks.wide import settle_share
 from sklearn_mm.networks.wide._block_model import has_model
 from sklearn_mm.networks.wide._frozen_vectors import frozen_vectors
@@ -105,6 +105,9 @@ class Objective(nn.Module):
         ``predict(validation)`` returns the outputs of a ``BlockDataset`` as an array.
         """
 
+    def end_training(self, top: Top) -> None:
+        """Look back at what was learnt from validation rows, when ``top`` is again that of the best epoch."""
+
     def refit(self, network: Any, dataset: Any, end: float = math.inf) -> None:
         """Learn from all rows, those that were held out among them, when training has ended.
 
@@ -145,6 +148,7 @@ class Supervised(Objective):
         self.criterion = criterion
         self._unbuilt = {"fusion": fusion, "head": head, "wide": wide}  # in a dict, they are no submodules
         self._balancing = balancing
+        self._latest_share = None  # of the deep part's outputs, as validation rows settled it
 
     def auto_encoder(self, spec: BlockSpec) -> Encoder:
         encoder, wide = super().auto_encoder(spec), self._unbuilt["wide"]
@@ -233,6 +237,16 @@ class Supervised(Objective):
         deep = torch.from_numpy(predict(validation)) - wide
         with on_cpu(self.criterion):
             top.share = settle_share(wide, deep, validation.target, validation.weight, self.criterion)
+        self._latest_share = top.share
+
+    def end_training(self, top: FusionTop) -> None:
+        """Add nothing of the deep part to numbers if validation rows lose by it after the last epoch.
+
+        Of many epochs the best one may be so by chance, and what chance gains, further training loses. Of classes, a
+        deep part that has begun to know its rows by heart is too sure, whatever it had gained by.
+        """
+        if self._latest_share == 0 and not isinstance(self.criterion, ClassifierLoss):
+            top.share = 0.0
 
     def refit(self, network: Any, dataset: Any, end: float = math.inf) -> None:
         """Fit linear model and trees to all rows, when those that were held out have told how good they are."""

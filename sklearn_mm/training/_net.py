@@ -107,6 +107,7 @@ class MultimodalNet(NeuralNet):
                 pass
             finally:
                 self.notify("on_train_end", X=dataset, y=None)
+                self.criterion_.end_training(self.module_.top)
                 self.grad_scaler_ = None
                 if not keep_optimizer:
                     self.optimizer_.state.clear()

@@ -188,6 +188,22 @@ def test_the_weights_of_the_best_epoch_come_with_their_share():
     assert stopped.net_.module_.top.share == clf.net_.module_.top.share
 
 
+@pytest.mark.parametrize(
+    ("Estimator", "last", "kept"),
+    [(MultimodalRegressor, 0.01, 1), (MultimodalRegressor, 0, 0), (MultimodalClassifier, 0, 1)],
+    ids=["lasts", "is lost", "of classes"],
+)
+def test_a_gain_by_the_deep_part_of_numbers_is_believed_if_it_lasts(monkeypatch, Estimator, last, kept):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 2))
+    y = np.sign(X[:, 0] * X[:, 1])
+    shares = iter([1, 1, 1, 1, 1, last])
+    monkeypatch.setattr("sklearn_mm.networks._objectives.settle_share", lambda *_: next(shares))
+    reg = Estimator(wide=WideLinear(trees=False), early_stopping=True, max_epochs=6, random_state=0).fit(X, y)
+    assert reg.best_epoch_ < 6
+    assert reg.net_.module_.top.share == kept
+
+
 def test_rows_that_were_held_out_are_known_to_the_wide_part_in_the_end(linear):
     X, y = linear
     X = np.column_stack([X, np.arange(360)])
