@@ -209,11 +209,12 @@ class _PenaltySearch:
     def shrink_features(self, problem, fits, n_of_features):
         """Return the problem and its `_FoldFits` with half of the last blocks, as often as that surely predicts better.
 
-        What penalty suits the others is looked for each time: many features that say little need a stronger one.
+        What penalty suits the others is looked for each time: many features that say little need a stronger one. It is
+        not tried where half of what they add to the outputs would surely have been worse.
         """
-        n_blocks = len(problem.design.blocks)
-        while self._has_time():
-            shrunk, shrunk_fits = self._shrunk(problem, fits, range(n_blocks - n_of_features, n_blocks), 0.5)
+        places = [*range(len(problem.design.blocks))[-n_of_features:]]
+        while self._has_time() and not _is_sure(-self._gains_of_half(problem, fits, [places])[0], n_errors=2):
+            shrunk, shrunk_fits = self._shrunk(problem, fits, places, 0.5)
             shrunk_fits = self.tune_alpha(shrunk, shrunk_fits)
             if not _is_surely_better(shrunk_fits, fits):
                 break
@@ -249,12 +250,19 @@ class _PenaltySearch:
 
     def _misleading_blocks(self, problem, fits):
         """Return the places of the blocks of whose share in the outputs half had been better out of fold."""
+        gains = self._gains_of_half(problem, fits, [[place] for place in range(len(problem.design.blocks))])
+        return [place for place, of_rows in enumerate(gains) if of_rows.sum() > 0]
+
+    def _gains_of_half(self, problem, fits, groups):
+        """Return by how much lower the loss of each row out of fold is with half of what blocks add to its outputs.
+
+        It is a tensor (n_rows,) for each of some ``groups`` of places.
+        """
         by_block = _out_of_fold(problem, fits, self.folds)[self.rows]
         outputs, blocks = by_block.sum(1), by_block[:, :-1]
         blocks = blocks - blocks.mean(0)  # or the outputs would move as a whole
-        loss = self.losses(outputs, self.rows).sum()
-        halved = [self.losses(outputs - block / 2, self.rows).sum() for block in blocks.unbind(1)]
-        return [place for place, loss_of_half in enumerate(halved) if loss_of_half < loss]
+        losses = _by_row(self.losses(outputs, self.rows))
+        return [losses - _by_row(self.losses(outputs - blocks[:, places].sum(1) / 2, self.rows)) for places in groups]
 
     def _fit(self, problem, coefs, alpha):
         """Fit all rows but those of a fold, for each fold, searching from ``coefs`` on; returns `_FoldFits`."""
@@ -272,7 +280,7 @@ class _PenaltySearch:
             return self.losses(outputs + offsets, self.rows)
 
         loss, scale, shift = calibrate(unseen, losses_of, max_scale)
-        row_losses = losses_of(scale * unseen + shift).reshape(len(unseen), -1).sum(1)
+        row_losses = _by_row(losses_of(scale * unseen + shift))
         return _FoldFits(loss, row_losses, coefs, Settings(alpha, problem.design.factors, scale, shift))
 
     def _has_time(self):
@@ -286,8 +294,15 @@ def _is_better(fits, best, problem):
 
 def _is_surely_better(fits, others):
     """Return whether the loss out of fold is less by more than a standard error: of many trials some gain by chance."""
-    gains = others.row_losses - fits.row_losses
-    return gains.mean() > gains.std(correction=0) / len(gains) ** 0.5
+    return _is_sure(others.row_losses - fits.row_losses)
+
+
+def _is_sure(gains, n_errors=1):
+    return gains.mean() > n_errors * gains.std(correction=0) / len(gains) ** 0.5
+
+
+def _by_row(losses):
+    return losses.reshape(len(losses), -1).sum(1)
 
 
 def _compares_classes(problem):
