@@ -61,10 +61,11 @@ class WideLinear(Component):
         In how many parts the training rows are left out. Fewer is faster; more fits each model with more of the rows.
     deep_share : float or "auto", default="auto"
         How much of the deep part's outputs is added in prediction, in [0, 1]. For "auto", validation rows settle it
-        after each epoch, where there are any. Where there are none, it is 0.25 for classes, since the deep part is
-        surer of its training rows than of others, 0.5 if ``hidden_share`` lets it tell half of them by itself, or
-        0.1 if all encoders are frozen, whose features the linear part sees too; and 1 for numbers, where a quarter of
-        what is missing would be as wrong as all of it. Larger trusts the deep part more.
+        after each epoch, where there are any; of numbers, nothing is added unless such rows still gain by it after the
+        last epoch. Where there are none, it is 0.25 for classes, since the deep part is surer of its training rows than
+        of others, 0.5 if ``hidden_share`` lets it tell half of them by itself, or 0.1 if all encoders are frozen, whose
+        features the linear part sees too; and 1 for numbers, where a quarter of what is missing would be as wrong as
+        all of it. Larger trusts the deep part more.
     hidden_share : float or "auto", default="auto"
         In which share of the rows of a batch, drawn anew each time, the deep part is trained as if there were no linear
         model, in [0, 1]. With more it learns to tell by itself, instead of what the linear model misses. With 1 it
