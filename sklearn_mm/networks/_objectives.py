@@ -240,7 +240,7 @@ class Supervised(Objective):
         self._latest_share = top.share
 
     def end_training(self, top: FusionTop) -> None:
-        """Add nothing of the deep part to numbers if validation rows lose by it after the last epoch.
+        """Add nothing of the deep part to numbers unless validation rows still gain by it after the last epoch.
 
         Of many epochs the best one may be so by chance, and what chance gains, further training loses. Of classes, a
         deep part that has begun to know its rows by heart is too sure, whatever it had gained by.

@@ -39,8 +39,8 @@ class TextsAlone(nn.Module):
     def cross_fit(self, designs, fitted):
         """Fit all models anew, and return what each text says out of fold, (n_rows, n_texts, n_scores).
 
-        ``designs`` has the matrices of each block by name; ``fitted`` maps a name and its `DesignMatrix` to
-        what `cross_fit` gives.
+        ``designs`` has the matrices of each block by name; ``fitted`` maps a name and its `DesignMatrix` to what
+        `cross_fit` gives.
         """
         out_of_fold = []
         for number, name in enumerate(self.names):
