@@ -37,7 +37,7 @@ __all__ = ["LEARNING_RATES", "PretrainedEncoder", "is_frozen_leaf"]
 
 _ENOUGH_TOKENS = 16  # of an example, special ones among them
 _N_EXAMPLES = 2  # rows to try a network on
-# Of the last layer. Decision 35 has figures for "last"; the others are usual ones for networks of this sort.
+# Of the last layer; decision 35 has figures of others.
 LEARNING_RATES = {"last": 3e-4, "lora": 1e-3, "all": 1e-4}
 
 

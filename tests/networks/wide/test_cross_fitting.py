@@ -9,7 +9,7 @@ from scipy import sparse
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from sklearn_mm.networks import CrossEntropyLoss, SquaredErrorLoss
-from sklearn_mm.networks.wide._cross_fitting import Settings, cross_fit, fit
+from sklearn_mm.networks.wide._cross_fitting import Settings, _PenaltySearch, cross_fit, fit
 from sklearn_mm.networks.wide._design_matrix import DesignMatrix
 from sklearn_mm.networks.wide._folds import deal_folds
 
@@ -117,6 +117,17 @@ def test_a_block_that_misleads_counts_less(n_rows):
     assert found.factors[:2] == (1, 0.25)
 
 
+def test_few_blocks_seem_to_mislead_by_chance():
+    n_shrunk = 0
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        blocks = rng.normal(size=(8, 200, 10))
+        y = torch.from_numpy(blocks.sum((0, 2)) + 10 * rng.normal(size=200)).unsqueeze(1)  # each tells as much
+        *_, found = cross_fit(DesignMatrix([*blocks]), y, torch.ones(200, 1), SquaredErrorLoss(), 1, np.arange(200) % 5)
+        n_shrunk += sum(factor < 1 for factor in found.factors)
+    assert n_shrunk < 14  # of 96; 19 if any gain were believed
+
+
 @pytest.mark.parametrize("max_compared", [500, 200], ids=["all folds", "some folds"])
 def test_features_that_say_little_count_less_and_another_penalty_may_be_better(max_compared):
     rng = np.random.default_rng(0)
@@ -138,6 +149,19 @@ def test_features_that_say_little_count_less_and_another_penalty_may_be_better(m
     coef = fit(design, y[rest], torch.ones(80, 1), SquaredErrorLoss(), 1, found)[:, 0].numpy()
     expected = np.hstack([tells, misleads])[last] @ coef[1:] + coef[0]
     np.testing.assert_allclose(outputs[last], expected, atol=0.03)
+
+
+def test_features_are_shrunk_together_with_the_penalty_that_suits_terms():
+    rng = np.random.default_rng(0)
+    tells, features = rng.normal(size=(100, 30)), rng.normal(size=(2, 100, 100))
+    y = torch.from_numpy(tells @ rng.normal(size=(30, 1)) / 5 + 0.5 * rng.normal(size=(100, 1)))
+    problem = y, torch.ones(100, 1), SquaredErrorLoss(), 1, np.arange(100) % 5
+    with mock.patch.object(_PenaltySearch, "_misleading_blocks", return_value=[]):  # no block by itself
+        alone = cross_fit(DesignMatrix([tells, *features]), *problem)[2]
+        found = cross_fit(DesignMatrix([tells, *features]), *problem, n_of_features=2)[2]
+    assert alone.factors == (1, 1, 1)
+    assert found.factors[0] == 1 > found.factors[1] == found.factors[2]
+    assert found.alpha < alone.alpha
 
 
 def test_features_that_tell_count_in_full():
