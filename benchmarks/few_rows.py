@@ -41,15 +41,17 @@ def main():
     parser.add_argument("--test-rows", type=int, help="of each split; a third of the emoji by default")
     parser.add_argument("--noise", choices=["pictures", "names"], nargs="*", default=[], help="columns to add")
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
+    parser.add_argument("--epochs", type=int, help="of every network; fewer for a quick look")
     parser.add_argument("--json", type=Path, help="file to write all scores to, its name preceded by the rows")
     arguments = parser.parse_args()
 
     emoji = load_emoji()
     X, y, rng = emoji.data, emoji.target.to_numpy(), np.random.default_rng(0)
     accuracy = {"accuracy": lambda model, X_test, y_test: model.score(X_test, y_test)}
-    models = {name: MODELS[name] for name in arguments.models}
+    default = ours if arguments.epochs is None else partial(ours, max_epochs=arguments.epochs)
+    models = {name: default if MODELS[name] is ours else MODELS[name] for name in arguments.models}
     for what in arguments.noise:
-        models[f"default + {what} of noise"] = partial(Noisy, noise=with_noise(X, what, rng)["noise"])
+        models[f"default + {what} of noise"] = partial(Noisy, default, noise=with_noise(X, what, rng)["noise"])
     shuffled = GroupShuffleSplit(arguments.repeats, test_size=1 / 3, random_state=0)
     for n_rows in arguments.rows:
         splits = [
@@ -64,8 +66,8 @@ def main():
 class Noisy:
     """The default estimator, which sees a column of noise too."""
 
-    def __init__(self, seed, noise):
-        self.model, self.noise = ours(seed), noise
+    def __init__(self, make, seed, noise):
+        self.model, self.noise = make(seed), noise
 
     def fit(self, X, y):
         self.model.fit(X.assign(noise=self.noise.loc[X.index]), y)

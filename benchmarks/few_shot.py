@@ -28,23 +28,24 @@ N_TEST = 600
 
 
 def read_emoji(arguments):
-    emoji = load_emoji()
-    pixels = ImageTransformer(size=128).fit_transform(list(emoji.data["image"]))
-    return [embed_texts(emoji.data["text"]), embed_pictures(pixels)], emoji.target.to_numpy()
+    emoji, chosen = load_emoji(), slice(None, None, arguments.every)
+    X, y = emoji.data[chosen], emoji.target.to_numpy()[chosen]
+    pixels = ImageTransformer(size=128).fit_transform(list(X["image"]))
+    return [embed_texts(X["text"]), embed_pictures(pixels)], y
 
 
 def read_digits(arguments):
-    digits = load_digits()
-    grey = (digits.images * 15.9).astype(np.uint8)
+    digits, chosen = load_digits(), slice(None, None, arguments.every)
+    grey = (digits.images[chosen] * 15.9).astype(np.uint8)
     pixels = ImageTransformer(size=64).fit_transform(list(np.repeat(grey[..., np.newaxis], 3, axis=3)))
-    return [embed_pictures(pixels)], digits.target
+    return [embed_pictures(pixels)], digits.target[chosen]
 
 
 def read_spoken(arguments):
     if arguments.sounds is None or arguments.whisper is None:
         print("skipped: spoken digits want --sounds and --whisper.")
         sys.exit(0)
-    files = sorted(arguments.sounds.rglob("*.wav"))
+    files = sorted(arguments.sounds.rglob("*.wav"))[:: arguments.every]
     return [embed_sounds(files, arguments.whisper)], np.array([int(file.name.split("_")[0]) for file in files])
 
 
@@ -70,6 +71,7 @@ def main():
     parser.add_argument("--sets", nargs="+", default=["emoji", "digits"], choices=list(SETS))
     parser.add_argument("--rows", nargs="+", type=int, default=[1, 5, 10, 50], help="of each class")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--every", type=int, default=1, help="take one row in so many; more for a quick look")
     parser.add_argument("--sounds", type=Path, help="folder of spoken digits")
     parser.add_argument("--whisper", type=Path, help="transformers folder")
     arguments = parser.parse_args()

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from _paired import compare, print_table
+from emoji import shortened
 from PIL import Image, ImageDraw, ImageFont
 from sklearn.model_selection import StratifiedGroupKFold
 
@@ -62,17 +63,20 @@ def main():
     parser.add_argument("--rows", type=int, help="training rows, of each fold; all by default")
     parser.add_argument("--names", action="store_true", help="from names too")
     parser.add_argument("--keep", type=int, default=3, help="folds of the five that are run")
+    parser.add_argument("--epochs", type=int, help="of every network; fewer for a quick look")
+    parser.add_argument("--every", type=int, default=1, help="take one row in so many; more for a quick look")
     arguments = parser.parse_args()
 
-    emoji = load_emoji()
-    y = emoji.target.to_numpy()
-    folds = StratifiedGroupKFold(5, shuffle=True, random_state=0).split(emoji.data, y, emoji.groups)
+    emoji, chosen = load_emoji(), slice(None, None, arguments.every)
+    X, y, groups = emoji.data[chosen], emoji.target.to_numpy()[chosen], emoji.groups[chosen]
+    folds = StratifiedGroupKFold(5, shuffle=True, random_state=0).split(X, y, groups)
     rng = np.random.default_rng(0)
     splits = [(0, rng.permutation(train)[: arguments.rows], test) for train, test in folds][: arguments.keep]
     models = {name: partial(ours, names=arguments.names, **MODELS[name]) for name in arguments.models}
+    if arguments.epochs is not None:
+        models = {name: partial(shortened, make, arguments.epochs) for name, make in models.items()}
     accuracy = {"accuracy": lambda model, X_test, y_test: model.score(X_test, y_test)}
     with tempfile.TemporaryDirectory() as name:
-        X = emoji.data
         if arguments.font is not None:
             font = ImageFont.truetype(arguments.font, FONT_SIZE)
             X = X.assign(image=[drawn(path, font, Path(name)) for path in X["image"]])

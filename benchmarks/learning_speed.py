@@ -21,6 +21,7 @@ from sklearn_mm.datasets import load_emoji
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, nargs="+", default=[2, 4, 6, 8, 12, 16], help="of the plain network")
+    parser.add_argument("--own-epochs", type=int, help="of the default, at most; fewer for a quick look")
     parser.add_argument("--shares", type=float, nargs="+", default=[0.15, 0.2, 0.5, 1.0], help="of its seconds")
     parser.add_argument("--folds", type=int, default=3, help="how many of five are run")
     parser.add_argument("--every", type=int, default=1, help="take one row in so many")
@@ -44,11 +45,12 @@ def main():
 
     plain = {n: measure(f"plain, {n} epochs", **{**PLAIN, "max_epochs": n}) for n in arguments.epochs}
     rows = {f"plain network, {n} epochs": found for n, found in plain.items()}
+    own = {} if arguments.own_epochs is None else {"max_epochs": arguments.own_epochs}
     seconds, accuracy = max(plain.values(), key=lambda found: found[1])
     for share in arguments.shares:
         name = f"default, {share:.0%} of the seconds of its best"
-        rows[name] = measure(name, max_time=share * seconds)
-    rows["default"] = measure("default")
+        rows[name] = measure(name, max_time=share * seconds, **own)
+    rows["default"] = measure("default", **own)
 
     print("\n| model | seconds | accuracy | seconds / the best | accuracy − the best |\n|---|---|---|---|---|")
     for name, found in rows.items():

@@ -237,11 +237,14 @@ def main():
     parser.add_argument("--photos", type=Path, required=True, help="folder with captions.csv and images")
     parser.add_argument("--vectors", nargs="+", default=["plain", "rich"], choices=["plain", "rich"])
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
+    parser.add_argument("--candidates", type=int, help="settings of each grid that are tried; all by default")
     parser.add_argument("--splits", type=int, default=5)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--cache", type=Path, help="file (.npz) that keeps the vectors")
     parser.add_argument("--train", type=float, default=2 / 3, help="share of the photographs to train with")
     arguments = parser.parse_args()
+    for grid in (CCA_GRID, LINEAR_GRID):
+        del grid[arguments.candidates or len(grid) :]
 
     vectors = kept(arguments.cache, lambda: read(arguments.photos, "rich" in arguments.vectors))
     n_photos = len(vectors["plain pictures"])

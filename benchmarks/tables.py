@@ -149,7 +149,7 @@ METHODS = {
 OTHERS = ("boosting", "linear")
 
 
-def scores(name, methods, n_folds, seeds, n_kept):
+def scores(name, methods, n_folds, seeds, n_kept, n_epochs):
     """Yield method, seed, fold, score times 100 and seconds of fitting, on the same folds for all methods."""
     load, metric = SETS[name]
     X, y = load()
@@ -160,6 +160,8 @@ def scores(name, methods, n_folds, seeds, n_kept):
         for fold, (train, test) in enumerate(splits[:n_kept]):
             for method in methods:
                 model = METHODS[method](metric, seed)
+                if n_epochs is not None and method not in OTHERS:
+                    model.set_params(max_epochs=n_epochs)
                 start = time.perf_counter()
                 model.fit(X.iloc[train], y[train])
                 seconds = time.perf_counter() - start
@@ -197,6 +199,7 @@ def main():
     parser.add_argument("--keep", type=int, default=None, help="folds of each that are run; all by default")
     parser.add_argument("--seeds", type=int, default=3, help="cross-validations, each in another order of the rows")
     parser.add_argument("--methods", nargs="*", default=[], choices=list(METHODS)[3:], help="settings to run beside")
+    parser.add_argument("--epochs", type=int, help="of every network; fewer for a quick look")
     parser.add_argument("--json", type=Path, help="file to write all scores to")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -205,7 +208,7 @@ def main():
     results = {}
     for name in arguments.sets:
         results[name] = {method: {"scores": [], "seconds": []} for method in methods}
-        runs = scores(name, methods, arguments.folds, range(arguments.seeds), arguments.keep)
+        runs = scores(name, methods, arguments.folds, range(arguments.seeds), arguments.keep, arguments.epochs)
         for method, seed, fold, score, seconds in runs:
             results[name][method]["scores"].append(score)
             results[name][method]["seconds"].append(seconds)

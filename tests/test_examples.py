@@ -85,7 +85,8 @@ def imported(path):
 @pytest.mark.filterwarnings("ignore:The least populated class")  # of so few rows
 def test_main_job(run_example, tmp_path, capsys):
     results = tmp_path / "results"
-    run_example("plot_emoji.py", options=["--results", results, "--epochs", "1", "--every", "18"])
+    options = ["--results", results, "--epochs", "1", "--every", "24"]
+    run_example("plot_emoji.py", smaller={"StratifiedGroupKFold(3": "StratifiedGroupKFold(2"}, options=options)
     assert "Grid search" in capsys.readouterr().out
     assert len(pd.read_csv(results / "models.csv")) == 4
     assert len(pd.read_csv(results / "search.csv")) == 8
@@ -169,7 +170,8 @@ def test_few_rows_and_zero_shot(run_pretrained):
 
 @pytest.mark.slow
 def test_copies_leak_between_random_folds_and_not_between_grouped_ones(run_example):
-    example = run_example("search/plot_duplicates.py", smaller={"data), 400": "data), 150"})
+    fewer = {"data), 400": "data), 150", "RandomForestClassifier(": "RandomForestClassifier(30, "}
+    example = run_example("search/plot_duplicates.py", smaller=fewer)
     accuracy = example["accuracy"]
     assert accuracy["random folds"] > accuracy["originals alone"] + 0.2
     assert abs(accuracy["grouped folds"] - accuracy["originals alone"]) < 0.08
@@ -185,13 +187,20 @@ def test_a_single_frame_does_not_tell_which_way_it_moves(run_example):
 
 @pytest.mark.slow
 def test_digits_are_told_better_seen_and_heard(run_example):
-    scores = run_example("inputs/plot_seen_and_heard.py", smaller={"max_epochs=6": "max_epochs=4"})["scores"]
+    fewer = {"max_epochs=6": "max_epochs=4, batch_size=64"}
+    scores = run_example("inputs/plot_seen_and_heard.py", smaller=fewer)["scores"]
     assert scores["both"] > 0.05 + max(scores["picture"], scores["sound"])
 
 
 @pytest.mark.slow
 def test_a_picture_a_sound_and_a_text_all_count(run_example):
-    r2 = run_example("inputs/plot_picture_sound_text.py", smaller={"max_epochs=12": "max_epochs=6"})["r2"]
+    fewer = {
+        "[:400]": "[:250]",
+        "size=400": "size=250",
+        "test_size=100": "test_size=60",
+        "max_epochs=12": "max_epochs=6",
+    }
+    r2 = run_example("inputs/plot_picture_sound_text.py", smaller=fewer)["r2"]
     assert all(value < r2["all three"] - 0.2 for name, value in r2.items() if name != "all three")
 
 
@@ -214,7 +223,8 @@ def test_search_by_words_takes_fifteen_lines():
 
 @pytest.mark.slow
 def test_clusters_of_rows_are_nearer_to_categories_than_those_of_pixels_and_names(run_example):
-    example = run_example("search/plot_clusters.py", every=15)
+    fewer = {"make_pipeline(MultimodalEmbedder(random": "make_pipeline(MultimodalEmbedder(max_epochs=2, random"}
+    example = run_example("search/plot_clusters.py", every=15, smaller=fewer)
     table = example["table"]
     assert {"joint space", "pixels", "TF-IDF of names"} <= set(table.index)
     assert example["dense"].shape == example["found"].shape == example["y"].shape
@@ -237,15 +247,20 @@ def test_pictures_tell_what_cannot_be_read(run_example):
 @pytest.mark.slow
 def test_headlines_are_copied(run_example):
     pytest.importorskip("sacrebleu", reason="sacrebleu is not installed (the extra generate)")
-    fewer = {"make_reports(800": "make_reports(400", "make_reports(150": "make_reports(30"}
-    scores = run_example("text_out/plot_summary.py", smaller={**fewer, "batch_size=32": "batch_size=16"})["scores"]
+    fewer = {
+        "make_reports(800": "make_reports(300",
+        "make_reports(150": "make_reports(30",
+        "batch_size=32": "batch_size=16",
+    }
+    fewer |= {"max_epochs=10": "max_epochs=8 if parameters else 1"}  # one that does not copy learns nothing for long
+    scores = run_example("text_out/plot_summary.py", smaller=fewer)["scores"]
     assert scores["generator that copies"] > 2 * scores["first sentence (lead-1)"]
 
 
 @pytest.mark.slow
 def test_captions_are_right_more_often_than_those_of_like_pictures(run_example):
     pytest.importorskip("sacrebleu", reason="sacrebleu is not installed (the extra generate)")
-    fewer = {"ImageTransformer(size=64)": "ImageTransformer(size=32)", "max_epochs=30": "max_epochs=15"}
+    fewer = {"ImageTransformer(size=64)": "ImageTransformer(size=16)", "max_epochs=30": "max_epochs=10, lr=3e-3"}
     example = run_example("text_out/plot_captions.py", smaller=fewer)
     assert np.mean(example["names"] == example["truth"]) > 0.05
     assert not np.any(example["people"]["alike"].iloc[example["test"]] == example["truth"])
@@ -253,6 +268,8 @@ def test_captions_are_right_more_often_than_those_of_like_pictures(run_example):
 
 @pytest.mark.slow
 def test_sentiment_is_in_sentence_and_smiley_together(run_example):
-    found = run_example("training/plot_sentiment.py", smaller={"make_posts(720": "make_posts(540"})["found"]
+    fewer = {"make_posts(720": "make_posts(180", "make_posts(360": "make_posts(180", "size=32": "size=16"}
+    fewer |= {"max_epochs=8": "max_epochs=8, batch_size=32"}
+    found = run_example("training/plot_sentiment.py", smaller=fewer)["found"]
     assert found["both"] > 0.2 + max(found["smiley alone"], found["sentence alone"])
     assert found["both"] > found["both, a third of the smileys missing"] > found["sentence alone"]

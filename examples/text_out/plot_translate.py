@@ -13,10 +13,10 @@ import pandas as pd
 import sacrebleu
 from sklearn.datasets import load_digits
 
-from sklearn_mm import MultimodalGenerator, TextInput
+from sklearn_mm import ImageInput, MultimodalGenerator, TextInput
 from sklearn_mm.decoders import TransformerDecoder
 from sklearn_mm.encoders import SelfAttentionEncoder
-from sklearn_mm.preprocessing import TextTransformer
+from sklearn_mm.preprocessing import ImageTransformer, TextTransformer
 
 TENS = {20: ("twenty", "zwanzig"), 30: ("thirty", "dreißig"), 40: ("forty", "vierzig"), 50: ("fifty", "fünfzig")}
 TENS |= {60: ("sixty", "sechzig"), 70: ("seventy", "siebzig"), 80: ("eighty", "achtzig"), 90: ("ninety", "neunzig")}
@@ -52,9 +52,10 @@ print(pd.concat([X["english"], y], axis=1).head())
 
 # %%
 # One generator reads the texts alone, the other both columns. Texts are cut into parts of words, which are learnt too.
+# The pictures are 8 pixels wide, which need not be made 64.
 
 
-def fit(columns):
+def fit(columns, **parameters):
     generator = MultimodalGenerator(
         text=TextInput("english", encoder=SelfAttentionEncoder(width=64)),
         decoder=TransformerDecoder(width=64),
@@ -62,11 +63,13 @@ def fit(columns):
         lr=4e-3,
         max_epochs=12,
         random_state=0,
+        **parameters,
     )
     return generator.fit(X[columns], y)
 
 
-translators = {"text alone": fit(["english"]), "text and picture": fit(["english", "digit"])}
+image = ImageInput(transformer=ImageTransformer(size=16, color="L"))
+translators = {"text alone": fit(["english"]), "text and picture": fit(["english", "digit"], image=image)}
 scores = {
     name: [
         sacrebleu.corpus_chrf(translator.predict(rows[translator.feature_names_in_]).tolist(), [texts.tolist()]).score
