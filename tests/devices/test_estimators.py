@@ -11,6 +11,7 @@ from sklearn.base import clone
 
 from sklearn_mm import ImageInput, MultimodalClassifier, MultimodalRegressor
 from sklearn_mm.encoders import CNNEncoder, ModuleEncoder
+from sklearn_mm.networks import WideLinear
 from sklearn_mm.preprocessing import ImageTransformer
 
 N = 40
@@ -40,11 +41,16 @@ def frozen():
 
 
 ROUGH = {"max_epochs": 1, "random_state": 0}
-SMALL = {**ROUGH, "image": ImageInput("picture", transformer=ImageTransformer(8), encoder=CNNEncoder((4,)))}
+SMALL = {
+    **ROUGH,
+    "image": ImageInput("picture", transformer=ImageTransformer(8), encoder=CNNEncoder((4,))),
+    "wide": WideLinear(n_folds=2),
+    "batch_size": 20,
+}
 CASES = {
     "classifier": MultimodalClassifier(**ROUGH),
     "regressor": MultimodalRegressor(**ROUGH),
-    "without wide": MultimodalClassifier(wide=None, **SMALL),
+    "without wide": MultimodalClassifier(**{**SMALL, "wide": None}),
     "early stopping": MultimodalClassifier(early_stopping=True, **SMALL),
     "early stopping, regressor": MultimodalRegressor(early_stopping=True, weight_averaging="ema", **SMALL),
     "scoring": MultimodalClassifier(early_stopping=True, scoring="accuracy", **SMALL),

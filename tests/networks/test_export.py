@@ -15,8 +15,8 @@ from sklearn_mm.networks._objectives import Supervised
 from sklearn_mm.preprocessing import AudioTransformer, ImageTransformer, VideoTransformer
 from sklearn_mm.training._dataset import BlockDataset
 
-# Every encoder with a fusion of vectors and one of tokens, those of different kinds beside each other, and tables beside
-# the last; every other fusion behind tokens of which none is padding and some that are; and every head.
+# Every encoder with a fusion of vectors and one of tokens, beside encoders of other kinds; the other fusions behind
+# tokens that are padding in part, and behind others; and every head.
 KINDS = list(ENCODERS)
 FUSIONS = [name for name in fusions.names if name != "auto"]
 NAMES = {kind: names_from_scratch(kind) for kind in KINDS}
