@@ -229,7 +229,8 @@ def test_silent_at_zero(table, capsys):
 
 @pytest.mark.parametrize(("verbose", "n_lines"), [(1, 20), (2, 60)])
 def test_a_log_file_gets_lines(numbers, capsys, verbose, n_lines):
-    MultimodalClassifier(max_epochs=60, verbose=verbose, early_stopping=True, n_iter_no_change=60).fit(*numbers)
+    clf = MultimodalClassifier(wide=None, batch_size=64, max_epochs=60, verbose=verbose)
+    clf.set_params(early_stopping=True, n_iter_no_change=60).fit(*numbers)
     lines = [line for line in capsys.readouterr().out.splitlines() if "epoch" in line]
     assert len(lines) == n_lines
     for part in ("MultimodalClassifier", "epoch 60/60", "train_loss", "valid_loss", "valid_score", "s left"):
