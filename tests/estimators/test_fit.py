@@ -162,7 +162,9 @@ def test_fit_writes_no_file(table, tmp_path, monkeypatch):
 def test_copies_predict_the_same(table, roundtrip, as_blocks):
     X, y = table
     X = ModalityTransformer(image=SMALL_IMAGE).fit_transform(X) if as_blocks else X
-    clf = MultimodalClassifier(image="auto" if as_blocks else SMALL_IMAGE, max_epochs=2, random_state=0).fit(X, y)
+    image = "auto" if as_blocks else SMALL_IMAGE
+    few_steps = {"wide": WideLinear(n_folds=2), "batch_size": 32, "max_epochs": 2}
+    clf = MultimodalClassifier(image=image, **few_steps, random_state=0).fit(X, y)
     twin = roundtrip(clf)
     np.testing.assert_array_equal(twin.predict_proba(X), clf.predict_proba(X))
     assert str(twin.get_params()) == str(clf.get_params())
