@@ -11,6 +11,7 @@ from sklearn.base import clone
 
 from sklearn_mm import ImageInput, MultimodalClassifier, MultimodalRegressor
 from sklearn_mm.encoders import CNNEncoder, ModuleEncoder
+from sklearn_mm.networks import WideLinear
 from sklearn_mm.preprocessing import ImageTransformer
 
 N = 40
@@ -40,19 +41,20 @@ def frozen():
 
 
 ROUGH = {"max_epochs": 1, "random_state": 0}
-SMALL = {**ROUGH, "image": ImageInput("picture", transformer=ImageTransformer(8), encoder=CNNEncoder((4,)))}
+FEW_STEPS = {**ROUGH, "wide": WideLinear(n_folds=2), "batch_size": 20}
+SMALL = {**FEW_STEPS, "image": ImageInput("picture", transformer=ImageTransformer(8), encoder=CNNEncoder((4,)))}
 CASES = {
     "classifier": MultimodalClassifier(**ROUGH),
     "regressor": MultimodalRegressor(**ROUGH),
-    "without wide": MultimodalClassifier(wide=None, **SMALL),
+    "without wide": MultimodalClassifier(**{**SMALL, "wide": None}),
     "early stopping": MultimodalClassifier(early_stopping=True, **SMALL),
     "early stopping, regressor": MultimodalRegressor(early_stopping=True, weight_averaging="ema", **SMALL),
     "scoring": MultimodalClassifier(early_stopping=True, scoring="accuracy", **SMALL),
     "averaging": MultimodalClassifier(weight_averaging="ema", **SMALL),
     "limited time": MultimodalRegressor(max_time=100, **SMALL),
     "sgd": MultimodalClassifier(optimizer="sgd", gradient_accumulation_steps=2, **SMALL),
-    "frozen": MultimodalClassifier(inputs=[("picture", frozen())], **ROUGH),
-    "frozen, tokens": MultimodalClassifier(inputs=[("picture", frozen())], text=None, fusion="attention", **ROUGH),
+    "frozen": MultimodalClassifier(inputs=[("picture", frozen())], **FEW_STEPS),
+    "frozen, tokens": MultimodalClassifier(inputs=[("picture", frozen())], text=None, fusion="attention", **FEW_STEPS),
     "heads": MultimodalClassifier(balancing="heads", **SMALL),
     "modulation": MultimodalClassifier(balancing="modulation", modality_dropout=0.2, **SMALL),
     **{fusion: MultimodalClassifier(fusion=fusion, **SMALL) for fusion in ("gated", "film", "bottleneck", "lowrank")},
@@ -153,7 +155,7 @@ def test_lists_of_pictures_and_texts(table, gpu):
     X = pd.DataFrame(
         {"pictures": [[p] * (i % 3) for i, p in enumerate(table["picture"])], "texts": [[t, t] for t in table["text"]]}
     )
-    clf = MultimodalClassifier(**ROUGH).fit(X, np.arange(N) % 2)
+    clf = MultimodalClassifier(**FEW_STEPS).fit(X, np.arange(N) % 2)
     assert clf.predict_proba(X).shape == (N, 2)
 
 
@@ -179,7 +181,7 @@ class SmallMemory(nn.Conv2d):
 def test_features_that_do_not_fit_are_computed_in_smaller_batches(table, gpu, monkeypatch):
     X = table
     module = SmallMemory(3, 4, 16, stride=16)
-    clf = MultimodalClassifier(image=ImageInput("picture", encoder=ModuleEncoder(module, width=4)), **ROUGH)
+    clf = MultimodalClassifier(image=ImageInput("picture", encoder=ModuleEncoder(module, width=4)), **FEW_STEPS)
     y = target_of(clf, X)
     with pytest.warns(UserWarning, match=f"The memory of {gpu.device.type} does not suffice for what a frozen encoder"):
         fitted = clone(clf).set_params(batch_size=10).fit(X, y)
@@ -192,7 +194,7 @@ def test_features_that_do_not_fit_are_computed_in_smaller_batches(table, gpu, mo
 
 def test_what_was_fitted_there_loads_without(table, gpu):
     X = table
-    clf = clone(CASES["classifier"])
+    clf = MultimodalClassifier(**SMALL)
     y = target_of(clf, X)
     expected = clf.fit(X, y).predict_proba(X)
     loaded = pickle.loads(pickle.dumps(clf))
@@ -216,5 +218,5 @@ def test_moments_of_the_optimiser_are_loaded_without_too(table, gpu):
 
 def test_augmentation(table, gpu):
     X = table
-    clf = MultimodalClassifier(inputs=[("picture", ImageInput("picture", augment="auto"))], **ROUGH)
+    clf = MultimodalClassifier(inputs=[("picture", ImageInput("picture", augment="auto"))], **FEW_STEPS)
     clf.fit(X, target_of(clf, X)).predict(X)

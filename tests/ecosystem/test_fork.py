@@ -16,7 +16,9 @@ import multiprocessing, os, signal, sys, threading, time
 import numpy as np, pandas as pd, torch
 from sklearn.base import clone
 from skorch.callbacks import Callback
-from sklearn_mm import MultimodalClassifier
+from sklearn_mm import ImageInput, MultimodalClassifier
+from sklearn_mm.networks import WideLinear
+from sklearn_mm.preprocessing import ImageTransformer
 from sklearn_mm.training._net import MultimodalNet
 
 torch.set_num_threads(2)
@@ -27,7 +29,8 @@ X = pd.DataFrame({
     "picture": [rng.integers(0, 255, (24, 24, 3), dtype=np.uint8) for _ in range(100)],
 })
 y = np.where(X["number"] > 0, "yes", "no")
-clf = MultimodalClassifier(max_epochs=1, random_state=0)
+image = ImageInput("picture", transformer=ImageTransformer(16))
+clf = MultimodalClassifier(image=image, wide=WideLinear(n_folds=2), batch_size=50, max_epochs=1, random_state=0)
 
 def fit_again():
     torch.manual_seed(3)
@@ -85,41 +88,56 @@ assert done == child and status == 0, status
 """
 
 DURING_A_FIT = """
-begun, over = threading.Event(), threading.Event()
+def while_it_fits(callbacks):
+    \"\"\"Fork from another thread than that of a fit, which goes on for as long.\"\"\"
+    begun, over = threading.Event(), threading.Event()
 
-class Slow(Callback):
-    def on_batch_end(self, net, **kwargs):
+    def on_step():
         begun.set()
+        if over.is_set():
+            raise RuntimeError("over")
 
-callbacks = [Slow()] if {callbacks} else None
-torch.manual_seed(7)
-found = torch.get_rng_state()
-if not callbacks:
+    class Slow(Callback):
+        def on_batch_end(self, net, **kwargs):
+            on_step()
+
     train_step = MultimodalNet.train_step
+
     def step(self, *args, **kwargs):
-        begun.set()
+        on_step()
         return train_step(self, *args, **kwargs)
-    MultimodalNet.train_step = step
 
-def train():
-    clf.set_params(skorch_callbacks=callbacks, max_epochs=1000, max_time=60)
-    try:
-        clf.fit(X, y)
-    except Exception:
-        pass
+    def train():
+        model = clone(clf).set_params(max_epochs=1000, max_time=60)
+        model.set_params(skorch_callbacks=[Slow()] if callbacks else None)
+        try:
+            model.fit(X, y)
+        except RuntimeError:
+            pass
 
-def look():
-    assert torch.equal(torch.get_rng_state(), found), "the child is not to find the generator as the fit has it"
-    fit_again()
+    def look():
+        MultimodalNet.train_step = train_step
+        assert torch.equal(torch.get_rng_state(), found), "the child is not to find the generator as the fit has it"
+        fit_again()
 
-thread = threading.Thread(target=train, daemon=True)
-thread.start()
-assert begun.wait(60)
-assert not torch.equal(torch.get_rng_state(), found)
-for _ in range(2):
-    forked(look)
-assert thread.is_alive()
-os._exit(0)
+    torch.manual_seed(7)
+    found = torch.get_rng_state()
+    if not callbacks:
+        MultimodalNet.train_step = step
+    thread = threading.Thread(target=train, daemon=True)
+    thread.start()
+    assert begun.wait(60)
+    assert not torch.equal(torch.get_rng_state(), found)
+    for _ in range(2):
+        forked(look)
+    assert thread.is_alive()
+    over.set()
+    thread.join(60)
+    assert not thread.is_alive()
+    MultimodalNet.train_step = train_step
+
+while_it_fits(callbacks=True)
+while_it_fits(callbacks=False)
 """
 
 IN_A_CALLBACK = """
@@ -134,16 +152,11 @@ np.testing.assert_array_equal(clf.predict_proba(X), plain.predict_proba(X))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "script",  # those that end their process come last
-    [SERVER + IN_A_CALLBACK + DURING_A_FIT.format(callbacks=True), DURING_A_FIT.format(callbacks=False)],
-    ids=["server, callback and fit with callbacks", "fit"],
-)
-def test_a_forked_process_predicts_and_fits(script):
+def test_a_forked_process_predicts_and_fits():
     environment = {**os.environ, "PYTHONPATH": str(Path(sklearn_mm.__file__).parents[1])}
     environment.pop("OMP_NUM_THREADS", None)
     process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", COMMON + script],
+        [sys.executable, "-W", "ignore", "-c", COMMON + SERVER + IN_A_CALLBACK + DURING_A_FIT],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

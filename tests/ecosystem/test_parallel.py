@@ -1,9 +1,7 @@
 """Searches in several processes and threads: the same results as in one."""
 
-import os
-import subprocess
+import multiprocessing
 import sys
-from pathlib import Path
 
 import joblib
 import numpy as np
@@ -18,7 +16,6 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn_mm import MultimodalClassifier, TabularInput
 
 HALVES = PredefinedSplit(np.arange(48) % 2)
-ROOT = Path(__file__).parents[2]
 
 
 def search_over(clf, n_jobs=None):
@@ -66,39 +63,16 @@ def test_two_threads(clf, X, y, one):
     np.testing.assert_allclose(parallel.cv_results_["mean_test_score"], one.cv_results_["mean_test_score"], rtol=1e-4)
 
 
-SCRIPT = """
-import multiprocessing
-import sys
-
-import joblib
-
-
-def fit(model, X, y):
-    return model.fit(X, y)
-
-
-if __name__ == "__main__":
-    given, result = sys.argv[1:]
-    search, X, y = joblib.load(given)
-    with joblib.parallel_config("multiprocessing", n_jobs=2):
-        search.fit(X, y)
-    with multiprocessing.get_context("spawn").Pool(1) as pool:  # models travel there and back
-        fitted = pool.starmap(fit, [(search.best_estimator_, X, y), (search.best_estimator_, X[:24], y[:24])])
-    joblib.dump((search, fitted), result)
-"""
-
-
 @pytest.mark.slow
-def test_two_processes_under_spawn(clf, X, y, one, tmp_path):
-    script, given, result = tmp_path / "script.py", tmp_path / "given.joblib", tmp_path / "result.joblib"
-    script.write_text(SCRIPT)
-    joblib.dump((search_over(clf), X, y), given)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "JOBLIB_START_METHOD": "spawn", "OMP_NUM_THREADS": "1"}
-    run = subprocess.run(
-        [sys.executable, script, given, result], env=environment, capture_output=True, text=True, timeout=300
-    )
-    assert run.returncode == 0, run.stderr
-    search, (whole, half) = joblib.load(result)
+def test_two_processes_under_spawn(clf, X, y, one, monkeypatch):
+    context = multiprocessing.get_context("spawn")
+    monkeypatch.setattr("joblib.parallel.DEFAULT_MP_CONTEXT", context)  # as JOBLIB_START_METHOD says at its import
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    with joblib.parallel_config("multiprocessing", n_jobs=2):
+        search = search_over(clf).fit(X, y)
+    with context.Pool(1) as pool:  # models travel there and back
+        best = search.best_estimator_
+        whole, half = pool.starmap(MultimodalClassifier.fit, [(best, X, y), (best, X[:24], y[:24])])
     np.testing.assert_allclose(search.cv_results_["mean_test_score"], one.cv_results_["mean_test_score"], rtol=1e-4)
     np.testing.assert_allclose(whole.predict_proba(X), one.predict_proba(X), rtol=1e-4)
     expected = clone(one.best_estimator_).fit(X[:24], y[:24]).predict_proba(X)

@@ -5,10 +5,11 @@ import pytest
 from sklearn.base import clone
 
 from sklearn_mm import MultimodalClassifier, MultimodalRegressor
+from sklearn_mm.networks import WideLinear
 from sklearn_mm.networks._tops import BALANCING
 from sklearn_mm.networks.losses._registry import classifier_losses, regressor_losses
 
-SMALL = {"image": None, "max_epochs": 2, "random_state": 0}
+SMALL = {"image": None, "wide": WideLinear(n_folds=2), "batch_size": 24, "max_epochs": 2, "random_state": 0}
 
 
 @pytest.mark.parametrize("balancing", BALANCING)

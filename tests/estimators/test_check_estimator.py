@@ -5,7 +5,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_mm import MultimodalClassifier, MultimodalRegressor
 
-ESTIMATORS = [MultimodalClassifier(max_epochs=5), MultimodalRegressor(max_epochs=5)]
+ESTIMATORS = [MultimodalClassifier(max_epochs=1), MultimodalRegressor(max_epochs=1)]
 
 
 def expected_failed_checks(estimator):

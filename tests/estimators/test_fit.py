@@ -162,7 +162,9 @@ def test_fit_writes_no_file(table, tmp_path, monkeypatch):
 def test_copies_predict_the_same(table, roundtrip, as_blocks):
     X, y = table
     X = ModalityTransformer(image=SMALL_IMAGE).fit_transform(X) if as_blocks else X
-    clf = MultimodalClassifier(image="auto" if as_blocks else SMALL_IMAGE, max_epochs=2, random_state=0).fit(X, y)
+    image = "auto" if as_blocks else SMALL_IMAGE
+    few_steps = {"wide": WideLinear(n_folds=2), "batch_size": 32, "max_epochs": 2}
+    clf = MultimodalClassifier(image=image, **few_steps, random_state=0).fit(X, y)
     twin = roundtrip(clf)
     np.testing.assert_array_equal(twin.predict_proba(X), clf.predict_proba(X))
     assert str(twin.get_params()) == str(clf.get_params())
@@ -229,7 +231,8 @@ def test_silent_at_zero(table, capsys):
 
 @pytest.mark.parametrize(("verbose", "n_lines"), [(1, 20), (2, 60)])
 def test_a_log_file_gets_lines(numbers, capsys, verbose, n_lines):
-    MultimodalClassifier(max_epochs=60, verbose=verbose, early_stopping=True, n_iter_no_change=60).fit(*numbers)
+    clf = MultimodalClassifier(wide=None, batch_size=64, max_epochs=60, verbose=verbose)
+    clf.set_params(early_stopping=True, n_iter_no_change=60).fit(*numbers)
     lines = [line for line in capsys.readouterr().out.splitlines() if "epoch" in line]
     assert len(lines) == n_lines
     for part in ("MultimodalClassifier", "epoch 60/60", "train_loss", "valid_loss", "valid_score", "s left"):

@@ -8,10 +8,10 @@ from sklearn.metrics import mean_absolute_error
 from sklearn.model_selection import GridSearchCV
 
 from sklearn_mm import MultimodalClassifier, MultimodalRegressor
-from sklearn_mm.networks import CrossEntropyLoss, FocalLoss, OrdinalLoss, PoissonLoss, QuantileLoss
+from sklearn_mm.networks import CrossEntropyLoss, FocalLoss, OrdinalLoss, PoissonLoss, QuantileLoss, WideLinear
 from sklearn_mm.networks.losses._registry import classifier_losses, regressor_losses
 
-SMALL = {"image": None, "max_epochs": 3, "random_state": 0}
+SMALL = {"image": None, "wide": WideLinear(n_folds=2), "batch_size": 24, "max_epochs": 2, "random_state": 0}
 FEELINGS = ["negative", "neutral", "positive"]
 
 

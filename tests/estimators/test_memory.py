@@ -98,8 +98,9 @@ def test_validation_rows(table, memory, decoded):
 
 def test_regressor(table, numeric_target, memory):
     X, _ = table
+    image = ImageInput("photo", transformer=ImageTransformer(16), encoder=ENCODER)
     fits = [
-        MultimodalRegressor(max_epochs=1, random_state=0, memory=where).fit(X, numeric_target)
+        MultimodalRegressor(image=image, max_epochs=1, random_state=0, memory=where).fit(X, numeric_target)
         for where in (None, memory)
     ]
     np.testing.assert_array_equal(fits[0].predict(X), fits[1].predict(X))
@@ -219,7 +220,8 @@ def test_two_steps(table, memory, decoded):
 @pytest.mark.slow
 def test_blocks_go_to_workers_as_views(table, memory):
     X, y = table
-    blocks = ModalityTransformer(memory=memory).fit_transform(X)
+    image = ImageInput("photo", transformer=ImageTransformer(16), encoder=ENCODER)
+    blocks = ModalityTransformer(image=image, memory=memory).fit_transform(X)
     assert len(pickle.dumps(blocks["photo"])) < 5000 < np.asarray(blocks["photo"]).nbytes
     fits = [
         cross_validate(MultimodalClassifier(max_epochs=1, random_state=0), blocks, y, cv=2, n_jobs=n_jobs)

@@ -8,6 +8,7 @@ import pytest
 from sklearn.model_selection import KFold, cross_val_score
 
 from sklearn_mm import MultimodalRegressor
+from sklearn_mm.networks import WideLinear
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=300).round(3)
@@ -21,7 +22,7 @@ def table(cell, as_string=False, row=7):
 
 
 def regressor():
-    return MultimodalRegressor(max_epochs=3, random_state=0)
+    return MultimodalRegressor(wide=WideLinear(trees=False), batch_size=64, max_epochs=3, random_state=0)
 
 
 @pytest.mark.parametrize("as_string", [False, True])

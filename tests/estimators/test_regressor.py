@@ -31,13 +31,13 @@ def test_several_targets(numbers):
 @pytest.fixture(scope="module")
 def predicted(numbers):
     X, y = numbers
-    return MultimodalRegressor(random_state=0, max_epochs=10).fit(X, y).predict(X)
+    return MultimodalRegressor(random_state=0, max_epochs=3).fit(X, y).predict(X)
 
 
 @pytest.mark.parametrize(("shift", "scale"), [(0, 1), (1e6, 1), (-3, 1e-5), (1.7e9, 100), (0, 1e300), (0, 1e-300)])
 def test_the_unit_of_the_target_does_not_matter(numbers, predicted, shift, scale):
     X, y = numbers
-    moved = MultimodalRegressor(random_state=0, max_epochs=10).fit(X, shift + scale * y)
+    moved = MultimodalRegressor(random_state=0, max_epochs=3).fit(X, shift + scale * y)
     np.testing.assert_allclose((moved.predict(X) - shift) / scale, predicted, atol=0.02)
 
 

@@ -10,6 +10,7 @@ import torch
 from sklearn.base import clone
 
 from sklearn_mm import MultimodalClassifier, MultimodalRegressor
+from sklearn_mm.networks import WideLinear
 from sklearn_mm.training._settings import own_settings
 
 
@@ -56,8 +57,11 @@ def rows():
     return X, X["number"].to_numpy() * 3
 
 
+SMALL = {"wide": WideLinear(n_folds=2), "batch_size": 15, "max_epochs": 1, "random_state": 0}
+
+
 def make(estimator, y):
-    return estimator(max_epochs=1, random_state=0), (y if estimator is MultimodalRegressor else y > 0)
+    return estimator(**SMALL), (y if estimator is MultimodalRegressor else y > 0)
 
 
 @pytest.fixture(scope="module", params=[MultimodalClassifier, MultimodalRegressor], ids=["classifier", "regressor"])
@@ -86,7 +90,7 @@ def test_settings_around_fit_and_predict_change_nothing(rows, plain, name):
 @pytest.mark.parametrize("name", SETTINGS)
 def test_training_goes_on_whatever_was_set_before(rows, name):
     X, y = rows
-    clf = MultimodalClassifier(max_epochs=1, random_state=0)
+    clf = MultimodalClassifier(**SMALL)
     with SETTINGS[name]():
         clf.partial_fit(X, y > 0, classes=[False, True])
         clf.predict(X)

@@ -8,9 +8,8 @@ import pytest
 from sklearn.base import clone
 from skorch.callbacks import BatchScoring, Callback, Checkpoint, EarlyStopping, EpochScoring, GradientNormClipping
 
-from sklearn_mm import (
-    MultimodalClassifier,
-)
+from sklearn_mm import MultimodalClassifier
+from sklearn_mm.networks import WideLinear
 
 
 class Recorder(Callback):
@@ -125,7 +124,8 @@ def test_ctrl_c_leaves_a_fitted_estimator_and_is_raised_again(yes_no, epoch, whe
     if where == "validation" and not validates:
         pytest.skip("there is none")
     X, y = yes_no
-    clf = MultimodalClassifier(skorch_callbacks=[CtrlC(epoch, where)], lr=0.05, random_state=0)
+    clf = MultimodalClassifier(skorch_callbacks=[CtrlC(epoch, where)], batch_size=32, lr=0.05, random_state=0)
+    clf.set_params(wide=WideLinear(n_folds=2))
     with pytest.raises(KeyboardInterrupt):
         clf.fit(X, y, **({"X_val": X, "y_val": y} if validates else {}))
     assert clf.n_epochs_ == epoch - (where != "end")

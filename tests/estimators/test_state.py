@@ -27,7 +27,7 @@ from sklearn_mm.preprocessing import ImageTransformer, TabularTransformer, TextT
 
 def photo(**options):
     """A new input: what a test sets in it changes no other test."""
-    return ImageInput("photo", transformer=ImageTransformer(size=16), **options)
+    return ImageInput("photo", transformer=ImageTransformer(size=16), **{"encoder": CNNEncoder((4,)), **options})
 
 
 class Break(Callback):
@@ -164,7 +164,7 @@ def moved(table, photo_folder, tmp_path):
 
 
 def fitted(X, y, folder, **options):
-    image = ImageInput("photo", transformer=ImageTransformer(size=16, root=folder, **options))
+    image = ImageInput("photo", transformer=ImageTransformer(size=16, root=folder, **options), encoder=CNNEncoder((4,)))
     return MultimodalClassifier(image=image, text=None, max_epochs=1, random_state=0).fit(X, y)
 
 

@@ -1,23 +1,21 @@
 """Rows on the disk, and all that may happen to them."""
 
 import errno
+import itertools
+import multiprocessing
 import os
 import shutil
-import subprocess
-import sys
+import signal
 import threading
 import time
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-import sklearn_mm
 from sklearn_mm.storage import _segment_folder
 from sklearn_mm.storage._segment_folder import SegmentFolder
 
-ROOT = Path(sklearn_mm.__file__).parents[1]
 SHAPE = (50, 100)
 
 
@@ -75,16 +73,18 @@ def test_a_folder_that_is_not_there_holds_nothing(tmp_path):
     assert found(open_anew(tmp_path / "file"), range(3)) == []
 
 
-WRITER = """
-import os, signal, sys
-import numpy as np
-from sklearn_mm.storage import _segment_folder
-from tests_of_segments import keys_of, rows_of, open_anew
+def start(function, *arguments):
+    """Start another process; it is forked, as imports take seconds."""
+    process = multiprocessing.get_context("fork").Process(target=function, args=arguments)
+    process.start()
+    return process
+
 
 def write_until_killed(folder, left):
     log = open_anew(folder)
     log.add(keys_of(range(100, 103)), rows_of(range(100, 103)))
     write = os.write
+
     def write_some_and_die(file, content):
         nonlocal left
         if len(content) > left:
@@ -92,31 +92,19 @@ def write_until_killed(folder, left):
             os.kill(os.getpid(), signal.SIGKILL)
         left -= len(content)
         return write(file, content)
+
     os.write = write_some_and_die
     log.add(keys_of(range(103, 106)), rows_of(range(103, 106)))
-
-for n_bytes in sys.argv[2:]:
-    process = os.fork()
-    if not process:
-        write_until_killed(os.path.join(sys.argv[1], n_bytes), int(n_bytes))
-        os._exit(1)
-    _, status = os.waitpid(process, 0)
-    assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
-"""
-
-
-def run_writer(tmp_path, code, *arguments):
-    """Start another process, which has the functions of this file."""
-    (tmp_path / "tests_of_segments.py").write_text(Path(__file__).read_text("utf-8"), "utf-8")
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)])}
-    return subprocess.Popen([sys.executable, "-c", code, *map(str, arguments)], env=environment)
 
 
 @pytest.mark.slow
 def test_killed_in_the_middle_of_a_write(folder, tmp_path):
     killed_after = [0, 7000, 15_000, 15_001, 15_032, 15_095]  # 3 rows of 5,000 bytes come first, then 3 records of 32
     copies = {n_bytes: shutil.copytree(folder, tmp_path / "copies" / str(n_bytes)) for n_bytes in killed_after}
-    assert run_writer(tmp_path, WRITER, tmp_path / "copies", *killed_after).wait() == 0  # one, as imports take seconds
+    for n_bytes, copy in copies.items():
+        writer = start(write_until_killed, copy, n_bytes)
+        writer.join()
+        assert writer.exitcode == -signal.SIGKILL
     for n_bytes, copy in copies.items():
         n_whole = max(0, n_bytes - 15_000) // 32
         log = open_anew(copy)
@@ -126,37 +114,32 @@ def test_killed_in_the_middle_of_a_write(folder, tmp_path):
         assert found(open_anew(copy), range(110)) == [*range(10), *range(100, 106)], n_bytes
 
 
-ENDLESS = """
-import sys
-from itertools import count
-from tests_of_segments import keys_of, rows_of, open_anew
-
-log = open_anew(sys.argv[1])
-for start in count(int(sys.argv[2]), 7):
-    log.add(keys_of(range(start, start + 7)), rows_of(range(start, start + 7)))
-"""
+def write_endlessly(folder, first):
+    log = open_anew(folder)
+    for number in itertools.count(first, 7):
+        log.add(keys_of(range(number, number + 7)), rows_of(range(number, number + 7)))
 
 
 @pytest.mark.slow
-def test_several_writers_at_once_read_while_they_write_and_killed_at_any_time(folder, tmp_path):
-    writers = [run_writer(tmp_path, ENDLESS, folder, start) for start in (1000, 2000)]
+def test_several_writers_at_once_read_while_they_write_and_killed_at_any_time(folder):
+    writers = [start(write_endlessly, folder, first) for first in (1000, 2000)]
     log, counts = open_anew(folder), []
     try:
         end = time.monotonic() + 60
         while time.monotonic() < end and not (counts and min(counts[-1]) > 200):
-            counts.append([len(found(log, range(start, start + 1000))) for start in (1000, 2000)])
+            counts.append([len(found(log, range(first, first + 1000))) for first in (1000, 2000)])
             if not all(counts[-1]):
-                time.sleep(0.1)  # they still import
+                time.sleep(0.1)  # they still begin
     finally:
         for writer in writers:
             writer.kill()
-            writer.wait()
+            writer.join()
     assert min(counts[-1]) > 200
     assert counts == sorted(counts), "what was there stays there"
     again = open_anew(folder)
-    for start, count in zip((1000, 2000), counts[-1], strict=True):
-        there = found(again, range(start, start + 1000))
-        assert there == list(range(start, start + len(there)))
+    for first, count in zip((1000, 2000), counts[-1], strict=True):
+        there = found(again, range(first, first + 1000))
+        assert there == list(range(first, first + len(there)))
         assert len(there) >= count
 
 

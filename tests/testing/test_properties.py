@@ -55,9 +55,10 @@ def calls():
 AUDIO = AudioInput(transformer=AudioTransformer(rate=4000), encoder=AudioCNNEncoder(n_bands=8, channels=(4,), width=8))
 SOUND_ESTIMATORS = {
     "default": MultimodalClassifier(audio=AUDIO, max_epochs=2),
-    "log-mels, tokens": MultimodalClassifier(
+    "log-mels, tokens, no linear part": MultimodalClassifier(
         audio=AudioInput(transformer=AudioTransformer(rate=4000, features="log_mel", n_bands=8), encoder="gru"),
         fusion="attention",
+        wide=None,
         max_epochs=1,
     ),
 }
@@ -82,7 +83,9 @@ def lists(data):
 IMAGE = ImageInput(transformer=ImageTransformer(size=12), encoder=CNNEncoder(channels=(4,)))
 ESTIMATORS = {
     "default": MultimodalClassifier(image=IMAGE, max_epochs=2),
-    "lstm, late": MultimodalClassifier(image=IMAGE, text=TextInput(encoder="lstm"), fusion="late", max_epochs=2),
+    "lstm, late, no linear part": MultimodalClassifier(
+        image=IMAGE, text=TextInput(encoder="lstm"), fusion="late", wide=None, max_epochs=2
+    ),
     "modality dropout": MultimodalClassifier(image=IMAGE, modality_dropout=0.3, max_epochs=2),
     "regressor": MultimodalRegressor(image=IMAGE, max_epochs=2),
     "embedder": MultimodalEmbedder(image=IMAGE, max_epochs=2),

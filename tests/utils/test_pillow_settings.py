@@ -52,8 +52,8 @@ PLUGIN = """
 from PIL import Image, ImageFile
 
 
-class BarsImageFile(ImageFile.ImageFile):
-    format = "BARS"
+class {name}ImageFile(ImageFile.ImageFile):
+    format = "{name}"
     format_description = "stripes of grey"
 
     def _open(self):
@@ -62,35 +62,44 @@ class BarsImageFile(ImageFile.ImageFile):
         self.tile = [("raw", (0, 0, width, height), 6, ("L", 0, 1))]
 
 
-def register_bars_opener():
-    Image.register_open("BARS", BarsImageFile, lambda head: head[:4] == b"BARS")
+def register_opener():
+    Image.register_open("{name}", {name}ImageFile, lambda head: head[:4] == b"{name}")
 """
 LOADER = """
-from bars_plugin import register_bars_opener
+from rows_plugin import register_opener
 
-register_bars_opener()
+register_opener()
 
 
-def open_bars(cell):
+def open_rows(cell):
     return cell
 """
+PASSES_INITIALIZERS_ON = tuple(map(int, joblib.__version__.split(".")[:2])) >= (1, 5)
 
 
 @pytest.fixture(scope="module")
-def plugin_folder(tmp_path_factory):
-    """A folder of modules that can be imported here and in loky's processes, which live as long as these tests."""
+def loky(tmp_path_factory):
+    """Settings of joblib for two processes, the same ones for all tests here, since their imports take seconds.
+
+    They can import what registers formats, and each has registered one when it started, where joblib knows of that.
+    """
     folder = tmp_path_factory.mktemp("plugin")
-    (folder / "bars_plugin.py").write_text(PLUGIN)
-    (folder / "bars_loader.py").write_text(LOADER)
+    (folder / "bars_plugin.py").write_text(PLUGIN.format(name="BARS"))
+    (folder / "rows_plugin.py").write_text(PLUGIN.format(name="ROWS"))
+    (folder / "rows_loader.py").write_text(LOADER)
     joblib.externals.loky.get_reusable_executor().shutdown(wait=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder)
-        yield folder
+        from bars_plugin import register_opener
+
+        more = {"initializer": register_opener} if PASSES_INITIALIZERS_ON else {}
+        yield {"backend": "loky", "n_jobs": 2, "inner_max_num_threads": 1, **more}
         joblib.externals.loky.get_reusable_executor().shutdown(wait=True)
+        for name in ("bars_plugin", "rows_plugin", "rows_loader"):
+            sys.modules.pop(name, None)
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("plugin_folder")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
 class TestLoky:
     """The processes are used again, so that each setting has to arrive where another has been.
@@ -98,9 +107,9 @@ class TestLoky:
     ``error_score="raise"`` would end them with the first error, and new ones take seconds for their imports.
     """
 
-    def test_what_the_error_advises_works_in_several_processes(self, truncated, monkeypatch):
+    def test_what_the_error_advises_works_in_several_processes(self, truncated, loky, monkeypatch):
         clf = MultimodalClassifier(max_epochs=1, device="cpu")
-        with joblib.parallel_config("loky", n_jobs=2, inner_max_num_threads=1):
+        with joblib.parallel_config(**loky):
             with pytest.raises(ValueError, match=r"(?s)truncated; PIL.ImageFile.LOAD_TRUNCATED_IMAGES = True"):
                 cross_validate(clf, truncated, Y, cv=2)
             monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
@@ -118,9 +127,9 @@ class TestLoky:
                 cross_validate(clf, truncated, Y, cv=2)
 
     @pytest.mark.usefixtures("lenient")
-    def test_they_hold_while_pictures_are_read_and_no_longer(self):
+    def test_they_hold_while_pictures_are_read_and_no_longer(self, loky):
         transformer = ImageTransformer(8, on_error="ignore", n_jobs=1).fit([np.zeros((4, 4, 3), np.uint8)])
-        with joblib.parallel_config("loky", n_jobs=2, inner_max_num_threads=1):
+        with joblib.parallel_config(**loky):
             results = joblib.Parallel()(joblib.delayed(settings_while_reading)(transformer) for _ in range(4))
         for while_reading, afterwards in results:
             assert while_reading == [(None, True)]
@@ -232,35 +241,28 @@ class TestSoundness:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
 class TestPlugins:
-    @pytest.fixture
-    def plugin(self, plugin_folder, monkeypatch):
-        """A module that loky's processes can import, and that has registered nothing yet."""
+    """Of two formats: one is registered where the processes start, the other by what a loader's module does."""
+
+    @pytest.fixture(autouse=True)
+    def nothing_registered(self, monkeypatch):
+        """Let what is registered here be forgotten after the test."""
         monkeypatch.setattr(Image, "OPEN", dict(Image.OPEN))
         monkeypatch.setattr(Image, "ID", list(Image.ID))
-        import bars_plugin
 
-        yield bars_plugin
-        for name in ("bars_plugin", "bars_loader"):
-            sys.modules.pop(name, None)
-
-    @pytest.fixture
-    def X(self):  # noqa: N802
-        return pd.DataFrame({"photo": [b"BARS\x08\x08" + bytes(range(shade, shade + 64)) for shade in range(12)]})
-
-    def scores(self, transformer, X):
+    def scores(self, transformer, name):
+        X = pd.DataFrame({"photo": [name + b"\x08\x08" + bytes(range(shade, shade + 64)) for shade in range(12)]})
         clf = MultimodalClassifier(image=ImageInput("photo", transformer=transformer), max_epochs=1, device="cpu")
-        return cross_validate(clf, X, Y, cv=2, n_jobs=2)["test_score"]
+        return cross_validate(clf, X, Y, cv=2)["test_score"]
 
-    def test_by_a_loader_from_a_module_that_registers(self, plugin, X):
-        from bars_loader import open_bars
+    def test_by_a_loader_from_a_module_that_registers(self, loky):
+        from rows_loader import open_rows
 
-        with joblib.parallel_config("loky", inner_max_num_threads=1):
+        with joblib.parallel_config(**loky):
             with pytest.raises(ValueError, match="is no picture, or of a format that Pillow cannot read"):
-                self.scores(ImageTransformer(8), X)  # here it is registered, there it is not
-            assert np.isfinite(self.scores(ImageTransformer(8, loader=open_bars), X)).all()
+                self.scores(ImageTransformer(8), b"ROWS")  # here it is registered, there it is not
+            assert np.isfinite(self.scores(ImageTransformer(8, loader=open_rows), b"ROWS")).all()
 
-    def test_by_an_initializer(self, plugin, X):
-        if tuple(map(int, joblib.__version__.split(".")[:2])) < (1, 5):
-            pytest.skip("joblib passes initializers on since 1.5")
-        with joblib.parallel_config("loky", inner_max_num_threads=1, initializer=plugin.register_bars_opener):
-            assert np.isfinite(self.scores(ImageTransformer(8), X)).all()
+    @pytest.mark.skipif(not PASSES_INITIALIZERS_ON, reason="joblib passes initializers on since 1.5")
+    def test_by_an_initializer(self, loky):
+        with joblib.parallel_config(**loky):
+            assert np.isfinite(self.scores(ImageTransformer(8), b"BARS")).all()

@@ -3,7 +3,6 @@
 import json
 import pickle
 import shutil
-import subprocess
 import sys
 import warnings
 
@@ -166,13 +165,14 @@ def test_the_reading_of_minilm(minilm):
     assert text_reading(minilm)["tokenizer"] is text_reading(minilm)["tokenizer"]
 
 
-def test_without_transformers(minilm):
+def test_without_transformers(minilm, tmp_path, monkeypatch):
     """A tokenizer.json is read by the library tokenizers alone."""
-    code = (
-        "import sys; from sklearn_mm.encoders.pretrained._text_reading import text_reading\n"
-        f"text_reading({minilm!r}); sys.exit('transformers' in sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "transformers"]:
+        monkeypatch.delitem(sys.modules, name)
+    folder = tmp_path / "not read before"
+    folder.symlink_to(minilm)
+    text_reading(str(folder))
+    assert not any(name.partition(".")[0] == "transformers" for name in sys.modules)
 
 
 @pytest.mark.parametrize(

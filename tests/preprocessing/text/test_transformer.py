@@ -297,15 +297,17 @@ def test_vocabulary_depends_on_the_texts_alone(kind):
 
 def test_vocabulary_is_the_same_in_another_process(tmp_path):
     joblib.dump(TEXTS, tmp_path / "texts")
+    sizes = [*((kind, 80) for kind in TRAINED), ("byte_bpe", 300)]
     code = (
         "import joblib, sys; from sklearn_mm.preprocessing import TextTransformer\n"
         "texts = joblib.load(sys.argv[1] + '/texts')\n"
-        f"joblib.dump([TextTransformer(k, vocab_size=80).fit(texts).vocabulary_ for k in {TRAINED}], sys.argv[2])\n"
+        f"found = [TextTransformer(k, vocab_size=n).fit(texts).vocabulary_ for k, n in {sizes}]\n"
+        "joblib.dump(found, sys.argv[2])\n"
     )
     seed = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"  # sets are in another order than here
     command = [sys.executable, "-c", code, str(tmp_path), str(tmp_path / "found")]
     subprocess.run(command, env={"PYTHONHASHSEED": seed, "OMP_NUM_THREADS": "1"}, check=True)
-    here = [TextTransformer(k, vocab_size=80).fit(TEXTS).vocabulary_ for k in TRAINED]
+    here = [TextTransformer(kind, vocab_size=size).fit(TEXTS).vocabulary_ for kind, size in sizes]
     assert joblib.load(tmp_path / "found") == here
 
 
