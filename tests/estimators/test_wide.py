@@ -220,8 +220,9 @@ def test_rows_that_were_held_out_are_known_to_the_wide_part_in_the_end(linear):
 
 def test_rows_that_were_held_out_are_known_to_the_trees_in_the_end(monkeypatch):
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(1300, 5))
-    y = np.sign(X[:, 0] * X[:, 1]) + X[:, 2] + 0.1 * rng.normal(size=1300)
+    numbers = rng.normal(size=(1300, 5))
+    y = np.sign(numbers[:, 0] * numbers[:, 1]) + numbers[:, 2] + 0.1 * rng.normal(size=1300)
+    X = pd.DataFrame(numbers).add_prefix("x").assign(name=rng.choice(["a thing", "a part"], 1300))
     X, X_new, y, y_new = X[:300], X[300:], y[:300], y[300:]
     seen, regrow = [], Trees.regrow
 
@@ -229,18 +230,36 @@ def test_rows_that_were_held_out_are_known_to_the_trees_in_the_end(monkeypatch):
         seen.append((features.numpy(), target.numpy()))
         regrow(trees, features, target, weight, n_codes)
 
-    reg = MultimodalRegressor(random_state=0, max_epochs=1).fit(X, y)
+    reg = MultimodalRegressor(text="name", random_state=0, max_epochs=1).fit(X, y)
     monkeypatch.setattr(Trees, "regrow", noting)
-    again = MultimodalRegressor(random_state=0, max_epochs=1).fit(X, y)
+    again = clone(reg).fit(X, y)
     [(features, target)] = seen
-    assert features.shape == (300, 6)
-    assert np.corrcoef(features[:, 5], X[:, 2])[0, 1] > 0.9  # what the linear model says of these very rows
-    for column, expected in ((features[:, 0], X[:, 0]), (target[:, 0], y)):
-        np.testing.assert_array_equal(column.argsort(), expected.argsort())
+    assert features.shape == (300, 7)
+    assert np.corrcoef(features[:, 5], X["x2"])[0, 1] > 0.9  # what the linear model says of these very rows
+    for column, expected in ((features[:, 0], X["x0"]), (target[:, 0], y)):
+        np.testing.assert_array_equal(column.argsort(), np.argsort(expected))
     np.testing.assert_array_equal(again.predict(X), reg.predict(X))
     monkeypatch.setattr(Trees, "regrow", lambda *args: None)
-    known_in_part = MultimodalRegressor(random_state=0, max_epochs=1).fit(X, y)
+    known_in_part = clone(reg).fit(X, y)
     assert reg.score(X_new, y_new) > known_in_part.score(X_new, y_new) + 0.01
+
+
+def test_trees_of_a_table_alone_see_its_cells_and_nothing_else(monkeypatch):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"size": rng.normal(size=300), "kind": rng.choice(["one", "two"], 300)})
+    y = X["size"] + (X["kind"] == "two") + 0.1 * rng.normal(size=300)
+    seen, grow = [], Trees.grow
+
+    def noting(trees, features, *rows, **options):
+        seen.append(features.numpy())
+        return grow(trees, features, *rows, **options)
+
+    monkeypatch.setattr(Trees, "grow", noting)
+    MultimodalRegressor(wide=WideLinear(deep_share=0.5), random_state=0, max_epochs=1).fit(X, y)
+    [features] = seen
+    order = np.lexsort([X["size"], X["kind"]])
+    np.testing.assert_array_equal(np.lexsort([features[:, 1], features[:, 0]]), order)
+    assert features.shape == (300, 2)
 
 
 @pytest.mark.parametrize("Estimator", [MultimodalClassifier, MultimodalRegressor])

@@ -2,6 +2,7 @@
 
 import math
 import time
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,9 +23,11 @@ _MIN_ROWS_OF_CLASS = 20  # so that no fold takes all of them
 _MAX_OUTPUTS = 5  # each of which has trees of its own: of ten classes they took four times as long, and told no more
 _FEW_ROWS = 3000  # up to which random trees are tried, which are deep, and large of many rows
 _FURTHER = 1.5  # times as many iterations as were best for the first fold are tried for others
+_DOUBLED = 2  # times at most, while the last iterations of the first fold are the best
 # A split looks at some of the columns, or all trees would begin with what the linear model says. See decision 45.
 _OF_FEW_ROWS = {"max_iter": 100, "learning_rate": 0.1, "max_leaf_nodes": 8, "max_features": 0.4}
 _OF_MANY_ROWS = {"max_iter": 300, "learning_rate": 0.04, "max_leaf_nodes": 16, "max_features": 0.2}
+_OF_MANY_CLEAR_ROWS = {"max_iter": 150, "learning_rate": 0.1, "max_leaf_nodes": 16, "max_features": 0.4}
 _RANDOM = {"n_estimators": 100, "min_samples_split": 5, "max_features": 0.5, "random_state": 0}
 
 
@@ -42,12 +45,13 @@ def trees_pay(loss, target):
 
 
 def _sorts(loss, n_rows):
-    """Return the sorts of trees that are tried: models that are not fitted."""
+    """Return the sorts of trees that are tried, models that are not fitted: boosted ones, and random ones if any."""
     few = n_rows <= _FEW_ROWS
     numbers = type(loss) is SquaredErrorLoss
     boosting = HistGradientBoostingRegressor if numbers else HistGradientBoostingClassifier
-    boosted = boosting(**(_OF_FEW_ROWS if few else _OF_MANY_ROWS), early_stopping=False, random_state=0)
-    return [boosted, ExtraTreesRegressor(**_RANDOM)] if few and numbers else [boosted]
+    settings = [_OF_FEW_ROWS] if few else [_OF_MANY_ROWS, _OF_MANY_CLEAR_ROWS]
+    boosted = [boosting(**of_sort, early_stopping=False, random_state=0) for of_sort in settings]
+    return boosted, [ExtraTreesRegressor(**_RANDOM)] if few and numbers else []
 
 
 class Trees(nn.Module):
@@ -112,28 +116,31 @@ class Trees(nn.Module):
             return loss(outputs, target[rows]) * weight[rows]
 
         def of_fold(sort, rows):
-            """Return the models that have not seen a fold, and its loss after each iteration."""
             models = table.fitted(sort, rows)
             stages = _stages(models, table.binned[~rows])
-            return models, np.array([losses(outputs, ~rows).sum().item() for outputs in stages])
+            return _OfFold(sort, models, np.array([losses(outputs, ~rows).sum().item() for outputs in stages]))
 
-        sorts = _sorts(loss, len(target))
-        first = [of_fold(sort, kept[0]) for sort in sorts if time.perf_counter() <= end]
-        if len(first) < len(sorts):
+        boosted, random = _sorts(loss, len(target))
+        first = [of_fold(sort, kept[0]) for sort in boosted if time.perf_counter() <= end]
+        if not first:
             return added
-        best = min(range(len(sorts)), key=lambda number: first[number][1].min())
-        found = [first[best]]
-        sort = _shorter(sorts[best], int(_FURTHER * (1 + first[best][1].argmin())))
+        best = min(first, key=_OfFold.least)
+        for _ in range(_DOUBLED):
+            if not best.goes_on() or time.perf_counter() > end:
+                break
+            best = of_fold(clone(best.sort).set_params(max_iter=2 * best.sort.max_iter), kept[0])
+        first = [best, *(of_fold(sort, kept[0]) for sort in random if time.perf_counter() <= end)]
+        best = min(first, key=_OfFold.least)
+        sort, found = _shorter(best.sort, int(_FURTHER * (1 + best.losses.argmin()))), [best]
         for rows in kept[1:]:
             if time.perf_counter() > end:
                 return added
             found.append(of_fold(sort, rows))
-        of_folds, loss_of_stages = zip(*found, strict=True)
-        n_most = min(map(len, loss_of_stages))
-        n_iter = 1 + int(np.sum([of_one[:n_most] for of_one in loss_of_stages], axis=0).argmin())
+        n_most = min(len(fold.losses) for fold in found)
+        n_iter = 1 + int(np.sum([fold.losses[:n_most] for fold in found], axis=0).argmin())
         outputs = torch.zeros_like(others)
-        for models, rows in zip(of_folds, kept, strict=True):
-            outputs[~rows] = Forest(models, n_iter, table.bins)(features[~rows])
+        for fold, rows in zip(found, kept, strict=True):
+            outputs[~rows] = Forest(fold.models, n_iter, table.bins)(features[~rows])
         theirs, outputs = others[left_out], outputs[left_out]
         _, scale, shift = calibrate(outputs, losses)
         correction = scale * outputs + shift - theirs
@@ -150,6 +157,21 @@ class Trees(nn.Module):
         if self.share > 0:
             forest = _Table(features, target, weight, n_codes).forest(self._sort, self._n_iter)
             self.forest = forest.to(self.shift.dtype)
+
+
+class _OfFold(NamedTuple):
+    """Trees that have not seen a fold."""
+
+    sort: object  # of trees: a model that is not fitted
+    models: list
+    losses: np.ndarray  # of the fold, after each iteration; random trees have one
+
+    def least(self):
+        return self.losses.min()
+
+    def goes_on(self):
+        """Return whether the last iterations are the best, so that more may be better."""
+        return self.losses.argmin() >= 0.9 * len(self.losses)
 
 
 class _Table:

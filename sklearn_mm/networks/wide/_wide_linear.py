@@ -45,7 +45,8 @@ class WideLinear(Component):
     squared length one. It sees nothing of other blocks, nor of what a row lacks.
 
     Beside it stand boosted trees, which know thresholds and what holds of several columns together. They see the cells
-    of the table, what the linear model says, and what a linear model of each text alone says, all of it out of fold.
+    of the table and, where there is more than tables, what the linear model says, and what a linear model of each text
+    alone says, all of it out of fold.
     A weighted mean of linear model and trees predicts, with the weight that surely lowers the loss out of fold. They
     add nothing where ``modality_dropout`` hides a block.
 
@@ -297,8 +298,14 @@ class WideLinear(Component):
         return scores if self.levels is None else scores.softmax(1) @ self.levels.to(scores).unsqueeze(1)
 
     def _tree_features(self, scores, blocks):
-        """Return what trees see of rows (batch, n_features): the cells of tables, what all say, and each text alone."""
+        """Return what trees see of rows (batch, n_features): the cells of tables, what all say, and each text alone.
+
+        Of tables without anything else they see the cells alone: what they say and what the linear model says then err
+        differently, and the mean of both is better.
+        """
         cells = [blocks[name][part].float() for part in ("codes", "numbers") for name in self.tables]
+        if len(self.tables) == len(self.columns):
+            return torch.cat(cells, 1)
         alone = scores[:, len(self.columns) + 1 :].float()
         means = [] if self.levels is None else [self._means_of_levels(of_text) for of_text in alone.unbind(1)]
         return torch.cat([*cells, self.outputs(scores).float(), alone.flatten(1), *means], 1)

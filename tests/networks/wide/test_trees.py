@@ -3,6 +3,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 
 from sklearn_mm.networks import CrossEntropyLoss, FocalLoss, HuberLoss, SquaredErrorLoss
 from sklearn_mm.networks.wide._trees import Trees, _sorts, _Table, trees_pay
@@ -11,6 +12,13 @@ LOSS = SquaredErrorLoss().build(1)
 YES_OR_NO = CrossEntropyLoss().build(["no", "yes"])
 THREE = CrossEntropyLoss().build(["a", "b", "c"])
 LABELS = CrossEntropyLoss().build(["a", "b"], multilabel=True)
+
+
+@pytest.fixture(autouse=True)
+def no_longer(request, monkeypatch):
+    """Rows without noise would have trees go on, which one test alone looks at."""
+    if "goes_on" not in request.node.name:
+        monkeypatch.setattr("sklearn_mm.networks.wide._trees._DOUBLED", 0)
 
 
 def make_features(n_rows=300, seed=0):
@@ -79,17 +87,37 @@ def test_others_keep_what_the_trees_do_not_know():
     assert not added.any()
 
 
-def test_of_two_sorts_the_one_that_predicts_better_is_taken(monkeypatch):
+def test_of_several_sorts_the_one_that_predicts_best_is_taken(monkeypatch):
     features = make_features()
     target = exclusive_or(features) - 0.5
-    sorts, errors = _sorts(LOSS, 300), []
-    assert len(sorts) == 2
-    assert len(_sorts(LOSS, 3001)) == 1
-    for tried in (sorts, sorts[::-1], sorts[:1], sorts[1:]):
+    (boosted, random), (many, none), errors = _sorts(LOSS, 300), _sorts(LOSS, 3001), []
+    assert (len(boosted), len(random), len(many), len(none)) == (1, 1, 2, 0)
+    pair = [clone(boosted[0]).set_params(max_leaf_nodes=2), *boosted]  # a question alone cannot tell
+    for tried in ((boosted, random), (boosted, []), (random, []), (pair, []), (pair[::-1], [])):
         monkeypatch.setattr("sklearn_mm.networks.wide._trees._sorts", lambda *_, tried=tried: tried)
         errors.append((grown(features, target)[1].numpy() - target).var())
-    assert errors[0] == errors[1] == min(errors)
-    assert errors[2] != errors[3]
+    assert errors[0] == min(errors)
+    assert errors[1] != errors[2]
+    assert errors[1] == errors[3] == errors[4]
+
+
+def test_boosting_goes_on_as_long_as_it_gains(monkeypatch):
+    n_iterations, fitted = [], _Table.fitted
+
+    def noting(table, sort, rows):
+        n_iterations.append(getattr(sort, "max_iter", 1))
+        return fitted(table, sort, rows)
+
+    monkeypatch.setattr(_Table, "fitted", noting)
+    X = np.random.default_rng(0).normal(size=(600, 3)).astype(np.float32)
+    target = (np.sin(2 * X[:, :1]) * X[:, 1:2] + X[:, 2:]).astype(np.float32)
+    trees, added = grown(X, target)
+    first, twice, *_, whole = n_iterations
+    assert (first, twice) == (100, 200)
+    assert whole == trees._n_iter > 100
+    monkeypatch.setattr("sklearn_mm.networks.wide._trees._DOUBLED", 0)
+    _, added_by_less = grown(X, target)
+    assert np.square(added.numpy() - target).mean() < 0.9 * np.square(added_by_less.numpy() - target).mean()
 
 
 def test_no_more_iterations_are_grown_than_may_be_wanted(monkeypatch):
