@@ -17,6 +17,8 @@ from sklearn_mm.storage import _segment_folder
 from sklearn_mm.storage._segment_folder import SegmentFolder
 
 SHAPE = (50, 100)
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")  # Python 3.12
 
 
 def keys_of(numbers):
@@ -97,6 +99,7 @@ def write_until_killed(folder, left):
     log.add(keys_of(range(103, 106)), rows_of(range(103, 106)))
 
 
+@needs_fork
 @pytest.mark.slow
 def test_killed_in_the_middle_of_a_write(folder, tmp_path):
     killed_after = [0, 7000, 15_000, 15_001, 15_032, 15_095]  # 3 rows of 5,000 bytes come first, then 3 records of 32
@@ -120,6 +123,7 @@ def write_endlessly(folder, first):
         log.add(keys_of(range(number, number + 7)), rows_of(range(number, number + 7)))
 
 
+@needs_fork
 @pytest.mark.slow
 def test_several_writers_at_once_read_while_they_write_and_killed_at_any_time(folder):
     writers = [start(write_endlessly, folder, first) for first in (1000, 2000)]
@@ -344,7 +348,7 @@ def test_threads_share_a_log(folder):
     assert len(found(open_anew(folder), range(100, 500))) == 80
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@needs_fork
 def test_a_fork_writes_to_a_segment_of_its_own(tmp_path):
     arguments = (str(tmp_path / "forked"), np.uint8, SHAPE)
     _segment_folder.open_folder(*arguments).add(keys_of([0]), rows_of([0]))
