@@ -70,10 +70,13 @@ class PrincipalComponents:
 def _eigenvectors(matrix):
     """Return eigenvalues, rising, and eigenvectors of a symmetric matrix.
 
-    In single precision, LAPACK may not converge where many eigenvalues are zero.
+    In single precision, LAPACK may not converge, or give what is no number, where many eigenvalues are zero.
     """
     try:
-        return torch.linalg.eigh(matrix)
+        values, vectors = torch.linalg.eigh(matrix)
+        converged = values.isfinite().all() and vectors.isfinite().all()
     except torch.linalg.LinAlgError:
+        converged = False
+    if not converged:
         values, vectors = torch.linalg.eigh(matrix.double())
-        return values.to(matrix.dtype), vectors.to(matrix.dtype)
+    return values.to(matrix.dtype), vectors.to(matrix.dtype)
