@@ -24,7 +24,7 @@ _MAX_OUTPUTS = 5  # each of which has trees of its own: of ten classes they took
 _FEW_ROWS = 3000  # up to which random trees are tried, which are deep, and large of many rows
 _FURTHER = 1.5  # times as many iterations as were best for the first fold are tried for others
 _DOUBLED = 2  # times at most, while the last iterations of the first fold are the best
-# A split looks at some of the columns, or all trees would begin with what the linear model says. See decision 45.
+# A split looks at some of the columns, so that trees are not all alike. See decision 45.
 _OF_FEW_ROWS = {"max_iter": 100, "learning_rate": 0.1, "max_leaf_nodes": 8, "max_features": 0.4}
 _OF_MANY_ROWS = {"max_iter": 300, "learning_rate": 0.04, "max_leaf_nodes": 16, "max_features": 0.2}
 _OF_MANY_CLEAR_ROWS = {"max_iter": 150, "learning_rate": 0.1, "max_leaf_nodes": 16, "max_features": 0.4}

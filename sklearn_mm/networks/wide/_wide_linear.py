@@ -46,9 +46,8 @@ class WideLinear(Component):
 
     Beside it stand boosted trees, which know thresholds and what holds of several columns together. They see the cells
     of the table and, where there is more than tables, what the linear model says, and what a linear model of each text
-    alone says, all of it out of fold.
-    A weighted mean of linear model and trees predicts, with the weight that surely lowers the loss out of fold. They
-    add nothing where ``modality_dropout`` hides a block.
+    alone says, all of it out of fold. A weighted mean of linear model and trees predicts, with the weight that surely
+    lowers the loss out of fold. They add nothing where ``modality_dropout`` hides a block.
 
     Rows that are held out, to stop early or to settle ``deep_share``, are known to both in the end.
 
