@@ -97,7 +97,9 @@ SMALLEST = {
         *("--epochs", "1", "--seeds", "1", "--noise", "0.3", "--candidates", "2"),
     ],
     "stores.py": ["--rows", "64", "--repeats", "1"],
-    "tables.py": ["--sets", "wine", "steps", "--keep", "1", "--seeds", "1", "--epochs", "2"],
+    "tables.py": [
+        *("--sets", "wine", "steps", "Credit", "--islp", "{islp}", "--keep", "1", "--seeds", "1", "--epochs", "2"),
+    ],
     "threads.py": ["--rows", "60", "--epochs", "1", "--repeats", "1", "--cold"],
     "translation.py": ["--folder", "{sentences}", "--epochs", "1", "--layers", "1", "--vocab-size", "300"],
     "throughput.py": ["--rows", "64", "--repeats", "1", "--epochs", "1"],
@@ -209,6 +211,15 @@ def reviews(tmp_path_factory):
     path = tmp_path_factory.mktemp("reviews") / "reviews.parquet"
     table.to_parquet(path)
     return path
+
+
+@pytest.fixture(scope="module")
+def islp(tmp_path_factory):
+    """A folder with a table of 60 rows that looks like one of the book's."""
+    folder, rng = tmp_path_factory.mktemp("islp"), np.random.default_rng(0)
+    table = pd.DataFrame({"ID": range(60), "Income": rng.normal(50, 10, 60), "Student": rng.choice(["Yes", "No"], 60)})
+    table.assign(Balance=10 * table["Income"].round()).to_csv(folder / "Credit.csv", index=False)
+    return folder
 
 
 @pytest.fixture(scope="module")
