@@ -3,10 +3,12 @@
 import numpy as np
 import torch
 import torch.nn as nn
+from sklearn.ensemble import ExtraTreesClassifier
 
 __all__ = ["Bins", "Forest"]
 
 _MAX_BINS = 255  # as many as boosted trees take
+_LEAST = 0.005  # is added to probabilities of random trees: half a vote of a hundred
 
 
 class Bins:
@@ -74,17 +76,17 @@ class Forest(nn.Module):
 
     Parameters
     ----------
-    models : list of HistGradientBoostingRegressor, HistGradientBoostingClassifier or ExtraTreesRegressor
-        Fitted to numbers of bins; each gives one output, or one for each class.
-    n_iter : int
-        How many iterations of boosted trees count.
+    models : list of estimators
+        Boosted trees (histogram-based), or random ones, fitted to numbers of bins; each gives one output, or one for
+        each class or label. Outputs of random trees are logarithms of the odds of a label, or of probabilities of
+        classes.
     bins : Bins
         Whose numbers they are.
     """
 
-    def __init__(self, models, n_iter, bins):
+    def __init__(self, models, bins):
         super().__init__()
-        baselines, trees, sets = zip(*[_read(model, n_iter, bins) for model in models], strict=True)
+        baselines, trees, sets = zip(*[_read(model, bins) for model in models], strict=True)
         n_nodes = [sum(len(tree["value"]) for tree in of_model) for of_model in trees]
         trees = [tree for of_model in trees for tree in of_model]
         sizes = [len(tree["value"]) for tree in trees]
@@ -106,6 +108,7 @@ class Forest(nn.Module):
             self.register_buffer(side, torch.from_numpy(child))
         self.register_buffer("value", torch.from_numpy(nodes["value"].astype(np.float32)))
         self.register_buffer("baseline", torch.from_numpy(np.concatenate(baselines).astype(np.float32)))
+        self.link = _link(models[0])
         self.depth = _depth(nodes["is_leaf"], self.left.numpy(), self.right.numpy(), first)
 
     def forward(self, features):
@@ -119,7 +122,10 @@ class Forest(nn.Module):
                 codes = values.long().clamp(0, self.goes_left.shape[1] - 1)
                 goes_left = torch.where(self.set[node] < 0, goes_left, self.goes_left[self.set[node], codes])
             node = torch.where(goes_left, self.left[node], self.right[node])
-        return self.value[node].unflatten(1, (len(self.baseline), -1)).sum(2) + self.baseline
+        # There is a tree for each output, or one that gives all of them.
+        of_trees = self.value[node].unflatten(1, (len(self.baseline) // self.value.shape[1], -1))
+        outputs = of_trees.sum(2).flatten(1) + self.baseline
+        return outputs if self.link is None else self.link(outputs)
 
 
 def _side_by_side(sets):
@@ -128,16 +134,31 @@ def _side_by_side(sets):
     return torch.from_numpy(np.stack([np.pad(codes, (0, length - len(codes)), mode="edge") for codes in sets]))
 
 
-def _read(model, n_iter, bins):
+def _link(model):
+    """Return what makes outputs of what random trees say of classes: None for numbers, or for boosted trees."""
+    if not isinstance(model, ExtraTreesClassifier):
+        return None
+    return _log_odds if np.max(model.n_classes_) == 2 else _log_probabilities
+
+
+def _log_odds(probabilities):
+    return (probabilities + _LEAST).log() - (1 - probabilities + _LEAST).log()
+
+
+def _log_probabilities(probabilities):
+    return (probabilities + _LEAST).log()
+
+
+def _read(model, bins):
     """Return the baselines of a model's outputs, its trees as dicts of arrays, and which codes go left in some nodes.
 
     The trees of an output lie together. Nodes that ask for a category name an array among the latter in "lefts".
     """
     if hasattr(model, "estimators_"):
         trees = [_read_tree(estimator.tree_, 1 / len(model.estimators_)) for estimator in model.estimators_]
-        return np.zeros(1), trees, []
-    names = {"feature": "feature_idx", "threshold": "num_threshold", "left": "left", "right": "right", "value": "value"}
-    predictors = [tree for of_output in zip(*model._predictors[:n_iter], strict=True) for tree in of_output]
+        return np.zeros(trees[0]["value"].shape[1]), trees, []
+    names = {"feature": "feature_idx", "threshold": "num_threshold", "left": "left", "right": "right"}
+    predictors = [tree for of_output in zip(*model._predictors, strict=True) for tree in of_output]
     trees, sets = [], []
     for predictor in predictors:
         nodes = predictor.nodes
@@ -145,7 +166,7 @@ def _read(model, n_iter, bins):
         lefts = np.full(len(nodes), -1)
         lefts[asks] = len(sets) + np.arange(asks.sum())
         sets += [_codes_to_the_left(model, node, predictor.raw_left_cat_bitsets, bins) for node in nodes[asks]]
-        tree = {own: nodes[name] for own, name in names.items()}
+        tree = {own: nodes[name] for own, name in names.items()} | {"value": nodes["value"][:, np.newaxis]}
         trees.append(tree | {"is_leaf": nodes["is_leaf"] > 0, "lefts": lefts})
     return np.ravel(model._baseline_prediction), trees, sets
 
@@ -164,12 +185,14 @@ def _codes_to_the_left(model, node, bitsets, bins):
 
 
 def _read_tree(tree, weight):
+    value = tree.value  # (n_nodes, n_outputs, n_classes): a number, or how large the share of each class is
+    value = value[:, :, 1] if value.shape[2] == 2 else value.transpose(0, 2, 1)[:, :, 0]
     return {
         "feature": tree.feature,
         "threshold": tree.threshold,
         "left": tree.children_left,
         "right": tree.children_right,
-        "value": weight * tree.value.ravel(),
+        "value": weight * value,
         "is_leaf": tree.children_left < 0,
         "lefts": np.full(tree.node_count, -1),
     }

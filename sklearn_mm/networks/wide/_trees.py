@@ -1,5 +1,6 @@
 """Trees beside a linear model, grown out of fold by scikit-learn: what they add to its outputs."""
 
+import itertools
 import math
 import time
 from typing import NamedTuple
@@ -8,7 +9,12 @@ import numpy as np
 import torch
 import torch.nn as nn
 from sklearn.base import clone, is_classifier
-from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+)
 
 from sklearn_mm.networks.losses._classification import CrossEntropyLoss
 from sklearn_mm.networks.losses._regression import SquaredErrorLoss
@@ -20,8 +26,10 @@ __all__ = ["Trees", "trees_pay"]
 
 _MIN_ROWS = 200
 _MIN_ROWS_OF_CLASS = 20  # so that no fold takes all of them
-_MAX_OUTPUTS = 5  # each of which has trees of its own: of ten classes they took four times as long, and told no more
+_MAX_OUTPUTS = 5  # each of which has trees of its own: of ten classes boosted ones took four times as long
+_MAX_OUTPUTS_OF_RANDOM = 20  # which know all classes or labels in one leaf: some MB each
 _FEW_ROWS = 3000  # up to which random trees are tried, which are deep, and large of many rows
+_EVERY = 5  # iterations of boosted trees are looked at
 _FURTHER = 1.5  # times as many iterations as were best for the first fold are tried for others
 _DOUBLED = 2  # times at most, while the last iterations of the first fold are the best
 # A split looks at some of the columns, so that trees are not all alike. See decision 45.
@@ -29,13 +37,14 @@ _OF_FEW_ROWS = {"max_iter": 100, "learning_rate": 0.1, "max_leaf_nodes": 8, "max
 _OF_MANY_ROWS = {"max_iter": 300, "learning_rate": 0.04, "max_leaf_nodes": 16, "max_features": 0.2}
 _OF_MANY_CLEAR_ROWS = {"max_iter": 150, "learning_rate": 0.1, "max_leaf_nodes": 16, "max_features": 0.4}
 _RANDOM = {"n_estimators": 100, "min_samples_split": 5, "max_features": 0.5, "random_state": 0}
+_MAX_SCALE_OF_RANDOM_CLASSES = 3.0  # means over trees that are each sure of other classes are too timid
 
 
 def trees_pay(loss, target):
     """Return whether there are trees for a loss, and rows enough with this target to grow them."""
-    if type(loss) not in (SquaredErrorLoss, CrossEntropyLoss):
+    if type(loss) not in (SquaredErrorLoss, CrossEntropyLoss) or len(target) < _MIN_ROWS:
         return False
-    if len(target) < _MIN_ROWS or loss.n_outputs > _MAX_OUTPUTS:
+    if not any(_sorts(loss, len(target))):
         return False
     if type(loss) is SquaredErrorLoss:
         return True
@@ -51,15 +60,20 @@ def _sorts(loss, n_rows):
     boosting = HistGradientBoostingRegressor if numbers else HistGradientBoostingClassifier
     settings = [_OF_FEW_ROWS] if few else [_OF_MANY_ROWS, _OF_MANY_CLEAR_ROWS]
     boosted = [boosting(**of_sort, early_stopping=False, random_state=0) for of_sort in settings]
-    return boosted, [ExtraTreesRegressor(**_RANDOM)] if few and numbers else []
+    random = ExtraTreesRegressor if numbers else ExtraTreesClassifier
+    most = _MAX_OUTPUTS if numbers else _MAX_OUTPUTS_OF_RANDOM
+    return (
+        boosted if loss.n_outputs <= _MAX_OUTPUTS else [],
+        [random(**_RANDOM)] if few and loss.n_outputs <= most else [],
+    )
 
 
 class Trees(nn.Module):
     """What trees add to the outputs of another model: nothing, until they are grown.
 
-    A weighted mean predicts, of what the trees say and what the other model says. Whether they are boosted or, of few
-    rows with noise, random ones the first fold tells; how many iterations they have, how sure they may be, and their
-    weight in this mean is what predicts best out of fold.
+    A weighted mean predicts, of what the trees say and what the other model says. Of few rows the first fold tells
+    whether they are boosted or random ones, which suit noise, and know many classes or labels at once; how many
+    iterations they have, how sure they may be, and their weight in this mean is what predicts best out of fold.
 
     References
     ----------
@@ -74,7 +88,7 @@ class Trees(nn.Module):
         super().__init__()
         self.share, self.scale = 0.0, 1.0
         self.register_buffer("shift", torch.zeros(1))
-        self.forest = self._sort = self._n_iter = None
+        self.forest = self._sort = None
 
     def forward(self, features, others):
         """Return what is added to ``others``, the outputs (batch, n_outputs) of the other model.
@@ -110,64 +124,40 @@ class Trees(nn.Module):
         if len(kept) < 2 or not trees_pay(loss, target) or not _have_all_classes(target, kept):
             return added
         left_out = torch.from_numpy(folds >= 0)
-        table = _Table(features, target, weight, n_codes)
-
-        def losses(outputs, rows=left_out):
-            return loss(outputs, target[rows]) * weight[rows]
-
-        def of_fold(sort, rows):
-            models = table.fitted(sort, rows)
-            stages = _stages(models, table.binned[~rows])
-            return _OfFold(sort, models, np.array([losses(outputs, ~rows).sum().item() for outputs in stages]))
-
-        boosted, random = _sorts(loss, len(target))
-        first = [of_fold(sort, kept[0]) for sort in boosted if time.perf_counter() <= end]
-        if not first:
+        table = _Table(features, target, weight, loss, n_codes)
+        found = table.of_folds(kept, end)
+        if found is None:
             return added
-        best = min(first, key=_OfFold.least)
-        for _ in range(_DOUBLED):
-            if not best.goes_on() or time.perf_counter() > end:
-                break
-            best = of_fold(clone(best.sort).set_params(max_iter=2 * best.sort.max_iter), kept[0])
-        first = [best, *(of_fold(sort, kept[0]) for sort in random if time.perf_counter() <= end)]
-        best = min(first, key=_OfFold.least)
-        sort, found = _shorter(best.sort, int(_FURTHER * (1 + best.losses.argmin()))), [best]
-        for rows in kept[1:]:
-            if time.perf_counter() > end:
-                return added
-            found.append(of_fold(sort, rows))
-        n_most = min(len(fold.losses) for fold in found)
-        n_iter = 1 + int(np.sum([fold.losses[:n_most] for fold in found], axis=0).argmin())
+        n_stages = min(len(fold.losses) for fold in found)
+        stage = int(np.sum([fold.losses[:n_stages] for fold in found], axis=0).argmin())
         outputs = torch.zeros_like(others)
         for fold, rows in zip(found, kept, strict=True):
-            outputs[~rows] = Forest(fold.models, n_iter, table.bins)(features[~rows])
-        theirs, outputs = others[left_out], outputs[left_out]
-        _, scale, shift = calibrate(outputs, losses)
+            outputs[~rows] = fold.stages[stage]
+        theirs, outputs, sort = others[left_out], outputs[left_out], found[0].sort
+        _, scale, shift = table.calibrate(sort, outputs, left_out.numpy())
         correction = scale * outputs + shift - theirs
         share = settle_share(theirs, correction, target[left_out], weight[left_out], loss)
         if share > 0:
             added[left_out] = share * correction
             self.share, self.scale, self.shift = share, scale, shift
-            self._sort, self._n_iter = sort, n_iter
-            self.forest = table.forest(sort, n_iter)
+            self._sort = _shorter(sort, _EVERY * (1 + stage))
+            self.forest = table.forest(self._sort)
         return added
 
-    def regrow(self, features, target, weight, n_codes=0):
+    def regrow(self, features, target, weight, loss, n_codes=0):
         """Grow trees on more rows, of the sort and as many iterations as `grow` found best; it has the parameters."""
         if self.share > 0:
-            forest = _Table(features, target, weight, n_codes).forest(self._sort, self._n_iter)
-            self.forest = forest.to(self.shift.dtype)
+            self.forest = _Table(features, target, weight, loss, n_codes).forest(self._sort).to(self.shift.dtype)
 
 
 class _OfFold(NamedTuple):
-    """Trees that have not seen a fold."""
+    """Trees that have not seen a fold, and what they say of it."""
 
     sort: object  # of trees: a model that is not fitted
     models: list
-    losses: np.ndarray  # of the fold, after each iteration; random trees have one
-
-    def least(self):
-        return self.losses.min()
+    rows: np.ndarray  # of the fold, by number
+    stages: torch.Tensor  # outputs (n_stages, n_rows, n_outputs) after each few iterations; random trees have one stage
+    losses: np.ndarray  # of the stages
 
     def goes_on(self):
         """Return whether the last iterations are the best, so that more may be better."""
@@ -177,31 +167,89 @@ class _OfFold(NamedTuple):
 class _Table:
     """Rows as trees are grown on them; for the parameters see `Trees.grow`."""
 
-    def __init__(self, features, target, weight, n_codes):
+    def __init__(self, features, target, weight, loss, n_codes):
+        self.features, self.target, self.weight, self.loss = features, target, weight, loss
         self.bins = Bins(features.numpy(), n_codes)
         self.binned = self.bins.transform(features.numpy())
-        self.targets = target.reshape(len(target), -1).numpy().T
-        self.weights = weight.reshape(len(weight), -1).expand(-1, len(self.targets)).numpy().T
+        targets = target.reshape(len(target), -1).numpy()
+        weights = weight.reshape(len(weight), -1).expand(-1, targets.shape[1]).numpy()
+        self.columns = list(zip(targets.T, weights.T, strict=True))
+        self.all_columns = self.columns if targets.shape[1] == 1 else [(targets, weights.mean(1))]
 
-    def fitted(self, sort, rows):
-        """Return a model of a sort for each column of the target, fitted to some rows."""
-        models = [clone(sort) for _ in self.targets]
-        if self.bins.n_categorical and "categorical_features" in sort.get_params():
+    def of_folds(self, kept, end):
+        """Return the trees that predict the first fold best, without each fold: `_OfFold`; None where time is short.
+
+        ``kept`` says for each fold which rows it leaves.
+        """
+        boosted, random = _sorts(self.loss, len(self.target))
+        first = [self._of_fold(sort, kept[0]) for sort in boosted if time.perf_counter() <= end]
+        best = min(first, key=self._least_loss, default=None)
+        for _ in range(_DOUBLED):
+            if best is None or not best.goes_on() or time.perf_counter() > end:
+                break
+            twice = clone(best.sort).set_params(max_iter=2 * best.sort.max_iter)
+            best = self._of_fold(twice, kept[0], best.models)
+        first = [] if best is None else [best]
+        first += [self._of_fold(sort, kept[0]) for sort in random if time.perf_counter() <= end]
+        found = [min(first, key=self._least_loss, default=None)]
+        for rows in kept[1:]:
+            if time.perf_counter() > end:
+                return None
+            wanted = int(_FURTHER * _EVERY * (1 + found[0].losses.argmin()))
+            found.append(self._of_fold(_shorter(found[0].sort, wanted), rows))
+        return found
+
+    def _of_fold(self, sort, kept, begun=None):
+        models, rows = self._fitted(sort, kept, begun), np.flatnonzero(~kept)
+        if _is_boosted(sort):
+            staged = [_staged_outputs(model, self.binned[rows]) for model in models]
+            staged = itertools.islice(zip(*staged, strict=True), _EVERY - 1, None, _EVERY)
+            stages = torch.stack([torch.from_numpy(np.column_stack(outputs)).float() for outputs in staged])
+        else:
+            stages = Forest(models, self.bins)(self.features[rows]).unsqueeze(0)
+        losses = [self._losses(outputs, rows).sum().item() for outputs in stages]
+        return _OfFold(sort, models, rows, stages, np.array(losses))
+
+    def _least_loss(self, fold):
+        """Return the loss of the best stage, calibrated: else those that are too timid could not be compared."""
+        return self.calibrate(fold.sort, fold.stages[fold.losses.argmin()], fold.rows)[0]
+
+    def calibrate(self, sort, outputs, rows):
+        """Return what `calibrate` does of outputs of some rows that trees of a sort have not seen."""
+        max_scale = _MAX_SCALE_OF_RANDOM_CLASSES if isinstance(sort, ExtraTreesClassifier) else 1.0
+        return calibrate(outputs, lambda outputs: self._losses(outputs, rows), max_scale)
+
+    def _losses(self, outputs, rows):
+        return self.loss(outputs, self.target[rows]) * self.weight[rows]
+
+    def _fitted(self, sort, rows, begun=None):
+        """Return models of a sort, fitted to some rows; ``begun`` are those that are to go on.
+
+        There is one for each column of the target, or one that tells all labels.
+        """
+        columns = self.all_columns if isinstance(sort, ExtraTreesClassifier) else self.columns
+        models = [clone(sort) for _ in columns]
+        if begun is not None:
+            models = [model.set_params(max_iter=sort.max_iter, warm_start=True) for model in begun]
+        elif self.bins.n_categorical and _is_boosted(sort):
             categorical = np.arange(len(self.bins.order)) < self.bins.n_categorical
             models = [model.set_params(categorical_features=categorical) for model in models]
-        for model, y, of_rows in zip(models, self.targets, self.weights, strict=True):
-            model.fit(self.binned[rows], y[rows], None if (of_rows == of_rows[0]).all() else of_rows[rows])
+        for model, (y, weight) in zip(models, columns, strict=True):
+            model.fit(self.binned[rows], y[rows], None if (weight == weight[0]).all() else weight[rows])
         return models
 
-    def forest(self, sort, n_iter):
-        """Return what models that are fitted to all rows say after so many iterations."""
-        return Forest(self.fitted(_shorter(sort, n_iter), slice(None)), n_iter, self.bins)
+    def forest(self, sort):
+        """Return what models of a sort say that are fitted to all rows."""
+        return Forest(self._fitted(sort, slice(None)), self.bins)
+
+
+def _is_boosted(sort):
+    return isinstance(sort, HistGradientBoostingRegressor | HistGradientBoostingClassifier)
 
 
 def _shorter(sort, n_iter):
     """Return a model of a sort with as many iterations at most."""
-    max_iter = sort.get_params().get("max_iter")
-    return sort if max_iter is None else clone(sort).set_params(max_iter=min(max_iter, n_iter))
+    return clone(sort).set_params(max_iter=min(sort.max_iter, n_iter)) if _is_boosted(sort) else sort
 
 
 def _have_all_classes(target, kept):
@@ -214,14 +262,5 @@ def _have_all_classes(target, kept):
     )
 
 
-def _stages(models, X):
-    """Yield the outputs (n_rows, n_outputs) after each iteration; random trees have one."""
-    staged = [_staged_outputs(model, X) for model in models]
-    for outputs in zip(*staged, strict=True):
-        yield torch.from_numpy(np.column_stack(outputs)).float()
-
-
 def _staged_outputs(model, X):
-    if isinstance(model, ExtraTreesRegressor):
-        return [model.predict(X)]
     return model.staged_decision_function(X) if is_classifier(model) else model.staged_predict(X)

@@ -44,7 +44,7 @@ class WideLinear(Component):
     of the colours, and 8 × 8 pixels. Of any block whose encoder is frozen it sees the features too, centred and of mean
     squared length one. It sees nothing of other blocks, nor of what a row lacks.
 
-    Beside it stand boosted trees, which know thresholds and what holds of several columns together. They see the cells
+    Beside it stand trees, boosted or random, which know thresholds and what holds of several columns together. They see the cells
     of the table and, where there is more than tables, what the linear model says, and what a linear model of each text
     alone says, all of it out of fold. A weighted mean of linear model and trees predicts, with the weight that surely
     lowers the loss out of fold. They add nothing where ``modality_dropout`` hides a block.
@@ -84,8 +84,9 @@ class WideLinear(Component):
         Fewest rows that it then holds out, but no more than a third. More tell the share better, and leave fewer to
         train with.
     trees : bool, default=True
-        Whether boosted trees are grown, for squared error and cross-entropy, where there are a table and 200 rows or
-        more, at most five outputs, and of each class twenty rows. They cost some seconds.
+        Whether trees are grown, for squared error and cross-entropy, where there are a table and 200 rows or more, of
+        each class twenty, and at most five outputs; of up to 3,000 rows twenty classes or labels. They cost some
+        seconds.
 
     References
     ----------
@@ -406,7 +407,7 @@ class WideLinear(Component):
         self._refit(self._design(dataset, vectors), dataset, loss, end)
         if self.has_trees and dataset.base_scores is not None and time.perf_counter() < end:
             features = self._seen_by_trees(dataset.base_scores[:, :-1], dataset)  # what trees have added comes last
-            self.tree_part.regrow(features, dataset.target, dataset.weight, self.n_codes)
+            self.tree_part.regrow(features, dataset.target, dataset.weight, loss, self.n_codes)
 
     def _refit(self, design, dataset, loss, end):
         if self.settings is not None:  # else its scores are zero

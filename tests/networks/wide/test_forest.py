@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
-from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+)
 
 from sklearn_mm.networks.wide._forest import Bins, Forest
 
@@ -26,14 +31,21 @@ def test_the_forest_says_what_the_models_say(n_rows):
     for sort in (boosted, ExtraTreesRegressor(20, min_samples_leaf=2, random_state=0)):
         models = [clone(sort).fit(binned, y) for y in (number, -number)]
         expected = np.column_stack([model.predict(new) for model in models])
-        np.testing.assert_allclose(Forest(models, 20, bins)(rows), expected, atol=1e-5)
-    boosted.fit(binned, number)
-    of_ten = list(boosted.staged_predict(new))[9]
-    np.testing.assert_allclose(Forest([boosted], 10, bins)(rows)[:, 0], of_ten, atol=1e-5)
+        np.testing.assert_allclose(Forest(models, bins)(rows), expected, atol=1e-5)
 
     classifier = HistGradientBoostingClassifier(max_iter=10, min_samples_leaf=5).fit(binned, features[:, 2])
-    got = Forest([classifier], 10, bins)(rows)
+    got = Forest([classifier], bins)(rows)
     np.testing.assert_allclose(got, classifier.decision_function(new), atol=1e-5)
+    several = ExtraTreesClassifier(20, min_samples_leaf=2, random_state=0).fit(binned, features[:, 2])
+    got = Forest([several], bins)(rows).exp()
+    np.testing.assert_allclose(got / got.sum(1, keepdim=True), several.predict_proba(new), atol=0.02)
+    np.testing.assert_array_equal(got.argmax(1), several.predict(new))
+    labels = (features[:, :2] > 0).astype(np.float32)
+    two = clone(several).fit(binned, labels[:, 0])
+    np.testing.assert_allclose(Forest([two], bins)(rows).sigmoid(), two.predict_proba(new)[:, 1:], atol=0.01)
+    two = clone(several).fit(binned, labels)
+    expected = np.column_stack([of_label[:, 1] for of_label in two.predict_proba(new)])
+    np.testing.assert_allclose(Forest([two], bins)(rows).sigmoid(), expected, atol=0.01)
 
 
 @pytest.mark.parametrize("n_classes", [None, 3])
@@ -54,7 +66,7 @@ def test_categories_have_no_order(n_classes):
     model = kind(max_iter=30, max_leaf_nodes=8, categorical_features=[True, True, False, False])
     known = codes[:, 2] < 18
     model.fit(bins.transform(features[known]), y[known])
-    forest = Forest([model], 30, bins)
+    forest = Forest([model], bins)
     says = model.predict if n_classes is None else model.decision_function
     expected = says(bins.transform(features)).reshape(900, -1)  # with codes that these trees have not seen
     np.testing.assert_allclose(forest(torch.from_numpy(features)), expected, atol=1e-5)

@@ -6,12 +6,15 @@ import torch
 from sklearn.base import clone
 
 from sklearn_mm.networks import CrossEntropyLoss, FocalLoss, HuberLoss, SquaredErrorLoss
+from sklearn_mm.networks.wide._forest import Forest
 from sklearn_mm.networks.wide._trees import Trees, _sorts, _Table, trees_pay
 
 LOSS = SquaredErrorLoss().build(1)
 YES_OR_NO = CrossEntropyLoss().build(["no", "yes"])
 THREE = CrossEntropyLoss().build(["a", "b", "c"])
 LABELS = CrossEntropyLoss().build(["a", "b"], multilabel=True)
+TEN = CrossEntropyLoss().build(list("abcdefghij"))
+SIX_LABELS = CrossEntropyLoss().build(list("abcdef"), multilabel=True)
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +42,18 @@ def grown(features, target, loss=LOSS, weight=None, **options):
     folds, others = np.arange(n_rows) % 5, torch.zeros(n_rows, loss.n_outputs)
     trees = Trees()
     return trees, trees.grow(torch.from_numpy(features), others, target, weight, loss, folds, **options)
+
+
+def noted(monkeypatch):
+    """Return a list that gets how many iterations each fit may have, of random trees one."""
+    n_iterations, fitted = [], _Table._fitted
+
+    def noting(table, sort, *rest):
+        n_iterations.append(getattr(sort, "max_iter", 1))
+        return fitted(table, sort, *rest)
+
+    monkeypatch.setattr(_Table, "_fitted", noting)
+    return n_iterations
 
 
 def says(trees, features, n_outputs=1):
@@ -77,6 +92,26 @@ def test_classes(loss):
     assert scores.mean() > 0.85
 
 
+@pytest.mark.parametrize("loss", [TEN, SIX_LABELS], ids=["ten", "labels"])
+def test_many_classes_are_told_by_random_trees(loss):
+    def classes(rows):
+        codes = (2 * rows[:, 2] + exclusive_or(rows)[:, 0]).astype(np.int64)
+        return codes if loss is TEN else (codes[:, np.newaxis] % np.arange(2, 8) == 0).astype(np.float32)
+
+    features, new = make_features(900), make_features(200, seed=1)
+    trees, added = grown(features, classes(features), loss)
+    assert added.shape == (900, loss.n_outputs)
+    assert trees.share > 0.9
+    said = says(trees, new, loss.n_outputs)
+    assert loss.row_scores(said, torch.from_numpy(classes(new))).mean() > 0.9
+    assert loss(said, torch.from_numpy(classes(new))).mean() < 0.3  # surer than each tree, of which many vote
+    settings = trees.share, trees.scale
+    trees.regrow(torch.from_numpy(new), torch.from_numpy(classes(new)), torch.ones(200), loss)
+    assert (trees.share, trees.scale) == settings
+    said = says(trees, new, loss.n_outputs)
+    assert loss.row_scores(said, torch.from_numpy(classes(new))).mean() > 0.9
+
+
 def test_others_keep_what_the_trees_do_not_know():
     features = make_features()
     known = torch.from_numpy(np.random.default_rng(1).normal(size=(300, 1)).astype(np.float32))
@@ -102,37 +137,38 @@ def test_of_several_sorts_the_one_that_predicts_best_is_taken(monkeypatch):
 
 
 def test_boosting_goes_on_as_long_as_it_gains(monkeypatch):
-    n_iterations, fitted = [], _Table.fitted
-
-    def noting(table, sort, rows):
-        n_iterations.append(getattr(sort, "max_iter", 1))
-        return fitted(table, sort, rows)
-
-    monkeypatch.setattr(_Table, "fitted", noting)
+    n_iterations = noted(monkeypatch)
     X = np.random.default_rng(0).normal(size=(600, 3)).astype(np.float32)
     target = (np.sin(2 * X[:, :1]) * X[:, 1:2] + X[:, 2:]).astype(np.float32)
     trees, added = grown(X, target)
     first, twice, *_, whole = n_iterations
     assert (first, twice) == (100, 200)
-    assert whole == trees._n_iter > 100
+    assert whole == trees._sort.max_iter > 100
     monkeypatch.setattr("sklearn_mm.networks.wide._trees._DOUBLED", 0)
     _, added_by_less = grown(X, target)
     assert np.square(added.numpy() - target).mean() < 0.9 * np.square(added_by_less.numpy() - target).mean()
 
 
+@pytest.mark.parametrize("loss", [LOSS, YES_OR_NO], ids=["number", "classes"])
+def test_trees_that_go_on_are_those_of_a_longer_fit(loss):
+    features = make_features()
+    table = _Table(torch.from_numpy(features), torch.from_numpy(exclusive_or(features)), torch.ones(300, 1), loss, 0)
+    sort = clone(_sorts(loss, 300)[0][0]).set_params(max_iter=10)
+    twice, rows = clone(sort).set_params(max_iter=20), slice(0, 200)
+    [gone_on] = table._fitted(twice, rows, table._fitted(sort, rows))
+    [fresh] = table._fitted(twice, rows)
+    assert gone_on.n_iter_ == 20
+    np.testing.assert_allclose(*[Forest([model], table.bins)(table.features) for model in (gone_on, fresh)])
+
+
 def test_no_more_iterations_are_grown_than_may_be_wanted(monkeypatch):
-    n_iterations, fitted = [], _Table.fitted
-
-    def noting(table, sort, rows):
-        n_iterations.append(getattr(sort, "max_iter", None))
-        return fitted(table, sort, rows)
-
+    n_iterations, boosted = noted(monkeypatch), _sorts(YES_OR_NO, 300)[0]
+    monkeypatch.setattr("sklearn_mm.networks.wide._trees._sorts", lambda *_: (boosted, []))
     features = make_features()
     flips = np.random.default_rng(1).random((300, 1)) < 0.2
-    monkeypatch.setattr(_Table, "fitted", noting)
     trees, _ = grown(features, (exclusive_or(features).astype(bool) != flips).astype(np.float32), YES_OR_NO)
     first, *others, whole = n_iterations
-    assert whole == trees._n_iter <= max(others) < first == 100
+    assert whole == trees._sort.max_iter <= max(others) < first == 100
     assert len(others) == 4
 
 
@@ -186,27 +222,29 @@ def test_on_more_rows_they_are_grown_by_what_was_found_before():
     settings = trees.share, trees.scale, trees.shift.clone()
     before = says(trees, more).numpy() - (exclusive_or(more) - 0.5)
     target = torch.from_numpy(exclusive_or(more) - 0.5)
-    trees.regrow(torch.from_numpy(more), target, torch.ones(900, 1))
+    trees.regrow(torch.from_numpy(more), target, torch.ones(900, 1), LOSS)
     assert (trees.share, trees.scale) == settings[:2]
     torch.testing.assert_close(trees.shift, settings[2])
     assert np.square(says(trees, more).numpy() - target.numpy()).mean() < np.square(before).mean() / 2
     noise = np.random.default_rng(1).normal(size=(300, 1)).astype(np.float32)
     none, _ = grown(features, noise - noise.mean())
-    none.regrow(torch.from_numpy(more), target, torch.ones(900, 1))
+    none.regrow(torch.from_numpy(more), target, torch.ones(900, 1), LOSS)
     assert none.forest is None
 
 
 def test_classes_are_grown_on_more_rows_too():
     features, more, new = make_features(), make_features(900, seed=1), make_features(200, seed=2)
     trees, _ = grown(features, exclusive_or(features), YES_OR_NO)
-    trees.regrow(torch.from_numpy(more), torch.from_numpy(exclusive_or(more)), torch.ones(900, 1))
+    trees.regrow(torch.from_numpy(more), torch.from_numpy(exclusive_or(more)), torch.ones(900, 1), YES_OR_NO)
     assert YES_OR_NO.row_scores(says(trees, new), torch.from_numpy(exclusive_or(new))).mean() > 0.95
 
 
 def test_grown_in_float64_they_stay_so():
     features = make_features()
     trees, _ = grown(features, exclusive_or(features))
-    trees.double().regrow(torch.from_numpy(features), torch.from_numpy(exclusive_or(features)), torch.ones(300, 1))
+    trees.double().regrow(
+        torch.from_numpy(features), torch.from_numpy(exclusive_or(features)), torch.ones(300, 1), LOSS
+    )
     assert {buffer.dtype for buffer in trees.buffers() if buffer.is_floating_point()} == {torch.float64}
 
 
@@ -240,6 +278,10 @@ def test_in_float64_they_say_the_same():
         (THREE, np.arange(200) % 2, False),
         (LABELS, np.tile([[0, 1], [1, 0]], (100, 1)), True),
         (LABELS, np.tile([[0, 1], [1, 1]], (100, 1)), False),
+        (TEN, np.arange(400) % 10, True),
+        (TEN, np.arange(3001) % 10, False),
+        (SIX_LABELS, np.arange(1200).reshape(200, 6) // 6 % 2, True),
+        (CrossEntropyLoss().build(list(range(21))), np.arange(2100) % 21, False),
         (FocalLoss().build(["a", "b"]), np.arange(200).reshape(-1, 1) % 2, False),
     ],
 )
