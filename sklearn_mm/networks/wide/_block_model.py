@@ -11,6 +11,7 @@ from scipy import sparse
 
 from sklearn_mm.encoders._registry import resolve_encoder
 from sklearn_mm.networks.wide._image_basis import ImageBasis
+from sklearn_mm.networks.wide._kernel_basis import KernelBasis
 from sklearn_mm.networks.wide._sound_basis import SoundBasis
 from sklearn_mm.networks.wide._tabular_basis import TabularBasis
 from sklearn_mm.networks.wide._text_basis import TextBasis
@@ -43,11 +44,15 @@ class BlockModel(nn.Module):
         Number of terms that a text may have.
     n_scores : int
         Number of scores that are given to a row.
+    n_likened : int, default=0
+        To how many training rows others are likened, if the basis is dense.
     """
 
-    def __init__(self, spec, max_terms, n_scores):
+    def __init__(self, spec, max_terms, n_scores, n_likened=0):
         super().__init__()
         self.basis = _BASES[spec.linear_terms](spec, max_terms)
+        if self.basis.dense and n_likened:
+            self.basis = KernelBasis(self.basis, n_likened)
         self.register_buffer("weight", torch.zeros(self.basis.n_terms, n_scores))
 
     def forward(self, x):

@@ -4,7 +4,7 @@ import torch
 
 from sklearn_mm.networks.wide._design_matrix import DesignMatrix
 
-__all__ = ["PrincipalComponents", "components_pay"]
+__all__ = ["PrincipalComponents", "components_pay", "eigenvectors"]
 
 # Of a search for a penalty, more or less, in units of what a product costs for one value:
 _N_STEPS = 60
@@ -51,7 +51,7 @@ class PrincipalComponents:
             gram -= gram.mean(0) + gram.mean(1, keepdim=True) - gram.mean()
         else:
             gram -= n_rows * self._means * self._means.T
-        values, vectors = _eigenvectors(gram)
+        values, vectors = eigenvectors(gram)
         kept = values > 1e-5 * values[-1]
         self._squares, vectors = values[kept].unsqueeze(1), vectors[:, kept]  # squared lengths of the columns
         self._rows = vectors * self._squares.sqrt().T if of_rows else design.matmat(vectors) - self._means.T @ vectors
@@ -67,7 +67,7 @@ class PrincipalComponents:
         return intercepts + self._means.T @ coefs, self._rows.T @ self._terms.matmat(coefs) / self._squares
 
 
-def _eigenvectors(matrix):
+def eigenvectors(matrix):
     """Return eigenvalues, rising, and eigenvectors of a symmetric matrix.
 
     In single precision, LAPACK may not converge, or give what is no number, where many eigenvalues are zero.

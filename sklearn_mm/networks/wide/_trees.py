@@ -22,7 +22,7 @@ from sklearn_mm.networks.wide._calibration import calibrate
 from sklearn_mm.networks.wide._deep_share import settle_share
 from sklearn_mm.networks.wide._forest import Bins, Forest
 
-__all__ = ["Trees", "trees_pay"]
+__all__ = ["Trees", "are_few", "trees_pay"]
 
 _MIN_ROWS = 200
 _MIN_ROWS_OF_CLASS = 20  # so that no fold takes all of them
@@ -40,11 +40,16 @@ _RANDOM = {"n_estimators": 100, "min_samples_split": 5, "max_features": 0.5, "ra
 _MAX_SCALE_OF_RANDOM_CLASSES = 3.0  # means over trees that are each sure of other classes are too timid
 
 
+def are_few(target):
+    """Return whether random trees, too, are tried of as many rows."""
+    return len(target) <= _FEW_ROWS
+
+
 def trees_pay(loss, target):
     """Return whether there are trees for a loss, and rows enough with this target to grow them."""
     if type(loss) not in (SquaredErrorLoss, CrossEntropyLoss) or len(target) < _MIN_ROWS:
         return False
-    if not any(_sorts(loss, len(target))):
+    if not any(_sorts(loss, target)):
         return False
     if type(loss) is SquaredErrorLoss:
         return True
@@ -53,9 +58,9 @@ def trees_pay(loss, target):
     return all(np.bincount(column, minlength=n_classes).min() >= _MIN_ROWS_OF_CLASS for column in columns)
 
 
-def _sorts(loss, n_rows):
+def _sorts(loss, target):
     """Return the sorts of trees that are tried, models that are not fitted: boosted ones, and random ones if any."""
-    few = n_rows <= _FEW_ROWS
+    few = are_few(target)
     numbers = type(loss) is SquaredErrorLoss
     boosting = HistGradientBoostingRegressor if numbers else HistGradientBoostingClassifier
     settings = [_OF_FEW_ROWS] if few else [_OF_MANY_ROWS, _OF_MANY_CLEAR_ROWS]
@@ -181,7 +186,7 @@ class _Table:
 
         ``kept`` says for each fold which rows it leaves.
         """
-        boosted, random = _sorts(self.loss, len(self.target))
+        boosted, random = _sorts(self.loss, self.target)
         first = [self._of_fold(sort, kept[0]) for sort in boosted if time.perf_counter() <= end]
         best = min(first, key=self._least_loss, default=None)
         for _ in range(_DOUBLED):

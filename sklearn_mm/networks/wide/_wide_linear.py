@@ -12,12 +12,13 @@ import torch.nn.functional as F
 from sklearn_mm.blocks import BlockSpec
 from sklearn_mm.networks.losses._base import ClassifierLoss
 from sklearn_mm.networks.wide._block_model import CHUNK, BlockModel, batches, has_model
+from sklearn_mm.networks.wide._blocks_alone import BlocksAlone
 from sklearn_mm.networks.wide._cross_fitting import Settings, cross_fit, fit
 from sklearn_mm.networks.wide._design_matrix import DesignMatrix
 from sklearn_mm.networks.wide._feature_model import FeatureModel
 from sklearn_mm.networks.wide._folds import deal_folds
-from sklearn_mm.networks.wide._texts_alone import TextsAlone
-from sklearn_mm.networks.wide._trees import Trees, trees_pay
+from sklearn_mm.networks.wide._kernel_basis import n_landmarks
+from sklearn_mm.networks.wide._trees import Trees, are_few, trees_pay
 from sklearn_mm.utils._component import Component
 from sklearn_mm.utils._validation import Interval, StrOptions
 
@@ -41,13 +42,15 @@ class WideLinear(Component):
 
     Of a text it sees which tokens there are, weighted by how rare they are; of numbers, their values and steps between
     their quantiles; of categories, which it is; of pictures, histograms of the directions of edges in 4 × 4 cells and
-    of the colours, and 8 × 8 pixels. Of any block whose encoder is frozen it sees the features too, centred and of mean
-    squared length one. It sees nothing of other blocks, nor of what a row lacks.
+    of the colours, and 8 × 8 pixels; of sounds, the mean and the spread of mel bands. Where there are 500 to 20,000
+    rows, pictures and sounds are likened by these to up to 1,000 of the training rows: a linear model of that bends. Of
+    any block whose encoder is frozen it sees the features too, centred and of mean squared length one. It sees nothing
+    of other blocks, nor of what a row lacks.
 
-    Beside it stand trees, boosted or random, which know thresholds and what holds of several columns together. They see the cells
-    of the table and, where there is more than tables, what the linear model says, and what a linear model of each text
-    alone says, all of it out of fold. A weighted mean of linear model and trees predicts, with the weight that surely
-    lowers the loss out of fold. They add nothing where ``modality_dropout`` hides a block.
+    Beside it stand trees, boosted or random, which know thresholds and what holds of several columns together. They see
+    the cells of the table and, where there is more than tables, what the linear model says, and what a linear model of
+    each other block alone says, all of it out of fold. A weighted mean of linear model and trees predicts, with the
+    weight that surely lowers the loss out of fold. They add nothing where ``modality_dropout`` hides a block.
 
     Rows that are held out, to stop early or to settle ``deep_share``, are known to both in the end.
 
@@ -85,8 +88,8 @@ class WideLinear(Component):
         train with.
     trees : bool, default=True
         Whether trees are grown, for squared error and cross-entropy, where there are a table and 200 rows or more, of
-        each class twenty, and at most five outputs; of up to 3,000 rows twenty classes or labels. They cost some
-        seconds.
+        each class twenty, and at most five outputs. Of up to 3,000 rows they are grown for several blocks without a
+        table, too, and for up to twenty classes or labels. They cost some seconds.
 
     References
     ----------
@@ -209,14 +212,18 @@ class WideLinear(Component):
         self.columns = [list(specs).index(name) for name in self._names]  # in ``present``
         self.tables = [name for name in self.block_names if _is_table(specs[name])]
         self.n_codes = sum(len(specs[name].cardinalities) for name in self.tables)
-        self.tree_part = Trees() if self.trees and self.tables and trees_pay(loss, target) else None
-        seen = {*self._names} if self.tree_part is not None else {}
-        texts = [name for name, spec in specs.items() if name in seen and spec.kind == "text"]
-        widths = {name: self.n_scores * (1 + (name in texts)) for name in specs}  # beside all others, and alone
-        self.models = nn.ModuleList(BlockModel(specs[name], max_terms, widths[name]) for name in self.block_names)
+        self.tree_part = Trees() if self.trees and self._can_have_trees(loss, target) else None
+        alone = (
+            [] if self.tree_part is None else [name for name in dict.fromkeys(self._names) if name not in self.tables]
+        )
+        widths = {name: self.n_scores * (1 + (name in alone)) for name in specs}  # beside all others, and alone
+        n_likened = n_landmarks(len(target))
+        self.models = nn.ModuleList(
+            BlockModel(specs[name], max_terms, widths[name], n_likened) for name in self.block_names
+        )
         self.feature_models = nn.ModuleList(FeatureModel(width, widths[name]) for name, width in frozen_widths.items())
         of_blocks = self._by_name([*self.models, *self.feature_models])
-        self.texts_alone = TextsAlone({name: of_blocks[name] for name in texts}, self.n_scores)
+        self.alone = BlocksAlone({name: of_blocks[name] for name in alone}, self.n_scores)
         self.register_buffer("intercept", torch.zeros(self.n_scores))
         self.tuned = tuned
         self.hidden = 0.0
@@ -227,14 +234,14 @@ class WideLinear(Component):
         """Map a batch, and features by block, to scores (batch, n, n_scores), each zero for rows that lack its block.
 
         They are those of the blocks of ``block_names``, of the features of ``feature_names``, the intercept and, if
-        there are trees, what each text says alone and what trees add to the outputs.
+        there are trees, what each block but tables says alone and what trees add to the outputs.
         """
         of_features = zip(self.feature_names, self.feature_models, strict=True)
         of_all = [model(batch["blocks"][name]) for name, model in self._models()]
         of_all += [model(vectors[name]) for name, model in of_features]
         scores = [of_block[:, : self.n_scores] for of_block in of_all]
         scores += [self.intercept.expand(len(batch["present"]), -1)]
-        scores += self.texts_alone(self._by_name(of_all))
+        scores += self.alone(self._by_name(of_all))
         scores = self.mask_absent(torch.stack(scores, 1), batch["present"])
         if not self.has_trees:
             return scores
@@ -252,7 +259,7 @@ class WideLinear(Component):
 
         Trees have seen all blocks of a row. They add nothing where some of those that were ``before`` are absent.
         """
-        alone = [self.columns[self._names.index(name)] for name in self.texts_alone.names]
+        alone = [self.columns[self._names.index(name)] for name in self.alone.names]
         mask = torch.cat([F.pad(present[:, self.columns], (0, 1), value=True), present[:, alone]], 1)
         if scores.shape[1] > mask.shape[1]:
             mask = F.pad(mask, (0, 1), value=True)
@@ -271,7 +278,7 @@ class WideLinear(Component):
         """Return the outputs (batch, n_outputs) that follow from scores (batch, n, n_scores)."""
         n_added = len(self.columns) + 1
         outputs = self._means_of_levels(scores[:, :n_added].sum(1))
-        has_trees = scores.shape[1] > n_added + len(self.texts_alone.names)
+        has_trees = scores.shape[1] > n_added + len(self.alone.names)
         return outputs + scores[:, -1, : outputs.shape[1]] if has_trees else outputs
 
     def beside(self, scores: torch.Tensor) -> torch.Tensor:
@@ -292,13 +299,13 @@ class WideLinear(Component):
     @property
     def n_beside(self) -> int:
         """Width of the vector of each row that a head sees."""
-        return (len(self.columns) + len(self.texts_alone.names) + self.has_trees) * self.n_scores
+        return (len(self.columns) + len(self.alone.names) + self.has_trees) * self.n_scores
 
     def _means_of_levels(self, scores):
         return scores if self.levels is None else scores.softmax(1) @ self.levels.to(scores).unsqueeze(1)
 
     def _tree_features(self, scores, blocks):
-        """Return what trees see of rows (batch, n_features): the cells of tables, what all say, and each text alone.
+        """Return what trees see of rows (batch, n_features): the cells of tables, what all say, and others alone.
 
         Of tables without anything else they see the cells alone: what they say and what the linear model says then err
         differently, and the mean of both is better.
@@ -307,8 +314,13 @@ class WideLinear(Component):
         if len(self.tables) == len(self.columns):
             return torch.cat(cells, 1)
         alone = scores[:, len(self.columns) + 1 :].float()
-        means = [] if self.levels is None else [self._means_of_levels(of_text) for of_text in alone.unbind(1)]
+        means = [] if self.levels is None else [self._means_of_levels(of_block) for of_block in alone.unbind(1)]
         return torch.cat([*cells, self.outputs(scores).float(), alone.flatten(1), *means], 1)
+
+    def _can_have_trees(self, loss, target):
+        """Return whether trees see cells of tables or, of few rows, what several blocks say, each alone."""
+        see = self.tables or (are_few(target) and len(set(self._names)) > 1)
+        return bool(see) and trees_pay(loss, target)
 
     def _with_trees(self, scores, added):
         return torch.cat([scores, F.pad(added, (0, self.n_scores - added.shape[1])).unsqueeze(1)], 1)
@@ -378,14 +390,16 @@ class WideLinear(Component):
         return self._add_trees(out_of_fold, design, dataset, loss, folds, end)
 
     def _add_trees(self, out_of_fold, design, dataset, loss, folds, end):
-        """Fit a model to each text alone and grow trees, and return scores out of fold with theirs."""
+        """Fit a model to each block but tables alone and grow trees, and return scores out of fold with theirs."""
         if not self.has_trees:
             return out_of_fold
         alpha = None if self.settings is None else self.settings.alpha
-        if self.texts_alone.names:
-            alone = self.texts_alone.cross_fit(
+        if self.alone.names:
+            alone = self.alone.cross_fit(
                 self._by_name(design.blocks),
-                lambda name, text: self._cross_fit(text, dataset, loss, folds, end, name in self.feature_names, alpha),
+                lambda name, block: self._cross_fit(
+                    block, dataset, loss, folds, end, name in self.feature_names, alpha
+                ),
             )
             out_of_fold = torch.cat([out_of_fold, alone], 1)
         scores = self.mask_absent(out_of_fold, torch.from_numpy(dataset.blocks.present))
@@ -395,7 +409,8 @@ class WideLinear(Component):
 
     def _seen_by_trees(self, scores, dataset):
         """Return what trees see of all rows, of which there are ``scores`` out of fold: (n_rows, n_features)."""
-        return self._tree_features(scores, dataset.select(self.tables)[slice(0, len(dataset))]["blocks"])
+        cells = dataset.select(self.tables)[slice(0, len(dataset))]["blocks"] if self.tables else {}
+        return self._tree_features(scores, cells)
 
     def refit(
         self, dataset: Any, loss: Any, end: float = math.inf, vectors: dict[str, torch.Tensor] | None = None
@@ -413,7 +428,7 @@ class WideLinear(Component):
         if self.settings is not None:  # else its scores are zero
             problem = self._classes_or_numbers(dataset, loss)
             self._set_coef(fit(design, *problem, self.n_scores, self.settings, self._coef(), end))
-            self.texts_alone.refit(self._by_name(design.blocks), problem, end)
+            self.alone.refit(self._by_name(design.blocks), problem, end)
 
     def _cross_fit(self, design, dataset, loss, folds, end, n_of_features, alpha=None):
         """Return coefficients (1 + n_terms, n_scores), scores out of fold, and the settings of the fit."""

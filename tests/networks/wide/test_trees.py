@@ -125,7 +125,7 @@ def test_others_keep_what_the_trees_do_not_know():
 def test_of_several_sorts_the_one_that_predicts_best_is_taken(monkeypatch):
     features = make_features()
     target = exclusive_or(features) - 0.5
-    (boosted, random), (many, none), errors = _sorts(LOSS, 300), _sorts(LOSS, 3001), []
+    (boosted, random), (many, none), errors = _sorts(LOSS, range(300)), _sorts(LOSS, range(3001)), []
     assert (len(boosted), len(random), len(many), len(none)) == (1, 1, 2, 0)
     pair = [clone(boosted[0]).set_params(max_leaf_nodes=2), *boosted]  # a question alone cannot tell
     for tried in ((boosted, random), (boosted, []), (random, []), (pair, []), (pair[::-1], [])):
@@ -153,7 +153,7 @@ def test_boosting_goes_on_as_long_as_it_gains(monkeypatch):
 def test_trees_that_go_on_are_those_of_a_longer_fit(loss):
     features = make_features()
     table = _Table(torch.from_numpy(features), torch.from_numpy(exclusive_or(features)), torch.ones(300, 1), loss, 0)
-    sort = clone(_sorts(loss, 300)[0][0]).set_params(max_iter=10)
+    sort = clone(_sorts(loss, range(300))[0][0]).set_params(max_iter=10)
     twice, rows = clone(sort).set_params(max_iter=20), slice(0, 200)
     [gone_on] = table._fitted(twice, rows, table._fitted(sort, rows))
     [fresh] = table._fitted(twice, rows)
@@ -162,7 +162,7 @@ def test_trees_that_go_on_are_those_of_a_longer_fit(loss):
 
 
 def test_no_more_iterations_are_grown_than_may_be_wanted(monkeypatch):
-    n_iterations, boosted = noted(monkeypatch), _sorts(YES_OR_NO, 300)[0]
+    n_iterations, boosted = noted(monkeypatch), _sorts(YES_OR_NO, range(300))[0]
     monkeypatch.setattr("sklearn_mm.networks.wide._trees._sorts", lambda *_: (boosted, []))
     features = make_features()
     flips = np.random.default_rng(1).random((300, 1)) < 0.2

@@ -77,7 +77,7 @@ def test_what_frozen_features_of_a_text_say_alone(title):
     good = vectors["title"][:, :1]
     rows = replace(rows, target=rows.target + good)
     wide = WideLinear().build({**rows.blocks.specs, "title": title}, LOSS, rows.target.numpy(), {"title": 3})
-    assert wide.texts_alone.names == ["title"]
+    assert wide.alone.names == ["title"]
     scores = wide.fit(rows, LOSS, torch.Generator().manual_seed(0), vectors=vectors)
     said = scores[:, -2]  # the last are of the trees
     assert 0.2 < explained(said, rows.target) < 0.75  # and nothing of the table
@@ -85,6 +85,29 @@ def test_what_frozen_features_of_a_text_say_alone(title):
     before = wide.predict(rows, vectors)
     wide.refit(rows, LOSS, vectors=vectors)
     torch.testing.assert_close(wide.predict(rows, vectors), before, atol=0.05, rtol=0)
+
+
+def test_trees_join_what_several_blocks_say_alone_without_a_table():
+    rng = np.random.default_rng(0)
+    texts = {name: rng.integers(2, 12, size=(3001, 4)).astype(np.int32) for name in ("title", "body")}
+    has_word = [(ids < 4).any(1) for ids in texts.values()]
+    target = torch.from_numpy((4 * (has_word[0] & has_word[1]) + rng.normal(size=3001)).astype(np.float32)).view(-1, 1)
+
+    def some(n_rows, *names):
+        blocks = Blocks(
+            {name: texts[name][:n_rows] for name in names}, {name: replace(TEXT, name=name) for name in names}
+        )
+        return BlockDataset(blocks, target[:n_rows], torch.ones(n_rows, 1))
+
+    rows = some(900, "title", "body")
+    errors = []
+    for trees in (True, False):
+        wide, scores = fitted(rows, trees=trees)
+        assert wide.alone.names == (["title", "body"] if trees else [])
+        errors.append((outputs(wide, scores, rows) - rows.target).square().mean().item())
+    assert errors[0] < 1.2 < 1.3 < errors[1]  # the noise is 1
+    for others in (some(3001, "title", "body"), some(900, "title")):
+        assert not WideLinear().build(others.blocks.specs, LOSS, others.target.numpy()).has_trees
 
 
 def test_out_of_fold_it_knows_nothing_of_noise():

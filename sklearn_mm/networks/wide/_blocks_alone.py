@@ -1,4 +1,4 @@
-"""Linear models of single texts, each fitted as if there were nothing beside it: what trees hear of texts."""
+"""Linear models of single blocks, each fitted as if there were nothing beside it: what trees hear of them."""
 
 import torch
 import torch.nn as nn
@@ -6,21 +6,21 @@ import torch.nn as nn
 from sklearn_mm.networks.wide._cross_fitting import fit
 from sklearn_mm.networks.wide._design_matrix import DesignMatrix
 
-__all__ = ["TextsAlone"]
+__all__ = ["BlocksAlone"]
 
 
-class TextsAlone(nn.Module):
-    """What each of some texts says alone, beside what it says in a model of all blocks.
+class BlocksAlone(nn.Module):
+    """What each of some blocks says alone, beside what it says in a model of all blocks.
 
     Both look up the same terms and features, so that their weights lie side by side: those of the whole first.
 
     Parameters
     ----------
     models : dict of str to list of BlockModel and FeatureModel
-        Of the terms of each text and, if its encoder is frozen, of its features, by the name of its block; each for
+        Of the terms of each block and, if its encoder is frozen, of its features, by the name of its block; each for
         ``2 * n_scores`` scores.
     n_scores : int
-        Number of scores that a text gives to a row.
+        Number of scores that a block gives to a row.
     """
 
     def __init__(self, models, n_scores):
@@ -32,12 +32,12 @@ class TextsAlone(nn.Module):
         self.register_buffer("intercepts", torch.zeros(len(models), n_scores))
 
     def forward(self, scores):
-        """Return what each text says of rows (batch, n_scores), as a list, from the scores of its models by name."""
+        """Return what each block says of rows (batch, n_scores), as a list, from the scores of its models by name."""
         pairs = zip(self.names, self.intercepts, strict=True)
         return [sum(of_model[:, self._n_scores :] for of_model in scores[name]) + shift for name, shift in pairs]
 
     def cross_fit(self, designs, fitted):
-        """Fit all models anew, and return what each text says out of fold, (n_rows, n_texts, n_scores).
+        """Fit all models anew, and return what each block says out of fold, (n_rows, n_blocks, n_scores).
 
         ``designs`` has the matrices of each block by name; ``fitted`` maps a name and its `DesignMatrix` to what
         `cross_fit` gives.

@@ -1,0 +1,97 @@
+"""Likeness to some of the training rows, so that a linear model of it bends: a kernel machine (Nyström)."""
+
+import torch
+
+from sklearn_mm.networks.wide._basis_expansion import BasisExpansion
+from sklearn_mm.networks.wide._principal_components import eigenvectors
+
+__all__ = ["KernelBasis", "n_landmarks"]
+
+_MIN_ROWS = 500  # of fewer, a linear model tells as much
+_MAX_ROWS = 20_000  # of more, the terms take much memory, and a network learns to see
+_MAX_LANDMARKS = 1000
+_LINEAR = 0.3  # of the kernel
+
+
+def n_landmarks(n_rows):
+    """Return to how many rows others are likened, of so many; 0 where that does not pay."""
+    return min(n_rows, _MAX_LANDMARKS) if _MIN_ROWS <= n_rows <= _MAX_ROWS else 0
+
+
+class KernelBasis(BasisExpansion):
+    """Coordinates of rows among landmarks, by a kernel of what another basis says of them.
+
+    The kernel is 0.3 ⟨x, y⟩ + 0.7 exp(−‖x − y‖²), in units in which the mean square of the length of a row is one.
+    The products of the coordinates are those of the kernel, as far as landmarks span it; so a linear model of them is
+    what a kernel machine is, at the cost of a linear one. The coordinates of the training rows have the mean square
+    that their terms had.
+
+    Parameters
+    ----------
+    basis : BasisExpansion
+        One that is dense.
+    n_terms : int
+        Number of landmarks, drawn from the rows that this is fitted to.
+
+    References
+    ----------
+    Williams, Seeger: Using the Nyström Method to Speed Up Kernel Machines. NeurIPS 2000.
+    """
+
+    dense = True
+
+    def __init__(self, basis, n_terms):
+        super().__init__()
+        self.basis = basis
+        self.n_terms = n_terms
+        self.register_buffer("terms", torch.arange(n_terms))
+        self.register_buffer("landmarks", torch.zeros(n_terms, basis.n_terms))
+        self.register_buffer("coordinates", torch.zeros(n_terms, n_terms))
+        self.register_buffer("mean", torch.zeros(n_terms))
+        self.register_buffer("square", torch.ones(()))  # the mean square of the length of a row
+
+    def raw(self, x):
+        """Return what the basis makes of rows without anything learnt."""
+        return self.basis.raw(x)
+
+    def fit(self, chunks):
+        """Fit the basis, and draw landmarks from the training rows."""
+        chunks = list(chunks)
+        self.basis.fit(iter(chunks))
+        rows = torch.cat(chunks)
+        drawn = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[: self.n_terms]
+        landmarks = self.basis.expand(rows[drawn])[1]
+        square = landmarks.square().sum(1).mean()
+        if not square > 0:
+            return
+        n = len(landmarks)
+        self.square.copy_(square)
+        self.landmarks[:n] = landmarks
+        values, vectors = eigenvectors(self._kernel(landmarks)[:, :n])
+        kept = values > 1e-6 * values[-1]
+        values, vectors = values[kept], vectors[:, kept]
+        self.coordinates[:n, : len(values)] = (vectors / values.sqrt()).to(self.coordinates)
+        of_landmarks = vectors * values.sqrt()
+        self.mean[: len(values)] = of_landmarks.mean(0).to(self.mean)
+        variance = of_landmarks.var(0, correction=0).sum()
+        scale = (square / variance).sqrt()
+        self.coordinates *= scale
+        self.mean *= scale
+
+    def expand(self, raw):
+        """Return all terms in order, for each row, and their values, both (batch, n_terms)."""
+        rows = self.basis.expand(raw)[1]
+        # In double precision, equal rows have equal values wherever they stand, and autocast leaves them alone.
+        values = self._kernel(rows) @ self.coordinates.to(_precise(rows))
+        return self.terms.expand(len(rows), -1), values.to(rows.dtype) - self.mean
+
+    def _kernel(self, rows):
+        rows, landmarks = rows.to(_precise(rows)), self.landmarks.to(_precise(rows))
+        products = rows @ landmarks.T / self.square
+        squares = [of_rows.square().sum(1) / self.square for of_rows in (rows, landmarks)]
+        distances = squares[0].unsqueeze(1) + squares[1] - 2 * products
+        return _LINEAR * products + (1 - _LINEAR) * (-distances).exp()
+
+
+def _precise(tensor):
+    return torch.float32 if tensor.device.type == "mps" else torch.float64
