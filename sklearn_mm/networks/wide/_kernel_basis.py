@@ -11,6 +11,7 @@ _MIN_ROWS = 500  # of fewer, a linear model tells as much
 _MAX_ROWS = 20_000  # of more, the terms take much memory, and a network learns to see
 _MAX_LANDMARKS = 1000
 _LINEAR = 0.3  # of the kernel
+_LEAST = 1e-6  # of the largest eigenvalue: below that, what landmarks differ in is rounding
 
 
 def n_landmarks(n_rows):
@@ -58,25 +59,24 @@ class KernelBasis(BasisExpansion):
         """Fit the basis, and draw landmarks from the training rows."""
         chunks = list(chunks)
         self.basis.fit(iter(chunks))
-        rows = torch.cat(chunks)
-        drawn = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[: self.n_terms]
-        landmarks = self.basis.expand(rows[drawn])[1]
+        drawn = torch.zeros(sum(map(len, chunks)), dtype=torch.bool)
+        drawn[torch.randperm(len(drawn), generator=torch.Generator().manual_seed(0))[: self.n_terms]] = True
+        pairs = zip(chunks, drawn.split([*map(len, chunks)]), strict=True)
+        landmarks = self.basis.expand(torch.cat([chunk[some] for chunk, some in pairs]))[1]
         square = landmarks.square().sum(1).mean()
+        self.coordinates.zero_()
         if not square > 0:
             return
         n = len(landmarks)
         self.square.copy_(square)
         self.landmarks[:n] = landmarks
         values, vectors = eigenvectors(self._kernel(landmarks)[:, :n])
-        kept = values > 1e-6 * values[-1]
-        values, vectors = values[kept], vectors[:, kept]
-        self.coordinates[:n, : len(values)] = (vectors / values.sqrt()).to(self.coordinates)
-        of_landmarks = vectors * values.sqrt()
-        self.mean[: len(values)] = of_landmarks.mean(0).to(self.mean)
-        variance = of_landmarks.var(0, correction=0).sum()
-        scale = (square / variance).sqrt()
-        self.coordinates *= scale
-        self.mean *= scale
+        kept = values > _LEAST * values[-1]
+        lengths, vectors = values[kept].sqrt(), vectors[:, kept]
+        rows = vectors * lengths  # the landmarks themselves, in coordinates
+        scale = (square / rows.var(0, correction=0).sum()).sqrt()
+        self.coordinates[:n, : len(lengths)] = scale * vectors / lengths
+        self.mean[: len(lengths)] = scale * rows.mean(0)
 
     def expand(self, raw):
         """Return all terms in order, for each row, and their values, both (batch, n_terms)."""
