@@ -45,13 +45,13 @@ class BlockModel(nn.Module):
     n_scores : int
         Number of scores that are given to a row.
     n_likened : int, default=0
-        To how many training rows others are likened, if the basis is dense.
+        To how many training rows others are likened, if they are pictures.
     """
 
     def __init__(self, spec, max_terms, n_scores, n_likened=0):
         super().__init__()
         self.basis = _BASES[spec.linear_terms](spec, max_terms)
-        if self.basis.dense and n_likened:
+        if n_likened and spec.linear_terms == "pixels":
             self.basis = KernelBasis(self.basis, n_likened)
         self.register_buffer("weight", torch.zeros(self.basis.n_terms, n_scores))
 

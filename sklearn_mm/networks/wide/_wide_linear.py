@@ -42,10 +42,9 @@ class WideLinear(Component):
 
     Of a text it sees which tokens there are, weighted by how rare they are; of numbers, their values and steps between
     their quantiles; of categories, which it is; of pictures, histograms of the directions of edges in 4 × 4 cells and
-    of the colours, and 8 × 8 pixels; of sounds, the mean and the spread of mel bands. Where there are 500 to 20,000
-    rows, pictures and sounds are likened by these to up to 1,000 of the training rows: a linear model of that bends. Of
-    any block whose encoder is frozen it sees the features too, centred and of mean squared length one. It sees nothing
-    of other blocks, nor of what a row lacks.
+    of the colours, and 8 × 8 pixels: from 500 to 20,000 rows it likens them by these to up to 1,000 of the training
+    rows, so that a linear model of that bends. Of any block whose encoder is frozen it sees the features too, centred
+    and of mean squared length one. It sees nothing of other blocks, nor of what a row lacks.
 
     Beside it stand trees, boosted or random, which know thresholds and what holds of several columns together. They see
     the cells of the table and, where there is more than tables, what the linear model says, and what a linear model of
