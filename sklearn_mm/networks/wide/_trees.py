@@ -129,7 +129,7 @@ class Trees(nn.Module):
         if len(kept) < 2 or not trees_pay(loss, target) or not _have_all_classes(target, kept):
             return added
         left_out = torch.from_numpy(folds >= 0)
-        table = _Table(features, target, weight, loss, n_codes)
+        table = _Table(features, target, weight, n_codes, loss)
         found = table.of_folds(kept, end)
         if found is None:
             return added
@@ -149,10 +149,10 @@ class Trees(nn.Module):
             self.forest = table.forest(self._sort)
         return added
 
-    def regrow(self, features, target, weight, loss, n_codes=0):
+    def regrow(self, features, target, weight, n_codes=0):
         """Grow trees on more rows, of the sort and as many iterations as `grow` found best; it has the parameters."""
         if self.share > 0:
-            self.forest = _Table(features, target, weight, loss, n_codes).forest(self._sort).to(self.shift.dtype)
+            self.forest = _Table(features, target, weight, n_codes).forest(self._sort).to(self.shift.dtype)
 
 
 class _OfFold(NamedTuple):
@@ -170,9 +170,9 @@ class _OfFold(NamedTuple):
 
 
 class _Table:
-    """Rows as trees are grown on them; for the parameters see `Trees.grow`."""
+    """Rows as trees are grown on them, by the ``loss`` where some are compared; for the others see `Trees.grow`."""
 
-    def __init__(self, features, target, weight, loss, n_codes):
+    def __init__(self, features, target, weight, n_codes, loss=None):
         self.features, self.target, self.weight, self.loss = features, target, weight, loss
         self.bins = Bins(features.numpy(), n_codes)
         self.binned = self.bins.transform(features.numpy())

@@ -421,7 +421,7 @@ class WideLinear(Component):
         self._refit(self._design(dataset, vectors), dataset, loss, end)
         if self.has_trees and dataset.base_scores is not None and time.perf_counter() < end:
             features = self._seen_by_trees(dataset.base_scores[:, :-1], dataset)  # what trees have added comes last
-            self.tree_part.regrow(features, dataset.target, dataset.weight, loss, self.n_codes)
+            self.tree_part.regrow(features, dataset.target, dataset.weight, self.n_codes)
 
     def _refit(self, design, dataset, loss, end):
         if self.settings is not None:  # else its scores are zero

@@ -106,7 +106,7 @@ def test_many_classes_are_told_by_random_trees(loss):
     assert loss.row_scores(said, torch.from_numpy(classes(new))).mean() > 0.9
     assert loss(said, torch.from_numpy(classes(new))).mean() < 0.3  # surer than each tree, of which many vote
     settings = trees.share, trees.scale
-    trees.regrow(torch.from_numpy(new), torch.from_numpy(classes(new)), torch.ones(200), loss)
+    trees.regrow(torch.from_numpy(new), torch.from_numpy(classes(new)), torch.ones(200))
     assert (trees.share, trees.scale) == settings
     said = says(trees, new, loss.n_outputs)
     assert loss.row_scores(said, torch.from_numpy(classes(new))).mean() > 0.9
@@ -152,7 +152,7 @@ def test_boosting_goes_on_as_long_as_it_gains(monkeypatch):
 @pytest.mark.parametrize("loss", [LOSS, YES_OR_NO], ids=["number", "classes"])
 def test_trees_that_go_on_are_those_of_a_longer_fit(loss):
     features = make_features()
-    table = _Table(torch.from_numpy(features), torch.from_numpy(exclusive_or(features)), torch.ones(300, 1), loss, 0)
+    table = _Table(torch.from_numpy(features), torch.from_numpy(exclusive_or(features)), torch.ones(300, 1), 0, loss)
     sort = clone(_sorts(loss, range(300))[0][0]).set_params(max_iter=10)
     twice, rows = clone(sort).set_params(max_iter=20), slice(0, 200)
     [gone_on] = table._fitted(twice, rows, table._fitted(sort, rows))
@@ -222,29 +222,27 @@ def test_on_more_rows_they_are_grown_by_what_was_found_before():
     settings = trees.share, trees.scale, trees.shift.clone()
     before = says(trees, more).numpy() - (exclusive_or(more) - 0.5)
     target = torch.from_numpy(exclusive_or(more) - 0.5)
-    trees.regrow(torch.from_numpy(more), target, torch.ones(900, 1), LOSS)
+    trees.regrow(torch.from_numpy(more), target, torch.ones(900, 1))
     assert (trees.share, trees.scale) == settings[:2]
     torch.testing.assert_close(trees.shift, settings[2])
     assert np.square(says(trees, more).numpy() - target.numpy()).mean() < np.square(before).mean() / 2
     noise = np.random.default_rng(1).normal(size=(300, 1)).astype(np.float32)
     none, _ = grown(features, noise - noise.mean())
-    none.regrow(torch.from_numpy(more), target, torch.ones(900, 1), LOSS)
+    none.regrow(torch.from_numpy(more), target, torch.ones(900, 1))
     assert none.forest is None
 
 
 def test_classes_are_grown_on_more_rows_too():
     features, more, new = make_features(), make_features(900, seed=1), make_features(200, seed=2)
     trees, _ = grown(features, exclusive_or(features), YES_OR_NO)
-    trees.regrow(torch.from_numpy(more), torch.from_numpy(exclusive_or(more)), torch.ones(900, 1), YES_OR_NO)
+    trees.regrow(torch.from_numpy(more), torch.from_numpy(exclusive_or(more)), torch.ones(900, 1))
     assert YES_OR_NO.row_scores(says(trees, new), torch.from_numpy(exclusive_or(new))).mean() > 0.95
 
 
 def test_grown_in_float64_they_stay_so():
     features = make_features()
     trees, _ = grown(features, exclusive_or(features))
-    trees.double().regrow(
-        torch.from_numpy(features), torch.from_numpy(exclusive_or(features)), torch.ones(300, 1), LOSS
-    )
+    trees.double().regrow(torch.from_numpy(features), torch.from_numpy(exclusive_or(features)), torch.ones(300, 1))
     assert {buffer.dtype for buffer in trees.buffers() if buffer.is_floating_point()} == {torch.float64}
 
 
