@@ -49,7 +49,8 @@ class KernelBasis(BasisExpansion):
         self.register_buffer("landmarks", torch.zeros(n_terms, basis.n_terms))
         self.register_buffer("coordinates", torch.zeros(n_terms, n_terms))
         self.register_buffer("mean", torch.zeros(n_terms))
-        self.register_buffer("square", torch.ones(()))  # the mean square of the length of a row
+        self.register_buffer("squares", torch.zeros(n_terms))  # of the lengths of landmarks
+        self.register_buffer("unit", torch.ones(()))  # of length: the root mean square of it
 
     def raw(self, x):
         """Return what the basis makes of rows without anything learnt."""
@@ -63,18 +64,19 @@ class KernelBasis(BasisExpansion):
         drawn[torch.randperm(len(drawn), generator=torch.Generator().manual_seed(0))[: self.n_terms]] = True
         pairs = zip(chunks, drawn.split([*map(len, chunks)]), strict=True)
         landmarks = self.basis.expand(torch.cat([chunk[some] for chunk, some in pairs]))[1]
-        square = landmarks.square().sum(1).mean()
+        unit = landmarks.square().sum(1).mean().sqrt()
         self.coordinates.zero_()
-        if not square > 0:
+        if not unit > 0:
             return
         n = len(landmarks)
-        self.square.copy_(square)
-        self.landmarks[:n] = landmarks
+        self.unit.copy_(unit)
+        self.landmarks[:n] = landmarks / unit
+        self.squares[:n] = self.landmarks[:n].square().sum(1)
         values, vectors = eigenvectors(self._kernel(landmarks)[:, :n])
         kept = values > _LEAST * values[-1]
         lengths, vectors = values[kept].sqrt(), vectors[:, kept]
         rows = vectors * lengths  # the landmarks themselves, in coordinates
-        scale = (square / rows.var(0, correction=0).sum()).sqrt()
+        scale = unit / rows.var(0, correction=0).sum().sqrt()
         self.coordinates[:n, : len(lengths)] = scale * vectors / lengths
         self.mean[: len(lengths)] = scale * rows.mean(0)
 
@@ -86,10 +88,10 @@ class KernelBasis(BasisExpansion):
         return self.terms.expand(len(rows), -1), values.to(rows.dtype) - self.mean
 
     def _kernel(self, rows):
-        rows, landmarks = rows.to(_precise(rows)), self.landmarks.to(_precise(rows))
-        products = rows @ landmarks.T / self.square
-        squares = [of_rows.square().sum(1) / self.square for of_rows in (rows, landmarks)]
-        distances = squares[0].unsqueeze(1) + squares[1] - 2 * products
+        dtype = _precise(rows)
+        rows = rows.to(dtype) / self.unit.to(dtype)
+        products = rows @ self.landmarks.to(dtype).T
+        distances = rows.square().sum(1, keepdim=True) + self.squares.to(dtype) - 2 * products
         return _LINEAR * products + (1 - _LINEAR) * (-distances).exp()
 
 
