@@ -437,6 +437,7 @@ def test_how_many_rows_are_held_out_is_a_parameter(linear):
         ("deep_share", "some"),
         ("hidden_share", 1.5),
         ("text_width", 0),
+        ("n_landmarks", -1),
         ("min_rows_split", 1),
         ("min_rows_held_out", "a"),
     ],

@@ -5,18 +5,17 @@ import torch
 from sklearn_mm.networks.wide._basis_expansion import BasisExpansion
 from sklearn_mm.networks.wide._principal_components import eigenvectors
 
-__all__ = ["KernelBasis", "n_landmarks"]
+__all__ = ["KernelBasis", "may_be_likened"]
 
 _MIN_ROWS = 500  # of fewer, a linear model tells as much
 _MAX_ROWS = 20_000  # of more, the terms take much memory, and a network learns to see
-_MAX_LANDMARKS = 1000
 _LINEAR = 0.3  # of the kernel
 _LEAST = 1e-6  # of the largest eigenvalue: below that, what landmarks differ in is rounding
 
 
-def n_landmarks(n_rows):
-    """Return to how many rows others are likened, of so many; 0 where that does not pay."""
-    return min(n_rows, _MAX_LANDMARKS) if _MIN_ROWS <= n_rows <= _MAX_ROWS else 0
+def may_be_likened(n_rows):
+    """Return whether so many rows are enough to liken others to, and not too many."""
+    return _MIN_ROWS <= n_rows <= _MAX_ROWS
 
 
 class KernelBasis(BasisExpansion):

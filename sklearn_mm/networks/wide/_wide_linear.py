@@ -17,7 +17,7 @@ from sklearn_mm.networks.wide._cross_fitting import Settings, cross_fit, fit
 from sklearn_mm.networks.wide._design_matrix import DesignMatrix
 from sklearn_mm.networks.wide._feature_model import FeatureModel
 from sklearn_mm.networks.wide._folds import deal_folds
-from sklearn_mm.networks.wide._kernel_basis import n_landmarks
+from sklearn_mm.networks.wide._kernel_basis import may_be_likened
 from sklearn_mm.networks.wide._trees import Trees, are_few, trees_pay
 from sklearn_mm.utils._component import Component
 from sklearn_mm.utils._validation import Interval, StrOptions
@@ -42,9 +42,9 @@ class WideLinear(Component):
 
     Of a text it sees which tokens there are, weighted by how rare they are; of numbers, their values and steps between
     their quantiles; of categories, which it is; of pictures, histograms of the directions of edges in 4 × 4 cells and
-    of the colours, and 8 × 8 pixels: from 500 to 20,000 rows it likens them by these to up to 1,000 of the training
-    rows, so that a linear model of that bends. Of any block whose encoder is frozen it sees the features too, centred
-    and of mean squared length one. It sees nothing of other blocks, nor of what a row lacks.
+    of the colours, and 8 × 8 pixels: from 500 to 20,000 rows it likens them by these to some of the training rows, so
+    that a linear model of that bends. Of any block whose encoder is frozen it sees the features too, centred and of
+    mean squared length one. It sees nothing of other blocks, nor of what a row lacks.
 
     Beside it stand trees, boosted or random, which know thresholds and what holds of several columns together. They see
     the cells of the table and, where there is more than tables, what the linear model says, and what a linear model of
@@ -89,6 +89,10 @@ class WideLinear(Component):
         Whether trees are grown, for squared error and cross-entropy, where there are a table and 200 rows or more, of
         each class twenty, and at most five outputs. Of up to 3,000 rows they are grown for several blocks without a
         table, too, and for up to twenty classes or labels. They cost some seconds.
+    n_landmarks : int, default=1000
+        To how many of the training rows pictures are likened at most. More see finer; a prediction takes longer, and a
+        fitted model holds what was read of as many pictures, 8 × 8 pixels among it. With 0 it holds none, and weighs
+        what it reads of pictures as it is.
 
     References
     ----------
@@ -113,6 +117,7 @@ class WideLinear(Component):
         "min_rows_split": [Interval(Integral, 2, None, closed="left")],
         "min_rows_held_out": [Interval(Integral, 1, None, closed="left")],
         "trees": ["boolean"],
+        "n_landmarks": [Interval(Integral, 0, None, closed="left")],
     }
 
     def __init__(
@@ -125,6 +130,7 @@ class WideLinear(Component):
         min_rows_split: int = 30,
         min_rows_held_out: int = 50,
         trees: bool = True,
+        n_landmarks: int = 1000,
     ):
         self.n_folds = n_folds
         self.deep_share = deep_share
@@ -133,6 +139,7 @@ class WideLinear(Component):
         self.min_rows_split = min_rows_split
         self.min_rows_held_out = min_rows_held_out
         self.trees = trees
+        self.n_landmarks = n_landmarks
 
     def resolved_text_width(self, loss: Any) -> int:
         """Return in how many dimensions texts that name no encoder are read beside this."""
@@ -212,11 +219,9 @@ class WideLinear(Component):
         self.tables = [name for name in self.block_names if _is_table(specs[name])]
         self.n_codes = sum(len(specs[name].cardinalities) for name in self.tables)
         self.tree_part = Trees() if self.trees and self._can_have_trees(loss, target) else None
-        alone = (
-            [] if self.tree_part is None else [name for name in dict.fromkeys(self._names) if name not in self.tables]
-        )
+        alone = [name for name in dict.fromkeys(self._names) if self.has_trees and name not in self.tables]
         widths = {name: self.n_scores * (1 + (name in alone)) for name in specs}  # beside all others, and alone
-        n_likened = n_landmarks(len(target))
+        n_likened = min(self.n_landmarks, len(target)) if may_be_likened(len(target)) else 0
         self.models = nn.ModuleList(
             BlockModel(specs[name], max_terms, widths[name], n_likened) for name in self.block_names
         )

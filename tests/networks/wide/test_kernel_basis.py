@@ -4,7 +4,7 @@ import torch
 
 from sklearn_mm.networks import CrossEntropyLoss, WideLinear
 from sklearn_mm.networks.wide._basis_expansion import BasisExpansion
-from sklearn_mm.networks.wide._kernel_basis import KernelBasis, n_landmarks
+from sklearn_mm.networks.wide._kernel_basis import KernelBasis
 from sklearn_mm.preprocessing import Blocks, ImageSpec
 from sklearn_mm.training._dataset import BlockDataset
 
@@ -112,9 +112,15 @@ def test_without_any_difference_nothing_is_said(rows):
     assert not basis(rows)[1].any()
 
 
-@pytest.mark.parametrize(("n_rows", "n"), [(499, 0), (500, 500), (999, 999), (20_000, 1000), (20_001, 0)])
-def test_how_many_landmarks_there_are(n_rows, n):
-    assert n_landmarks(n_rows) == n
+@pytest.mark.parametrize(
+    ("n_rows", "n_landmarks", "n_terms"),
+    [(499, 1000, 688), (500, 1000, 500), (1200, 1000, 1000), (1200, 70, 70), (1200, 0, 688), (20_001, 1000, 688)],
+)
+def test_how_many_landmarks_there_are(n_rows, n_landmarks, n_terms):
+    spec = ImageSpec(name="photo", shape=(8, 8, 3), mean=(0.5,) * 3, std=(0.2,) * 3)
+    target, loss = np.arange(n_rows).reshape(-1, 1) % 2, CrossEntropyLoss().build(["no", "yes"])
+    [model] = WideLinear(n_landmarks=n_landmarks).build({"photo": spec}, loss, target).models
+    assert model.weight.shape == (n_terms, 1)
 
 
 def test_pictures_are_told_by_what_is_not_linear():
