@@ -142,7 +142,7 @@ def _link(model):
 
 
 def _log_odds(probabilities):
-    return (probabilities + _LEAST).log() - (1 - probabilities + _LEAST).log()
+    return _log_probabilities(probabilities) - _log_probabilities(1 - probabilities)
 
 
 def _log_probabilities(probabilities):

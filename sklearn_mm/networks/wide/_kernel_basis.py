@@ -23,8 +23,8 @@ class KernelBasis(BasisExpansion):
 
     The kernel is 0.3 ⟨x, y⟩ + 0.7 exp(−‖x − y‖²), in units in which the mean square of the length of a row is one.
     The products of the coordinates are those of the kernel, as far as landmarks span it; so a linear model of them is
-    what a kernel machine is, at the cost of a linear one. The coordinates of the training rows have the mean square
-    that their terms had.
+    what a kernel machine is, at the cost of a linear one. The coordinates of the landmarks have the mean square that
+    their terms had.
 
     Parameters
     ----------

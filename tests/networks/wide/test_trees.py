@@ -104,7 +104,7 @@ def test_many_classes_are_told_by_random_trees(loss):
     assert trees.share > 0.9
     said = says(trees, new, loss.n_outputs)
     assert loss.row_scores(said, torch.from_numpy(classes(new))).mean() > 0.9
-    assert loss(said, torch.from_numpy(classes(new))).mean() < 0.3  # surer than each tree, of which many vote
+    assert trees.scale > 1.2  # a mean over trees is too timid
     settings = trees.share, trees.scale
     trees.regrow(torch.from_numpy(new), torch.from_numpy(classes(new)), torch.ones(200))
     assert (trees.share, trees.scale) == settings
