@@ -7,12 +7,12 @@ from sklearn_mm.networks.wide._basis_expansion import BasisExpansion
 
 __all__ = ["ImageBasis"]
 
-_SIDE = 32  # of a picture as it is looked at; at 64, few rows gain a point for four times the time
+_SIDE = 64  # of a picture as it is looked at
 _CELLS = 4  # along each side, in which edges are counted by their angle
 _ANGLES = 12  # from 0 to 180 degrees
 _UNITS = 2**17  # of the length of an edge; whole numbers have the same sum in any order, in which a GPU adds them
 _COARSE = 8  # pixels along each side, whose values count
-_MAX_COLOURS = 64
+_MAX_COLOURS, _MAX_LEVELS = 343, 64  # that are told apart, in all and of each channel
 _WEIGHT = 0.35  # of each of the three, beside texts of length one
 
 
@@ -38,7 +38,7 @@ class ImageBasis(BasisExpansion):
         super().__init__()
         height, width, n_channels = spec.shape
         self.size = min(height, _SIDE), min(width, _SIDE)
-        self.n_levels = max(2, round(_MAX_COLOURS ** (1 / n_channels)))  # of each channel
+        self.n_levels = min(max(2, round(_MAX_COLOURS ** (1 / n_channels))), _MAX_LEVELS)  # of each channel
         self.widths = 4 * (_CELLS - 1) ** 2 * _ANGLES, n_channels * _COARSE**2, self.n_levels**n_channels
         self.n_terms = sum(self.widths)
         self.register_buffer("terms", torch.arange(self.n_terms))

@@ -114,7 +114,7 @@ def test_without_any_difference_nothing_is_said(rows):
 
 @pytest.mark.parametrize(
     ("n_rows", "n_landmarks", "n_terms"),
-    [(499, 1000, 688), (500, 1000, 500), (1200, 1000, 1000), (1200, 70, 70), (1200, 0, 688), (20_001, 1000, 688)],
+    [(499, 1000, 967), (500, 1000, 500), (1200, 1000, 1000), (1200, 70, 70), (1200, 0, 967), (20_001, 1000, 967)],
 )
 def test_how_many_landmarks_there_are(n_rows, n_landmarks, n_terms):
     spec = ImageSpec(name="photo", shape=(8, 8, 3), mean=(0.5,) * 3, std=(0.2,) * 3)
