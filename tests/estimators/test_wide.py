@@ -123,7 +123,7 @@ def test_trees_ask_for_categories_as_sets():
     y = np.where(kind % 2 == 0, number, -number) + 0.1 * rng.normal(size=600)
     reg = MultimodalRegressor(max_epochs=1, random_state=0).fit(X[:400], y[:400])
     assert reg.score(X[400:], y[400:]) > 0.8
-    assert reg.net_.module_.top.wide.tree_part.forest.goes_left.any()
+    assert reg.net_.module_.top.wide.tree_part.sorts[0].forest.goes_left.any()
 
 
 def test_trees_say_the_same_in_batches_and_of_a_pickle(products, with_trees):

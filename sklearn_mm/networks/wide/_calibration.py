@@ -1,10 +1,10 @@
-"""Calibration of outputs by rows that a fit has not seen (Platt scaling)."""
+"""What rows tell that a fit has not seen: how sure outputs may be (Platt scaling), and whether others are better."""
 
 import numpy as np
 import torch
 from scipy.optimize import minimize
 
-__all__ = ["calibrate"]
+__all__ = ["calibrate", "is_sure"]
 
 _TOLERANCE = 1e-5
 _SHIFT_COST = 10.0  # for the square of what outputs are shifted by, beside the sum of the losses of all rows
@@ -35,3 +35,8 @@ def calibrate(outputs, losses, max_scale=1.0):
     bounds = [(0, max_scale)] + [(None, None)] * outputs.shape[1]
     found = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": _TOLERANCE})
     return found.fun, float(found.x[0]), torch.from_numpy(found.x[1:]).float()
+
+
+def is_sure(gains, n_errors=1):
+    """Return whether the mean of gains is more than some standard errors: of many trials, some gain by chance."""
+    return gains.mean() > n_errors * gains.std(correction=0) / len(gains) ** 0.5

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from sklearn_mm.networks.losses._base import ClassifierLoss
-from sklearn_mm.networks.wide._calibration import calibrate
+from sklearn_mm.networks.wide._calibration import calibrate, is_sure
 from sklearn_mm.networks.wide._design_matrix import DesignMatrix
 from sklearn_mm.networks.wide._folds import fold_weights, offsets_of_untouched_classes
 from sklearn_mm.networks.wide._linear_problem import LinearProblem
@@ -213,7 +213,7 @@ class _PenaltySearch:
         not tried where half of what they add to the outputs would surely have been worse.
         """
         places = [*range(len(problem.design.blocks))[-n_of_features:]]
-        while self._has_time() and not _is_sure(-self._gains_of_half(problem, fits, [places])[0], n_errors=2):
+        while self._has_time() and not is_sure(-self._gains_of_half(problem, fits, [places])[0], n_errors=2):
             shrunk, shrunk_fits = self._shrunk(problem, fits, places, 0.5)
             shrunk_fits = self.tune_alpha(shrunk, shrunk_fits)
             if not _is_surely_better(shrunk_fits, fits):
@@ -293,12 +293,8 @@ def _is_better(fits, best, problem):
 
 
 def _is_surely_better(fits, others):
-    """Return whether the loss out of fold is less by more than a standard error: of many trials some gain by chance."""
-    return _is_sure(others.row_losses - fits.row_losses)
-
-
-def _is_sure(gains, n_errors=1):
-    return gains.mean() > n_errors * gains.std(correction=0) / len(gains) ** 0.5
+    """Return whether the loss out of fold is less by more than a standard error."""
+    return is_sure(others.row_losses - fits.row_losses)
 
 
 def _by_row(losses):

@@ -18,7 +18,7 @@ from sklearn.ensemble import (
 
 from sklearn_mm.networks.losses._classification import CrossEntropyLoss
 from sklearn_mm.networks.losses._regression import SquaredErrorLoss
-from sklearn_mm.networks.wide._calibration import calibrate
+from sklearn_mm.networks.wide._calibration import calibrate, is_sure
 from sklearn_mm.networks.wide._deep_share import settle_share
 from sklearn_mm.networks.wide._forest import Bins, Forest
 
@@ -76,9 +76,10 @@ def _sorts(loss, target):
 class Trees(nn.Module):
     """What trees add to the outputs of another model: nothing, until they are grown.
 
-    A weighted mean predicts, of what the trees say and what the other model says. Of few rows the first fold tells
-    whether they are boosted or random ones, which suit noise, and know many classes or labels at once; how many
-    iterations they have, how sure they may be, and their weight in this mean is what predicts best out of fold.
+    A weighted mean predicts, of what the trees say and what the other model says. Of few rows there are boosted and
+    random ones, which suit noise, and know many classes or labels at once. Fold after fold is left out until one sort
+    surely predicts better; where none does, the mean of both may. How many iterations they have, how sure they may be,
+    and their weight beside the other model is what predicts best out of fold.
 
     References
     ----------
@@ -91,9 +92,8 @@ class Trees(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.share, self.scale = 0.0, 1.0
-        self.register_buffer("shift", torch.zeros(1))
-        self.forest = self._sort = None
+        self.share = 0.0
+        self.sorts = nn.ModuleList()
 
     def forward(self, features, others):
         """Return what is added to ``others``, the outputs (batch, n_outputs) of the other model.
@@ -102,7 +102,8 @@ class Trees(nn.Module):
         """
         if self.share == 0:
             return torch.zeros_like(others)
-        return self.share * (self.scale * self.forest(features).to(others) + self.shift - others)
+        outputs = torch.stack([of_sort(features) for of_sort in self.sorts]).mean(0)
+        return self.share * (outputs.to(others) - others)
 
     def grow(self, features, others, target, weight, loss, folds, end=math.inf, n_codes=0):
         """Grow trees on all rows, and return what those that have not seen a row add to ``others``, as `forward` does.
@@ -124,49 +125,116 @@ class Trees(nn.Module):
         n_codes : int, default=0
             How many of the first features are codes of categories.
         """
-        self.share, self.forest = 0.0, None
+        self.share, self.sorts = 0.0, nn.ModuleList()
         kept, added = [folds != fold for fold in range(folds.max() + 1)], torch.zeros_like(others)
         if len(kept) < 2 or not trees_pay(loss, target) or not _have_all_classes(target, kept):
             return added
-        left_out = torch.from_numpy(folds >= 0)
         table = _Table(features, target, weight, n_codes, loss)
-        found = table.of_folds(kept, end)
-        if found is None:
+        compared = table.compared(kept, end)
+        if not compared:
             return added
-        n_stages = min(len(fold.losses) for fold in found)
-        stage = int(np.sum([fold.losses[:n_stages] for fold in found], axis=0).argmin())
-        outputs = torch.zeros_like(others)
-        for fold, rows in zip(found, kept, strict=True):
-            outputs[~rows] = fold.stages[stage]
-        theirs, outputs, sort = others[left_out], outputs[left_out], found[0].sort
-        _, scale, shift = table.calibrate(sort, outputs, left_out.numpy())
-        correction = scale * outputs + shift - theirs
-        share = settle_share(theirs, correction, target[left_out], weight[left_out], loss)
+        choices = [[of_sort] for of_sort in compared] + ([compared] if len(compared) > 1 else [])
+        rows = compared[0].rows
+        outputs = [torch.stack([of_sort.outputs for of_sort in choice]).mean(0) for choice in choices]
+        best = int(np.argmin([table.row_losses(of_choice, rows).sum().item() for of_choice in outputs]))
+        correction = outputs[best] - others[rows]
+        share = settle_share(others[rows], correction, target[rows], weight[rows], loss)
         if share > 0:
-            added[left_out] = share * correction
-            self.share, self.scale, self.shift = share, scale, shift
-            self._sort = _shorter(sort, _EVERY * (1 + stage))
-            self.forest = table.forest(self._sort)
+            added[rows] = share * correction
+            self.share = share
+            self.sorts.extend(_TreesOfSort(of_sort, table) for of_sort in choices[best])
         return added
 
     def regrow(self, features, target, weight, n_codes=0):
-        """Grow trees on more rows, of the sort and as many iterations as `grow` found best; it has the parameters."""
+        """Grow trees on more rows, of the sorts and as many iterations as `grow` found best; it has the parameters."""
         if self.share > 0:
-            self.forest = _Table(features, target, weight, n_codes).forest(self._sort).to(self.shift.dtype)
+            table = _Table(features, target, weight, n_codes)
+            for of_sort in self.sorts:
+                of_sort.regrow(table)
 
 
-class _OfFold(NamedTuple):
-    """Trees that have not seen a fold, and what they say of it."""
+class _TreesOfSort(nn.Module):
+    """Trees of a sort that know all rows of a table, scaled and shifted as was best out of fold.
 
-    sort: object  # of trees: a model that is not fitted
+    Parameters
+    ----------
+    out_of_fold : _OutOfFold
+        Those of the same sort that do not know a fold each.
+    table : _Table
+        The rows.
+    """
+
+    def __init__(self, out_of_fold, table):
+        super().__init__()
+        self.model, self.scale = out_of_fold.best_model(), out_of_fold.scale
+        self.register_buffer("shift", out_of_fold.shift)
+        self.forest = table.forest(self.model)
+
+    def forward(self, features):
+        return self.scale * self.forest(features) + self.shift
+
+    def regrow(self, table):
+        """Grow as many trees on the rows of another table."""
+        self.forest = table.forest(self.model).to(self.shift.dtype)
+
+
+class _Fold(NamedTuple):
+    """What trees say of a fold that they have not seen."""
+
     models: list
     rows: np.ndarray  # of the fold, by number
     stages: torch.Tensor  # outputs (n_stages, n_rows, n_outputs) after each few iterations; random trees have one stage
     losses: np.ndarray  # of the stages
 
+
+class _OutOfFold:
+    """Trees of a sort, a model that is not fitted, that have not seen a fold each: `leave_out` adds one.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (n_rows,), dtype int
+        The rows of the folds, by number.
+    outputs : torch.Tensor of shape (n_rows, n_outputs)
+        What those say of a row that have not seen it, after as many iterations as are best for all of them; multiplied
+        by ``scale``, and ``shift`` added.
+    loss : float
+        The mean of it. Only that of calibrated outputs can be compared with others: some are too timid.
+    """
+
+    def __init__(self, table, model, kept, begun=None):
+        self._table, self.model, self._folds = table, model, []
+        self._add(table.of_fold(model, kept, begun))
+
+    def leave_out(self, kept):
+        """Grow trees on the rows that are ``kept``, a mask, with no more iterations than may be wanted."""
+        wanted = int(_FURTHER * _EVERY * (1 + self._folds[0].losses.argmin()))
+        self._add(self._table.of_fold(_shorter(self.model, wanted), kept))
+
     def goes_on(self):
-        """Return whether the last iterations are the best, so that more may be better."""
-        return self.losses.argmin() >= 0.9 * len(self.losses)
+        """Return whether the last iterations are the best for the first fold, so that more may be better."""
+        return self._folds[0].losses.argmin() >= 0.9 * len(self._folds[0].losses)
+
+    def doubled(self, kept):
+        """Return the same with twice as many iterations for the first fold, which leaves the rows ``kept``."""
+        twice = clone(self.model).set_params(max_iter=2 * self.model.max_iter)
+        return _OutOfFold(self._table, twice, kept, self._folds[0].models)
+
+    def best_model(self):
+        """Return a model that is not fitted, with as many iterations as are best."""
+        return _shorter(self.model, _EVERY * (1 + self._stage))
+
+    def row_losses(self):
+        """Return the loss of each row."""
+        return self._table.row_losses(self.outputs, self.rows)
+
+    def _add(self, fold):
+        self._folds.append(fold)
+        n_stages = min(len(fold.losses) for fold in self._folds)
+        self._stage = int(np.sum([fold.losses[:n_stages] for fold in self._folds], axis=0).argmin())
+        self.rows = np.concatenate([fold.rows for fold in self._folds])
+        outputs = torch.cat([fold.stages[self._stage] for fold in self._folds])
+        self.loss, self.scale, self.shift = self._table.calibrate(self.model, outputs, self.rows)
+        self.outputs = self.scale * outputs + self.shift
 
 
 class _Table:
@@ -181,80 +249,87 @@ class _Table:
         self.columns = list(zip(targets.T, weights.T, strict=True))
         self.all_columns = self.columns if targets.shape[1] == 1 else [(targets, weights.mean(1))]
 
-    def of_folds(self, kept, end):
-        """Return the trees that predict the first fold best, without each fold: `_OfFold`; None where time is short.
+    def compared(self, kept, end):
+        """Return each sort of trees that none surely surpasses, `_OutOfFold` of all folds; none where time is short.
 
-        ``kept`` says for each fold which rows it leaves.
+        ``kept`` says for each fold which rows it leaves. Of boosted ones, the best for the first fold alone goes on.
         """
-        boosted, random = _sorts(self.loss, self.target)
-        first = [self._of_fold(sort, kept[0]) for sort in boosted if time.perf_counter() <= end]
-        best = min(first, key=self._least_loss, default=None)
+        boosted, random = (
+            [_OutOfFold(self, model, kept[0]) for model in models if time.perf_counter() <= end]
+            for models in _sorts(self.loss, self.target)
+        )
+        best = min(boosted, key=lambda of_sort: of_sort.loss, default=None)
         for _ in range(_DOUBLED):
             if best is None or not best.goes_on() or time.perf_counter() > end:
                 break
-            twice = clone(best.sort).set_params(max_iter=2 * best.sort.max_iter)
-            best = self._of_fold(twice, kept[0], best.models)
-        first = [] if best is None else [best]
-        first += [self._of_fold(sort, kept[0]) for sort in random if time.perf_counter() <= end]
-        found = [min(first, key=self._least_loss, default=None)]
+            best = best.doubled(kept[0])
+        left = random if best is None else [best, *random]
         for rows in kept[1:]:
             if time.perf_counter() > end:
-                return None
-            wanted = int(_FURTHER * _EVERY * (1 + found[0].losses.argmin()))
-            found.append(self._of_fold(_shorter(found[0].sort, wanted), rows))
-        return found
+                return []
+            left = _unsurpassed(left)
+            for of_sort in left:
+                of_sort.leave_out(rows)
+        return left
 
-    def _of_fold(self, sort, kept, begun=None):
-        models, rows = self._fitted(sort, kept, begun), np.flatnonzero(~kept)
-        if _is_boosted(sort):
-            staged = [_staged_outputs(model, self.binned[rows]) for model in models]
+    def of_fold(self, model, kept, begun=None):
+        """Return the `_Fold` of the rows that are not ``kept``."""
+        models, rows = self._fitted(model, kept, begun), np.flatnonzero(~kept)
+        if _is_boosted(model):
+            staged = [_staged_outputs(fitted, self.binned[rows]) for fitted in models]
             staged = itertools.islice(zip(*staged, strict=True), _EVERY - 1, None, _EVERY)
             stages = torch.stack([torch.from_numpy(np.column_stack(outputs)).float() for outputs in staged])
         else:
             stages = Forest(models, self.bins)(self.features[rows]).unsqueeze(0)
-        losses = [self._losses(outputs, rows).sum().item() for outputs in stages]
-        return _OfFold(sort, models, rows, stages, np.array(losses))
+        losses = [self.row_losses(outputs, rows).sum().item() for outputs in stages]
+        return _Fold(models, rows, stages, np.array(losses))
 
-    def _least_loss(self, fold):
-        """Return the loss of the best stage, calibrated: else those that are too timid could not be compared."""
-        return self.calibrate(fold.sort, fold.stages[fold.losses.argmin()], fold.rows)[0]
-
-    def calibrate(self, sort, outputs, rows):
+    def calibrate(self, model, outputs, rows):
         """Return what `calibrate` does of outputs of some rows that trees of a sort have not seen."""
-        max_scale = _MAX_SCALE_OF_RANDOM_CLASSES if isinstance(sort, ExtraTreesClassifier) else 1.0
-        return calibrate(outputs, lambda outputs: self._losses(outputs, rows), max_scale)
+        max_scale = _MAX_SCALE_OF_RANDOM_CLASSES if isinstance(model, ExtraTreesClassifier) else 1.0
+        return calibrate(outputs, lambda outputs: self.row_losses(outputs, rows), max_scale)
 
-    def _losses(self, outputs, rows):
-        return self.loss(outputs, self.target[rows]) * self.weight[rows]
+    def row_losses(self, outputs, rows):
+        """Return the loss of each of some rows."""
+        losses = self.loss(outputs, self.target[rows]) * self.weight[rows]
+        return losses.reshape(len(losses), -1).sum(1)
 
-    def _fitted(self, sort, rows, begun=None):
-        """Return models of a sort, fitted to some rows; ``begun`` are those that are to go on.
+    def _fitted(self, model, rows, begun=None):
+        """Return fitted models, for some rows; ``begun`` are those that are to go on.
 
         There is one for each column of the target, or one that tells all labels.
         """
-        columns = self.all_columns if isinstance(sort, ExtraTreesClassifier) else self.columns
-        models = [clone(sort) for _ in columns]
+        columns = self.all_columns if isinstance(model, ExtraTreesClassifier) else self.columns
+        models = [clone(model) for _ in columns]
         if begun is not None:
-            models = [model.set_params(max_iter=sort.max_iter, warm_start=True) for model in begun]
-        elif self.bins.n_categorical and _is_boosted(sort):
+            models = [going_on.set_params(max_iter=model.max_iter, warm_start=True) for going_on in begun]
+        elif self.bins.n_categorical and _is_boosted(model):
             categorical = np.arange(len(self.bins.order)) < self.bins.n_categorical
-            models = [model.set_params(categorical_features=categorical) for model in models]
-        for model, (y, weight) in zip(models, columns, strict=True):
-            model.fit(self.binned[rows], y[rows], None if (weight == weight[0]).all() else weight[rows])
+            models = [fresh.set_params(categorical_features=categorical) for fresh in models]
+        for fitted, (y, weight) in zip(models, columns, strict=True):
+            fitted.fit(self.binned[rows], y[rows], None if (weight == weight[0]).all() else weight[rows])
         return models
 
-    def forest(self, sort):
-        """Return what models of a sort say that are fitted to all rows."""
-        return Forest(self._fitted(sort, slice(None)), self.bins)
+    def forest(self, model):
+        """Return what trees of a sort say that are grown on all rows."""
+        return Forest(self._fitted(model, slice(None)), self.bins)
 
 
-def _is_boosted(sort):
-    return isinstance(sort, HistGradientBoostingRegressor | HistGradientBoostingClassifier)
+def _unsurpassed(sorts):
+    """Return `_OutOfFold` s without one that surely predicts worse than the other; there are at most two."""
+    if len(sorts) == 2:
+        gains = sorts[0].row_losses() - sorts[1].row_losses()
+        return [sorts[1]] if is_sure(gains, 2) else [sorts[0]] if is_sure(-gains, 2) else sorts
+    return sorts
 
 
-def _shorter(sort, n_iter):
-    """Return a model of a sort with as many iterations at most."""
-    return clone(sort).set_params(max_iter=min(sort.max_iter, n_iter)) if _is_boosted(sort) else sort
+def _is_boosted(model):
+    return isinstance(model, HistGradientBoostingRegressor | HistGradientBoostingClassifier)
+
+
+def _shorter(model, n_iter):
+    """Return a model with as many iterations at most."""
+    return clone(model).set_params(max_iter=min(model.max_iter, n_iter)) if _is_boosted(model) else model
 
 
 def _have_all_classes(target, kept):

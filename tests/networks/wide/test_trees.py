@@ -104,10 +104,10 @@ def test_many_classes_are_told_by_random_trees(loss):
     assert trees.share > 0.9
     said = says(trees, new, loss.n_outputs)
     assert loss.row_scores(said, torch.from_numpy(classes(new))).mean() > 0.9
-    assert trees.scale > 1.2  # a mean over trees is too timid
-    settings = trees.share, trees.scale
+    assert trees.sorts[0].scale > 1.2  # a mean over trees is too timid
+    settings = trees.share, trees.sorts[0].scale
     trees.regrow(torch.from_numpy(new), torch.from_numpy(classes(new)), torch.ones(200))
-    assert (trees.share, trees.scale) == settings
+    assert (trees.share, trees.sorts[0].scale) == settings
     said = says(trees, new, loss.n_outputs)
     assert loss.row_scores(said, torch.from_numpy(classes(new))).mean() > 0.9
 
@@ -141,9 +141,9 @@ def test_boosting_goes_on_as_long_as_it_gains(monkeypatch):
     X = np.random.default_rng(0).normal(size=(600, 3)).astype(np.float32)
     target = (np.sin(2 * X[:, :1]) * X[:, 1:2] + X[:, 2:]).astype(np.float32)
     trees, added = grown(X, target)
-    first, twice, *_, whole = n_iterations
+    first, _, twice, *_, whole = n_iterations  # the second is of random trees
     assert (first, twice) == (100, 200)
-    assert whole == trees._sort.max_iter > 100
+    assert whole == trees.sorts[0].model.max_iter > 100
     monkeypatch.setattr("sklearn_mm.networks.wide._trees._DOUBLED", 0)
     _, added_by_less = grown(X, target)
     assert np.square(added.numpy() - target).mean() < 0.9 * np.square(added_by_less.numpy() - target).mean()
@@ -168,7 +168,7 @@ def test_no_more_iterations_are_grown_than_may_be_wanted(monkeypatch):
     flips = np.random.default_rng(1).random((300, 1)) < 0.2
     trees, _ = grown(features, (exclusive_or(features).astype(bool) != flips).astype(np.float32), YES_OR_NO)
     first, *others, whole = n_iterations
-    assert whole == trees._sort.max_iter <= max(others) < first == 100
+    assert whole == trees.sorts[0].model.max_iter <= max(others) < first == 100
     assert len(others) == 4
 
 
@@ -219,17 +219,17 @@ def test_grown_anew_where_they_no_longer_pay_there_are_none():
 def test_on_more_rows_they_are_grown_by_what_was_found_before():
     features, more = make_features(), make_features(900, seed=1)
     trees, _ = grown(features, exclusive_or(features) - 0.5)
-    settings = trees.share, trees.scale, trees.shift.clone()
+    settings = trees.share, trees.sorts[0].scale, trees.sorts[0].shift.clone()
     before = says(trees, more).numpy() - (exclusive_or(more) - 0.5)
     target = torch.from_numpy(exclusive_or(more) - 0.5)
     trees.regrow(torch.from_numpy(more), target, torch.ones(900, 1))
-    assert (trees.share, trees.scale) == settings[:2]
-    torch.testing.assert_close(trees.shift, settings[2])
+    assert (trees.share, trees.sorts[0].scale) == settings[:2]
+    torch.testing.assert_close(trees.sorts[0].shift, settings[2])
     assert np.square(says(trees, more).numpy() - target.numpy()).mean() < np.square(before).mean() / 2
     noise = np.random.default_rng(1).normal(size=(300, 1)).astype(np.float32)
     none, _ = grown(features, noise - noise.mean())
     none.regrow(torch.from_numpy(more), target, torch.ones(900, 1))
-    assert none.forest is None
+    assert not none.sorts
 
 
 def test_classes_are_grown_on_more_rows_too():
