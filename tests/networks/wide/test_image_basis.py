@@ -60,3 +60,21 @@ def test_no_picture_at_all_says_nothing():
     basis = ImageBasis(ImageSpec(shape=(8, 8, 3), mean=(0.5,), std=(0.2,)), max_terms=100)
     basis.fit([basis.raw(torch.zeros(0, 8, 8, 3, dtype=torch.uint8))])
     assert not basis(torch.ones(2, 8, 8, 3, dtype=torch.uint8))[1].any()
+
+
+def test_edges_that_lie_four_pixels_apart_are_seen():
+    stripes = (torch.arange(64) % 4 < 2).byte().view(1, 64, 1) * 200
+    upright = stripes.expand(64, 64, 3)
+    pictures = torch.stack([upright, upright.transpose(0, 1), *[torch.zeros_like(upright)] * 8])
+    _, (edges, _, _) = expanded(pictures)
+    assert (edges[0] - edges[1]).square().sum() > 0.1 * 0.35**2
+
+
+@pytest.mark.parametrize(("n_channels", "n_colours"), [(1, 64), (2, 19**2), (3, 343), (4, 4**4)])
+def test_how_many_colours_are_told_apart(n_channels, n_colours):
+    pictures = torch.full((2, 8, 8, n_channels), 130, dtype=torch.uint8)
+    pictures[1] = 190  # of three channels, in the same quarter of the range, and in another seventh
+    basis, _ = expanded(pictures)
+    assert basis.widths[2] == n_colours
+    _, _, colours = basis.raw(pictures).split(basis.widths, dim=1)
+    assert colours.argmax(1).unique().numel() == (1 if n_channels == 4 else 2)

@@ -136,6 +136,38 @@ def test_of_several_sorts_the_one_that_predicts_best_is_taken(monkeypatch):
     assert errors[1] == errors[3] == errors[4]
 
 
+def test_what_is_surely_worse_is_grown_no_further(monkeypatch):
+    features, n_iterations = make_features(), noted(monkeypatch)
+    [boosted], _ = _sorts(LOSS, range(300))
+    stumps = clone(boosted).set_params(max_leaf_nodes=2, max_iter=7)  # a question alone cannot tell
+    for sorts in (([boosted], [stumps]), ([stumps], [boosted])):
+        monkeypatch.setattr("sklearn_mm.networks.wide._trees._sorts", lambda *_, sorts=sorts: sorts)
+        n_iterations.clear()
+        trees, _ = grown(features, exclusive_or(features) - 0.5)
+        assert n_iterations.count(7) == 1
+        assert len(n_iterations) == 2 + 4 + 1  # the first fold, others, all rows
+        assert [of_sort.model.max_leaf_nodes for of_sort in trees.sorts] == [8]
+
+
+@pytest.mark.parametrize("loss", [LOSS, YES_OR_NO], ids=["number", "classes"])
+def test_the_mean_of_two_sorts_predicts_where_neither_is_surely_better(monkeypatch, loss):
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(600, 8)).astype(np.float32)
+    target = np.sin(2 * features[:, :4]).sum(1, keepdims=True) + rng.normal(size=(600, 1))
+    target = (target > 0 if loss is YES_OR_NO else target).astype(np.float32)
+    [boosted], _ = _sorts(loss, range(600))
+    sorts = [boosted, clone(boosted).set_params(random_state=1)]
+    errors = []
+    for tried in (([sorts[0]], [sorts[1]]), ([sorts[0]], []), ([sorts[1]], [])):
+        monkeypatch.setattr("sklearn_mm.networks.wide._trees._sorts", lambda *_, tried=tried: tried)
+        trees, added = grown(features, target, loss)
+        assert len(trees.sorts) == len([*tried[0], *tried[1]])
+        said = torch.stack([of_sort(torch.from_numpy(features)) for of_sort in trees.sorts])
+        torch.testing.assert_close(says(trees, features), trees.share * said.mean(0))
+        errors.append(loss(added, torch.from_numpy(target)).mean())
+    assert errors[0] < min(errors[1:])
+
+
 def test_boosting_goes_on_as_long_as_it_gains(monkeypatch):
     n_iterations = noted(monkeypatch)
     X = np.random.default_rng(0).normal(size=(600, 3)).astype(np.float32)
