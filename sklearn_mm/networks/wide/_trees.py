@@ -181,7 +181,7 @@ class _TreesOfSort(nn.Module):
 class _Fold(NamedTuple):
     """What trees say of a fold that they have not seen."""
 
-    models: list
+    models: list | None  # which have said it, as long as they may go on
     rows: np.ndarray  # of the fold, by number
     stages: torch.Tensor  # outputs (n_stages, n_rows, n_outputs) after each few iterations; random trees have one stage
     losses: np.ndarray  # of the stages
@@ -208,7 +208,8 @@ class _OutOfFold:
     def leave_out(self, kept):
         """Grow trees on the rows that are ``kept``, a mask, with no more iterations than may be wanted."""
         wanted = int(_FURTHER * _EVERY * (1 + self._folds[0].losses.argmin()))
-        self._add(self._table.of_fold(_shorter(self.model, wanted), kept))
+        fold = self._table.of_fold(_shorter(self.model, wanted), kept)
+        self._add(fold._replace(models=None))  # forests are large, and only the first fold may go on
 
     def goes_on(self):
         """Return whether the last iterations are the best for the first fold, so that more may be better."""
