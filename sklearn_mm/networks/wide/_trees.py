@@ -198,7 +198,7 @@ class _OutOfFold:
         What those say of a row that have not seen it, after as many iterations as are best for all of them; multiplied
         by ``scale``, and ``shift`` added.
     loss : float
-        The mean of it. Only that of calibrated outputs can be compared with others: some are too timid.
+        The mean of these outputs, by which sorts can be compared: before, some are too timid.
     """
 
     def __init__(self, table, model, kept, begun=None):
